@@ -1,0 +1,36 @@
+package broker
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
+
+// Step is one change at a provider inside an operation.
+type Step string
+
+// The steps that are effects: what a provider may be marked with.
+const (
+	StepPrepare  Step = "prepare"
+	StepFetch    Step = "fetch"
+	StepImport   Step = "import"
+	StepReimport Step = "reimport" // the import that is a proof
+	StepControl  Step = "control"  // the negative control of an endpoint
+	StepActivate Step = "activate"
+	StepAbandon  Step = "abandon" // takes an import back
+)
+
+// Effect is one change at one target: operation + target + step.
+type Effect struct {
+	Operation string `json:"operation"`
+	Target    string `json:"target"`
+	Step      Step   `json:"step"`
+}
+
+// ID is what a provider is marked with: "kf-" and 32 hex digits, which every
+// cloud's tags, labels and descriptions allow. It is derived, so a restarted
+// process asks for the same one.
+func (e Effect) ID() string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{e.Operation, e.Target, string(e.Step)}, "\x00")))
+	return "kf-" + hex.EncodeToString(sum[:16])
+}
