@@ -1,0 +1,102 @@
+package broker
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// Store keeps the inventory, the operations and the audit. Every write is one
+// Change in one transaction with its audit entry; there is no other way to write.
+// It is safe for concurrent use by goroutines and by processes.
+//
+// Its errors are NotFound, Conflict (a unique name, version or effect is there
+// already, or the lease is held by another), Denied (read-only file, permission),
+// Rejected (full disk, newer schema, damaged file) and Unavailable (locked for
+// longer than it waits); none of them leaves a part of a Change behind.
+type Store interface {
+	// Apply writes one change and returns the audit's new head.
+	Apply(ctx context.Context, c Change) (Head, error)
+	// Key by name, with all versions and placements.
+	Key(ctx context.Context, name string) (KeyView, error)
+	// Keys in order of name.
+	Keys(ctx context.Context, f KeyFilter) iter.Seq2[KeyView, error]
+	// Operation by id, with its effects.
+	Operation(ctx context.Context, id string) (OperationView, error)
+	// Operations, newest first.
+	Operations(ctx context.Context, f OperationFilter) iter.Seq2[OperationView, error]
+	// Lease takes, extends or gives back the right to write one key.
+	Lease(ctx context.Context, l Lease) error
+	// Records reads what is not about one key.
+	Records
+}
+
+// Records are the audit and the enrolments.
+type Records interface {
+	// Entries of the audit after seq, in order.
+	Entries(ctx context.Context, after int64) iter.Seq2[Entry, error]
+	// Heads that were sealed, in order.
+	Heads(ctx context.Context) iter.Seq2[Head, error]
+	// Enrolments of tokens and targets, in order of kind and name.
+	Enrolments(ctx context.Context) ([]Enrolment, error)
+	// Cached is a value kept for speed, which may be gone at any time: NotFound.
+	Cached(ctx context.Context, name string) ([]byte, error)
+	// Cache keeps a value; it is no part of the audit.
+	Cache(ctx context.Context, name string, value []byte) error
+}
+
+// Change is everything one step writes. What is nil is not written; what is
+// there replaces what was stored under its identity.
+type Change struct {
+	// Entry is appended to the audit. Required.
+	Entry Entry
+	// NewKey inserts a key: Conflict when its name or id exists.
+	NewKey *Key
+	// NewVersion inserts a version: Conflict when its number exists.
+	NewVersion *KeyVersion
+	Version    *KeyVersion
+	Placements []Placement // inserted or replaced
+	// NewOperation inserts an operation; Operation replaces one.
+	NewOperation *Operation
+	Operation    *Operation
+	// Intent inserts an effect without a result: Conflict when it exists.
+	Intent *EffectRecord
+	// Result sets the result of an effect that was intended.
+	Result *EffectRecord
+	// Enrolment inserts or replaces one.
+	Enrolment *Enrolment
+	// Lease, when set, must still be held by its holder, else Conflict.
+	Lease *Lease
+	// Seal, when set, is called with the new head inside the transaction; the
+	// sealed head is kept. An error of it undoes the change.
+	Seal func(Head) ([]byte, error)
+}
+
+// Lease is the right of one process to write one key until a time.
+type Lease struct {
+	Name   string // "key/payments/db"
+	Holder string // who, so that a dead one is recognised
+	Until  time.Time
+	Now    time.Time
+	// Stale says whether the holder found there is known to be dead: its lease
+	// is then taken at once. nil: it is waited out.
+	Stale func(holder string) bool
+	// Release gives it back instead.
+	Release bool
+}
+
+// KeyFilter selects keys; empty fields select all.
+type KeyFilter struct {
+	Target        string
+	Owner         string
+	State         State
+	Tags          map[string]string
+	ExpiresBefore time.Time // some placement has a valid-to before it
+}
+
+// OperationFilter selects operations; empty fields select all.
+type OperationFilter struct {
+	KeyName string
+	States  []OperationState
+	Limit   int // 0: all
+}
