@@ -64,5 +64,6 @@ func (e Entry) Head() Head { return Head{Seq: e.Seq, Hash: e.Hash, At: e.At} }
 
 // Record is what the token seals of a head.
 func (h Head) Record() []byte {
-	return fmt.Appendf(nil, "keyferry audit head v1\x00%d\x00%s\x00%s", h.Seq, h.Hash, h.Operation)
+	at := h.At.UTC().Truncate(time.Microsecond).Format(time.RFC3339Nano)
+	return fmt.Appendf(nil, "keyferry audit head v1\x00%d\x00%s\x00%s\x00%s", h.Seq, h.Hash, h.Operation, at)
 }

@@ -72,7 +72,8 @@ type Policy struct {
 
 // Broker performs operations. It is safe for concurrent use.
 type Broker struct {
-	o Options
+	o     Options
+	known trusted
 }
 
 // New checks that the options fit together.
@@ -88,7 +89,7 @@ func New(o Options) (*Broker, error) {
 			return nil, fmt.Errorf("make broker: target %s is there twice: %w", t.Name, Misuse)
 		}
 	}
-	return &Broker{o: o}, nil
+	return &Broker{o: o, known: trusted{targets: map[string]Enrolment{}, identities: map[string]Identity{}}}, nil
 }
 
 // Why is what a person says about a change, for the audit.

@@ -89,6 +89,7 @@ type Permission struct {
 	Action string // "kms:CreateKey"
 	For    string // which step needs it
 	Proof  bool   // it uses the key: belongs to the proof role where there is one
+	Look   bool   // looking at what is there needs it, so doctor can check it
 }
 
 // Purposes the provider takes for a spec; empty when it takes none.

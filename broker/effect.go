@@ -16,6 +16,7 @@ const (
 	StepImport   Step = "import"
 	StepReimport Step = "reimport" // the import that is a proof
 	StepControl  Step = "control"  // the negative control of an endpoint
+	StepRenew    Step = "renew"
 	StepActivate Step = "activate"
 	StepAbandon  Step = "abandon" // takes an import back
 )

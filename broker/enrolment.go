@@ -3,7 +3,9 @@ package broker
 import (
 	"crypto/hmac"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -25,6 +27,7 @@ type Enrolment struct {
 	Environment string            `json:"environment"`
 	TokenSerial string            `json:"token_serial"` // of the token that sealed it
 	Pins        map[string]string `json:"pins"`         // field of config → value at enrolment
+	Findings    map[string]string `json:"findings"`     // what was found out at enrolment, by FindingReimport and the like
 	At          time.Time         `json:"at"`
 	Seal        []byte            `json:"seal"`
 }
@@ -41,32 +44,32 @@ func (e Enrolment) Record() []byte {
 	} {
 		write(s)
 	}
-	for _, name := range e.PinNames() {
-		write(name)
-		write(e.Pins[name])
+	for _, fields := range []map[string]string{e.Pins, e.Findings} {
+		write(strconv.Itoa(len(fields)))
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			write(name)
+			write(fields[name])
+		}
 	}
 	return []byte(b.String())
 }
 
-// PinNames in order.
-func (e Enrolment) PinNames() []string {
-	names := make([]string, 0, len(e.Pins))
-	for name := range e.Pins {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
-}
+// FindingReimport is the finding of the negative control: whether the endpoint
+// refuses other material as existing.
+const FindingReimport = "reimport"
+
+// RefusesOther is the finding under which a reimport counts as a proof.
+const RefusesOther = "refuses other material"
 
 // Matches holds config against what was enrolled. Its Tampered error names the
 // first field that differs, with both values.
 func (e Enrolment) Matches(pins map[string]string) error {
-	for name := range pins {
+	for _, name := range slices.Sorted(maps.Keys(pins)) {
 		if _, ok := e.Pins[name]; !ok {
 			return e.differs(name, "nothing", pins[name])
 		}
 	}
-	for _, name := range e.PinNames() {
+	for _, name := range slices.Sorted(maps.Keys(e.Pins)) {
 		if got := pins[name]; got != e.Pins[name] {
 			return e.differs(name, e.Pins[name], got)
 		}

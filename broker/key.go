@@ -103,6 +103,16 @@ type Proof struct {
 	At     time.Time  `json:"at,omitzero"`
 	Failed bool       `json:"failed,omitempty"`
 	Detail string     `json:"detail,omitempty"` // why it is no stronger, or what differed
+	// Kept are challenges for later checks, made while the token still had the
+	// material: retain none.
+	Kept []KeptChallenge `json:"kept,omitempty"`
+}
+
+// KeptChallenge is a challenge to be used once, with the hash of its answer.
+type KeptChallenge struct {
+	Message    []byte `json:"message"`
+	Ciphertext []byte `json:"ciphertext,omitempty"`
+	Answer     []byte `json:"answer"` // SHA-256 of the right answer
 }
 
 // KeyView is a key with everything under it, as the inventory shows it.

@@ -1,0 +1,135 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// activateIntent is what consumers got before: the way back, and how a restart
+// tells whether the change happened.
+type activateIntent struct {
+	Consumer string `json:"consumer"`
+	Before   string `json:"before"` // key ref; "" none, as for every first version
+}
+
+// due reports whether consumers shall get the version now.
+func (l *line) due() bool {
+	if l.op.Params.NoActivate {
+		return false
+	}
+	at := l.op.Params.ActivateAt
+	return at.IsZero() || !at.After(l.b.o.Now())
+}
+
+// activate gives the version to consumers, and proves it once more through what
+// they use.
+func (l *line) activate(ctx context.Context, p *place) error {
+	if p.placement.Step == PlacementActive || !l.due() {
+		return nil
+	}
+	if p.placement.Step != PlacementProven {
+		return &Error{
+			Kind: Rejected, Op: "activate", Object: fmt.Sprintf("key %s at target %s", l.key.Name, p.target.Name),
+			Cause: fmt.Errorf("it is %s, not proven", p.placement.Step),
+		}
+	}
+	if err := l.moveConsumer(ctx, p); err != nil {
+		return fmt.Errorf("activate at target %s: %w", p.target.Name, err)
+	}
+	if err := l.proveThroughConsumer(ctx, p); err != nil {
+		return fmt.Errorf("prove through %s at target %s: %w", p.placement.Consumer, p.target.Name, err)
+	}
+	p.placement.Step = PlacementActive
+	return nil
+}
+
+// moveConsumer lets the consumer name lead to the version. The value before is in
+// the intent: still that one, act; the new one, it is done; another, a person.
+func (l *line) moveConsumer(ctx context.Context, p *place) error {
+	rec, _, err := l.intend(ctx, p, StepActivate, activateIntent{Consumer: p.placement.Consumer}, map[string]any{
+		"consumer": p.placement.Consumer, "after": p.placement.Version.Key.ID,
+	})
+	if err != nil || rec.Done() {
+		return err
+	}
+	now, err := l.consumerNow(ctx, p)
+	if err != nil {
+		return err
+	}
+	var intent activateIntent
+	if err := json.Unmarshal(rec.Intent, &intent); err != nil {
+		return fmt.Errorf("decode intent: %w", err)
+	}
+	for range attempts {
+		switch now {
+		case p.placement.Version.Key.ID:
+			return l.settle(ctx, p, rec, intent, map[string]any{"consumer": intent.Consumer})
+		case intent.Before:
+		default:
+			return l.consumerTaken(p, intent, now)
+		}
+		action := Action{Kind: Activate, Consumer: intent.Consumer, Expect: intent.Before}
+		var receipt Receipt
+		err := again(ctx, func() (err error) {
+			receipt, err = p.target.Provider.Do(ctx, rec.Effect, p.placement.Version, action)
+			return err
+		})
+		if err == nil {
+			return l.settle(ctx, p, rec, intent, map[string]any{"consumer": intent.Consumer, "receipt": receipt})
+		}
+		if !errors.Is(err, Unclear) && !errors.Is(err, Conflict) {
+			return err
+		}
+		if now, err = l.consumerSettled(ctx, p, intent.Before); err != nil {
+			return err
+		}
+	}
+	return &Error{Kind: Unavailable, Op: "move", Object: intent.Consumer, Cause: fmt.Errorf("%d answers were lost, and it did not move", attempts)}
+}
+
+// consumerSettled looks until the name no longer leads where it did, or the target
+// has settled.
+func (l *line) consumerSettled(ctx context.Context, p *place, before string) (now string, err error) {
+	err = eventually(ctx, p.caps.Settle, p.caps.Poll, func() (bool, error) {
+		now, err = l.consumerNow(ctx, p)
+		return err != nil || now != before, err
+	})
+	return now, err
+}
+
+func (l *line) consumerTaken(p *place, intent activateIntent, now string) error {
+	return &Error{
+		Kind: Undecided, Op: "activate", Object: "key " + l.key.Name,
+		Cause: fmt.Errorf("%s at target %s led to %q when this began, and leads to %q now: somebody else moved it", intent.Consumer, p.target.Name, intent.Before, now),
+		Hint:  "find out who moved it, and let it lead where it did or to " + p.placement.Version.Key.ID,
+	}
+}
+
+// proveThroughConsumer is read-only. What was changed a moment ago may not be seen
+// everywhere, so it has the target's settle time to come true.
+func (l *line) proveThroughConsumer(ctx context.Context, p *place) error {
+	v := p.placement.Version
+	v.Via = p.placement.Consumer
+	var evidence map[string]any
+	err := eventually(ctx, p.caps.Settle, p.caps.Poll, func() (bool, error) {
+		held, err := l.consumerNow(ctx, p)
+		if err != nil {
+			return true, err
+		}
+		if held != v.Key.ID {
+			return false, fmt.Errorf("%s leads to %q, not to %s: %w", v.Via, held, v.Key.ID, Conflict)
+		}
+		if p.placement.Proof.Level == ProofAccepted {
+			return true, nil
+		}
+		_, evidence, err = l.challenge(ctx, p, v, p.placement.Proof.Level)
+		return err == nil || !errors.Is(err, Rejected) && !errors.Is(err, NotFound), err
+	})
+	if err != nil {
+		return err
+	}
+	_, err = l.apply(ctx, "proof.active", p, Change{}, with(evidence, "via", v.Via))
+	return err
+}

@@ -1,0 +1,132 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+)
+
+// Production is the environment that only genuine endpoints may belong to.
+const Production = "production"
+
+// EnrolToken gives the token its seal key and puts it under seal. Enrolling again
+// after a change of config is allowed to whoever holds the token.
+func (b *Broker) EnrolToken(ctx context.Context, why Why) (Enrolment, error) {
+	setup, err := b.token()
+	if err != nil {
+		return Enrolment{}, err
+	}
+	if setup.Environment == "" {
+		return Enrolment{}, misuse("enrol token "+setup.Name, "no environment is named")
+	}
+	sealer, ok := setup.Token.(Sealer)
+	if !ok {
+		return Enrolment{}, fmt.Errorf("enrol token %s: it has no seal key: %w", setup.Name, Unsupported)
+	}
+	if err := sealer.MakeSealKey(ctx, setup.Environment); err != nil {
+		return Enrolment{}, fmt.Errorf("enrol token %s: %w", setup.Name, err)
+	}
+	if err := b.trustAudit(ctx, setup); err != nil {
+		return Enrolment{}, err
+	}
+	info, err := setup.Token.Info(ctx)
+	if err != nil {
+		return Enrolment{}, fmt.Errorf("describe token %s: %w", setup.Name, err)
+	}
+	e := Enrolment{
+		Kind: EnrolToken, Name: setup.Name, Environment: setup.Environment, TokenSerial: info.Serial,
+		Pins: maps.Clone(setup.Pins), At: b.o.Now(),
+	}
+	return b.enrol(ctx, setup, e, why, map[string]any{"token": info})
+}
+
+// EnrolTarget pins what a target is: asked at the provider, held against the
+// config, and put under seal. At an endpoint that is not genuinely the provider's
+// it also tries whether other material is refused as existing.
+func (b *Broker) EnrolTarget(ctx context.Context, name string, why Why) (Enrolment, error) {
+	t, err := b.target(name)
+	if err != nil {
+		return Enrolment{}, err
+	}
+	setup, err := b.trustedToken(ctx)
+	if err != nil {
+		return Enrolment{}, err
+	}
+	if err := sameEnvironment(setup, t); err != nil {
+		return Enrolment{}, err
+	}
+	if err := b.reidentify(ctx, t); err != nil {
+		return Enrolment{}, err
+	}
+	findings, err := b.control(ctx, setup, t)
+	if err != nil {
+		return Enrolment{}, fmt.Errorf("try out target %s: %w", t.Name, err)
+	}
+	info, err := setup.Token.Info(ctx)
+	if err != nil {
+		return Enrolment{}, fmt.Errorf("describe token %s: %w", setup.Name, err)
+	}
+	e := Enrolment{
+		Kind: EnrolTarget, Name: t.Name, Environment: t.Environment, TokenSerial: info.Serial,
+		Pins: maps.Clone(t.Pins), Findings: findings, At: b.o.Now(),
+	}
+	return b.enrol(ctx, setup, e, why, map[string]any{"principal": b.principal(t.Name)})
+}
+
+// trustedToken is the token, its enrolment held against its seal.
+func (b *Broker) trustedToken(ctx context.Context) (TokenSetup, error) {
+	if err := b.trust(ctx, nil); err != nil {
+		return TokenSetup{}, err
+	}
+	return b.token()
+}
+
+func (b *Broker) reidentify(ctx context.Context, t Target) error {
+	b.known.mu.Lock()
+	defer b.known.mu.Unlock()
+	delete(b.known.identities, t.Name)
+	delete(b.known.targets, t.Name)
+	return b.identify(ctx, t)
+}
+
+func (b *Broker) enrol(ctx context.Context, setup TokenSetup, e Enrolment, why Why, details map[string]any) (Enrolment, error) {
+	var err error
+	if e.Seal, err = seal(ctx, setup, e.Record()); err != nil {
+		return Enrolment{}, fmt.Errorf("enrol %s %s: %w", e.Kind, e.Name, err)
+	}
+	details = with(with(details, "pins", e.Pins), "findings", e.Findings)
+	head, err := b.o.Store.Apply(ctx, Change{
+		Enrolment: &e,
+		Entry: Entry{
+			At: e.At, Event: string(e.Kind) + ".enrolled", Operation: newOperationID(e.At), Target: targetOf(e),
+			Actor: b.o.Actor, Reason: why.Reason, Ticket: why.Ticket, Details: with(details, "name", e.Name),
+		},
+		Seal: func(h Head) ([]byte, error) { return seal(ctx, setup, h.Record()) },
+	})
+	if err != nil {
+		return Enrolment{}, fmt.Errorf("record enrolment of %s %s: %w", e.Kind, e.Name, err)
+	}
+	b.remember(ctx, setup, head)
+	return e, nil
+}
+
+func targetOf(e Enrolment) string {
+	if e.Kind == EnrolTarget {
+		return e.Name
+	}
+	return ""
+}
+
+// CheckEnrolments holds the token and every configured target against their
+// seals and, at the provider, against the enrolled account.
+func (b *Broker) CheckEnrolments(ctx context.Context) error {
+	var faults []error
+	if err := b.trust(ctx, nil); err != nil {
+		return err
+	}
+	for _, t := range b.o.Targets {
+		faults = append(faults, b.trust(ctx, []Target{t}))
+	}
+	return errors.Join(faults...)
+}

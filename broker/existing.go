@@ -1,0 +1,196 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// existing is an operation on a version that is there: which, where, and why.
+type existing struct {
+	kind   OperationKind
+	name   string
+	number int    // 0: the active one, else the newest
+	target string // "" all of the version's
+	params Params
+	why    Why
+}
+
+// startExisting begins such an operation under the key's lease, or goes on with
+// an unfinished one of the same kind and parameters. The caller releases.
+func (b *Broker) startExisting(ctx context.Context, want existing) (*line, func(), error) {
+	view, err := b.o.Store.Key(ctx, want.name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read key %s: %w", want.name, err)
+	}
+	_, placements, err := pick(view, want)
+	if err != nil {
+		return nil, nil, err
+	}
+	var targets []Target
+	for _, p := range placements {
+		t, err := b.target(p.Target)
+		if err != nil {
+			return nil, nil, err
+		}
+		targets = append(targets, t)
+	}
+	if err := b.trust(ctx, targets); err != nil {
+		return nil, nil, err
+	}
+	lease, release, err := b.takeLease(ctx, want.name)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := b.existingLine(ctx, want, lease)
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return l, release, nil
+}
+
+// existingLine reads the key anew, now that nobody else writes it.
+func (b *Broker) existingLine(ctx context.Context, want existing, lease Lease) (*line, error) {
+	view, err := b.o.Store.Key(ctx, want.name)
+	if err != nil {
+		return nil, fmt.Errorf("read key %s: %w", want.name, err)
+	}
+	for op, err := range b.o.Store.Operations(ctx, OperationFilter{KeyName: want.name}) {
+		if err != nil {
+			return nil, fmt.Errorf("read operations of key %s: %w", want.name, err)
+		}
+		if op.Operation.State.Open() {
+			return b.unfinished(ctx, view, op, want, lease)
+		}
+	}
+	version, placements, err := pick(view, want)
+	if err != nil {
+		return nil, err
+	}
+	return b.newExisting(view, version, placements, want, lease)
+}
+
+// unfinished: one operation on a key at a time; the same one asked again goes on.
+func (b *Broker) unfinished(ctx context.Context, view KeyView, op OperationView, want existing, lease Lease) (*line, error) {
+	o := op.Operation
+	if o.Kind == want.kind && o.Params.ValidTo.Equal(want.params.ValidTo) && o.State != UndecidedState {
+		return b.rebuild(ctx, view, op, lease)
+	}
+	return nil, &Error{
+		Kind: Conflict, Op: string(want.kind) + " of", Object: "key " + want.name,
+		Cause: fmt.Errorf("its %s %s is %s: %s", o.Kind, o.ID, o.State, o.Problem),
+		Hint:  fmt.Sprintf("keyferry operation resume %s, or keyferry operation abort %s --reason …, first", o.ID, o.ID),
+	}
+}
+
+func (b *Broker) newExisting(view KeyView, version KeyVersion, placements []Placement, want existing, lease Lease) (*line, error) {
+	setup, err := b.token()
+	if err != nil {
+		return nil, err
+	}
+	policy, err := b.policy(view.Key.Policy)
+	if err != nil {
+		return nil, err
+	}
+	now := b.o.Now().UTC()
+	l := &line{
+		b: b, setup: setup, policy: policy, key: view.Key, version: version, lease: lease, effects: map[string]EffectRecord{},
+		op: Operation{
+			ID: newOperationID(now), Kind: want.kind, State: Running, KeyID: view.Key.ID, KeyName: view.Key.Name,
+			Number: version.Number, Params: want.params, Actor: b.o.Actor, Reason: want.why.Reason, Ticket: want.why.Ticket, StartedAt: now,
+		},
+	}
+	for _, placement := range placements {
+		t, err := b.target(placement.Target)
+		if err != nil {
+			return nil, err
+		}
+		l.op.Targets = append(l.op.Targets, t.Name)
+		l.places = append(l.places, l.newPlace(t, placement))
+	}
+	return l, nil
+}
+
+// pick chooses the version and its placements that an operation is about.
+func pick(view KeyView, want existing) (KeyVersion, []Placement, error) {
+	version, err := pickVersion(view, want.number)
+	if err != nil {
+		return KeyVersion{}, nil, err
+	}
+	var placements []Placement
+	for _, p := range view.Placements {
+		gone := p.Step == PlacementAbandoned
+		if p.Number == version.Number && !gone && (want.target == "" || p.Target == want.target) {
+			placements = append(placements, p)
+		}
+	}
+	if len(placements) == 0 {
+		return KeyVersion{}, nil, &Error{
+			Kind: NotFound, Op: "find a placement of", Object: fmt.Sprintf("key %s version %d", view.Key.Name, version.Number),
+			Cause: fmt.Errorf("it has none at target %q", first(want.target, "(any)")), Hint: "keyferry key show " + view.Key.Name,
+		}
+	}
+	return version, placements, nil
+}
+
+func pickVersion(view KeyView, number int) (KeyVersion, error) {
+	if number > 0 {
+		if v, ok := view.Version(number); ok {
+			return v, nil
+		}
+		return KeyVersion{}, &Error{Kind: NotFound, Op: "find", Object: fmt.Sprintf("version %d of key %s", number, view.Key.Name)}
+	}
+	if len(view.Versions) == 0 {
+		return KeyVersion{}, &Error{Kind: NotFound, Op: "find a version of", Object: "key " + view.Key.Name}
+	}
+	i := slices.IndexFunc(view.Versions, func(v KeyVersion) bool { return v.State == Active })
+	if i < 0 {
+		i = len(view.Versions) - 1
+	}
+	return view.Versions[i], nil
+}
+
+// Activate gives consumers a version that is staged and proven.
+func (b *Broker) Activate(ctx context.Context, req ActivateRequest) (Result, error) {
+	l, release, err := b.startExisting(ctx, existing{kind: OpActivate, name: req.Name, number: req.Number, target: req.Target, why: req.Why})
+	if err != nil {
+		return Result{}, err
+	}
+	defer release()
+	if l.version.State == Active && l.allActive() {
+		key, err := b.o.Store.Key(ctx, req.Name)
+		return Result{Key: key, AlreadyDone: true}, err
+	}
+	if l.version.State != PreActivation && l.version.State != Active {
+		return Result{}, &Error{
+			Kind: Conflict, Op: "activate", Object: "key " + req.Name,
+			Cause: fmt.Errorf("version %d is %s", l.version.Number, l.version.State), Hint: "keyferry key show " + req.Name,
+		}
+	}
+	if err := l.open(ctx, "activation.begun", nil); err != nil {
+		return Result{}, err
+	}
+	return l.run(ctx)
+}
+
+// open puts a new operation on an existing version on record.
+func (l *line) open(ctx context.Context, event string, details map[string]any) error {
+	if l.resumed {
+		return nil
+	}
+	_, err := l.apply(ctx, event, nil, Change{NewOperation: &l.op}, with(details, "targets", l.op.Targets))
+	return err
+}
+
+func (l *line) activating(ctx context.Context) error {
+	for _, p := range l.places {
+		if err := l.activate(ctx, p); err != nil {
+			return err
+		}
+	}
+	return l.finish(ctx)
+}
+
+var errNoCopy = errors.New("the token no longer holds a copy that can be wrapped")

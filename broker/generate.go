@@ -1,0 +1,98 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// generate makes the material of the version in the token, once: a resumed line
+// takes what it finds there, if it is whole.
+func (l *line) generate(ctx context.Context) error {
+	if l.version.Material.ID != "" {
+		return l.materialStands(ctx)
+	}
+	in := GenerateIn{
+		ID: l.version.MaterialID(), Label: fmt.Sprintf("%s v%d", l.key.Name, l.version.Number),
+		Spec: l.key.Spec, Usage: l.usage(), MayExist: l.resumed,
+	}
+	m, err := l.setup.Token.Generate(ctx, in)
+	if l.resumed && errors.Is(err, Conflict) {
+		m, err = l.generateAfresh(ctx, in)
+	}
+	if err != nil {
+		return fmt.Errorf("generate material %s: %w", in.ID, err)
+	}
+	info, err := l.setup.Token.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("describe token %s: %w", l.setup.Name, err)
+	}
+	l.version.Material = m
+	_, err = l.apply(ctx, "material.generated", nil, Change{Version: &l.version}, map[string]any{
+		"material": m.ID, "spec": m.Spec, "attributes": m.Attributes, "token": info, "kcv": fmt.Sprintf("%x", m.KCV),
+		"usage": in.Usage,
+	})
+	return err
+}
+
+// generateAfresh: half a pair, or two objects, left by a run that was killed
+// before anything was imported are of no use to anybody.
+func (l *line) generateAfresh(ctx context.Context, in GenerateIn) (Material, error) {
+	if err := l.setup.Token.Change(ctx, Material{ID: in.ID, Spec: in.Spec}, Destroy); err != nil {
+		return Material{}, fmt.Errorf("destroy incomplete material: %w", err)
+	}
+	in.MayExist = false
+	return l.setup.Token.Generate(ctx, in)
+}
+
+// usage is what the proofs at all targets need of the token's copy.
+func (l *line) usage() Usage {
+	u := Usage{Modifiable: l.version.Retain == RetainSealed}
+	for _, p := range l.places {
+		switch p.spec.Proof[l.key.Purpose] {
+		case ProofMAC:
+			u.MAC = true
+		case ProofCipher:
+			u.Encrypt = true
+		}
+	}
+	return u
+}
+
+// materialStands looks, when resuming, whether the token still holds exactly what
+// is on record. Anything else after an import was intended is for a person.
+func (l *line) materialStands(ctx context.Context) error {
+	if !l.resumed || l.allProven() {
+		return nil
+	}
+	want := map[string]int{"secret": 1}
+	if !l.key.Spec.Secret() {
+		want = map[string]int{"private": 1, "public": 1}
+	}
+	have := map[string]int{}
+	for o, err := range l.setup.Token.Objects(ctx, ObjectQuery{ID: l.version.Material.ID}) {
+		if err != nil {
+			return fmt.Errorf("look for material %s in token %s: %w", l.version.Material.ID, l.setup.Name, err)
+		}
+		have[o.Class]++
+	}
+	for class, n := range want {
+		if have[class] != n {
+			return &Error{
+				Kind: Undecided, Op: "resume", Object: l.version.Material.String(),
+				Cause: fmt.Errorf("the token holds %d %s objects of that id, not %d", have[class], class, n),
+				Hint:  "restore the token, or take the operation back: keyferry operation abort " + l.op.ID + " --reason …",
+			}
+		}
+	}
+	return nil
+}
+
+func (l *line) allProven() bool {
+	for _, p := range l.places {
+		if p.placement.Step != PlacementProven && p.placement.Step != PlacementActive {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,232 @@
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// line is one operation on one key version under way: what is on record of it,
+// and what it works with. It is used by one goroutine, under the key's lease.
+type line struct {
+	b       *Broker
+	setup   TokenSetup
+	policy  Policy
+	op      Operation
+	key     Key
+	version KeyVersion
+	places  []*place
+	effects map[string]EffectRecord // by effect id
+	resumed bool                    // an earlier run may have done more than is on record
+	lease   Lease
+}
+
+// place is one target of a line.
+type place struct {
+	target    Target
+	caps      Capabilities
+	spec      SpecCapability
+	plan      Plan
+	placement Placement
+	enrolled  Enrolment
+}
+
+// leaseLife is how long a lease lasts without being extended; a holder on this
+// host that is dead is recognised at once.
+const leaseLife = 10 * time.Minute
+
+// takeLease makes this process the one writer of a key. The returned function
+// gives the lease back.
+func (b *Broker) takeLease(ctx context.Context, name string) (Lease, func(), error) {
+	now := b.o.Now()
+	l := Lease{Name: "key/" + name, Holder: b.o.Holder, Now: now, Until: now.Add(leaseLife), Stale: b.o.Stale}
+	if err := b.o.Store.Lease(ctx, l); err != nil {
+		return Lease{}, nil, fmt.Errorf("take the lease of key %s: %w", name, err)
+	}
+	return l, func() {
+		l.Release = true
+		if err := b.o.Store.Lease(context.WithoutCancel(ctx), l); err != nil {
+			b.o.Log.WarnContext(ctx, "lease not given back; it runs out by itself", "key", name, "error", err)
+		}
+	}, nil
+}
+
+// extend keeps the lease while a line runs for longer than half of it.
+func (l *line) extend(ctx context.Context) error {
+	now := l.b.o.Now()
+	if l.lease.Until.Sub(now) > leaseLife/2 {
+		return nil
+	}
+	l.lease.Now, l.lease.Until = now, now.Add(leaseLife)
+	if err := l.b.o.Store.Lease(ctx, l.lease); err != nil {
+		return fmt.Errorf("extend the lease of key %s: %w", l.key.Name, err)
+	}
+	return nil
+}
+
+// apply writes one change with its audit entry.
+func (l *line) apply(ctx context.Context, event string, p *place, c Change, details map[string]any) (Head, error) {
+	if err := l.extend(ctx); err != nil {
+		return Head{}, err
+	}
+	c.Lease = &l.lease
+	c.Entry = Entry{
+		At: l.b.o.Now(), Event: event, Operation: l.op.ID, Key: l.key.Name, Number: l.version.Number,
+		Actor: l.b.o.Actor, Reason: l.op.Reason, Ticket: l.op.Ticket, Details: details,
+	}
+	if p != nil {
+		c.Entry.Target = p.target.Name
+		c.Entry.Principal = l.b.principal(p.target.Name)
+	}
+	head, err := l.b.o.Store.Apply(ctx, c)
+	if err != nil {
+		return Head{}, fmt.Errorf("record %s: %w", event, err)
+	}
+	return head, nil
+}
+
+// intend puts an effect on record before it happens. When it was there already,
+// an earlier run may have caused it: known is then true.
+func (l *line) intend(ctx context.Context, p *place, step Step, intent any, details map[string]any) (rec EffectRecord, known bool, err error) {
+	e := l.effect(p, step)
+	if rec, ok := l.effects[e.ID()]; ok {
+		return rec, true, nil
+	}
+	text, err := json.Marshal(intent)
+	if err != nil {
+		return EffectRecord{}, false, fmt.Errorf("encode intent of %s: %w", step, err)
+	}
+	rec = EffectRecord{Effect: e, Intent: text, At: l.b.o.Now()}
+	details = with(details, "effect", e.ID())
+	if _, err := l.apply(ctx, string(step)+".intended", p, Change{Intent: &rec}, details); err != nil {
+		return EffectRecord{}, false, err
+	}
+	l.effects[e.ID()] = rec
+	return rec, false, nil
+}
+
+// settle puts an effect's result on record, together with what it changed.
+func (l *line) settle(ctx context.Context, p *place, rec EffectRecord, result any, details map[string]any) error {
+	text, err := json.Marshal(result)
+	if err != nil {
+		return fmt.Errorf("encode result of %s: %w", rec.Effect.Step, err)
+	}
+	rec.Result, rec.DoneAt = text, l.b.o.Now()
+	change := Change{Result: &rec, Placements: []Placement{p.placement}}
+	if _, err := l.apply(ctx, string(rec.Effect.Step)+".done", p, change, with(details, "effect", rec.Effect.ID())); err != nil {
+		return err
+	}
+	l.effects[rec.Effect.ID()] = rec
+	return nil
+}
+
+func (l *line) effect(p *place, step Step) Effect {
+	return Effect{Operation: l.op.ID, Target: p.target.Name, Step: step}
+}
+
+// stop puts on record why a line did not finish: failed can be resumed,
+// undecided waits for a person. It returns the error it was given.
+func (l *line) stop(ctx context.Context, cause error) error {
+	ctx = context.WithoutCancel(ctx)
+	l.op.State, l.op.Problem = Failed, cause.Error()
+	if KindOf(cause) == Undecided {
+		l.op.State = UndecidedState
+	}
+	change := Change{Operation: &l.op, Version: &l.version}
+	for _, p := range l.places {
+		change.Placements = append(change.Placements, p.placement)
+	}
+	event := string(l.op.Kind) + "." + string(l.op.State)
+	if _, err := l.apply(ctx, event, nil, change, map[string]any{"problem": cause.Error()}); err != nil {
+		return errors.Join(cause, err)
+	}
+	return l.advise(cause)
+}
+
+// advise tells a person what an unfinished line leaves behind and what to do.
+func (l *line) advise(cause error) error {
+	e, ok := errors.AsType[*Error](cause)
+	if !ok {
+		e = &Error{Kind: KindOf(cause), Op: string(l.op.Kind), Object: "key " + l.key.Name, Cause: cause}
+	}
+	told := *e
+	if told.Changed == "" {
+		told.Changed = l.leftBehind()
+	}
+	next := fmt.Sprintf("keyferry operation resume %s goes on from here; keyferry operation abort %s --reason … takes it back", l.op.ID, l.op.ID)
+	if told.Hint == "" {
+		told.Hint = next
+	} else {
+		told.Hint += "; then " + next
+	}
+	if cause != error(e) {
+		told.Cause, told.Op, told.Object = cause, string(l.op.Kind), "key "+l.key.Name
+	}
+	return &told
+}
+
+// leftBehind says in words what exists so far.
+func (l *line) leftBehind() string {
+	var parts []string
+	if l.version.Material.ID != "" {
+		parts = append(parts, fmt.Sprintf("material %s is in the token", l.version.Material.ID))
+	}
+	for _, p := range l.places {
+		if p.placement.Version.Key.ID != "" {
+			parts = append(parts, fmt.Sprintf("%s is at target %s (%s)", p.placement.Version.Key.ID, p.target.Name, p.placement.Step))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return listed(parts)
+}
+
+// principal the broker is at a target, as far as it was asked.
+func (b *Broker) principal(target string) string {
+	b.known.mu.Lock()
+	defer b.known.mu.Unlock()
+	return b.known.identities[target].Principal
+}
+
+// view reads an operation and its key back from the store: what is on record, not
+// what this process believes.
+func (l *line) view(ctx context.Context, done bool) (Result, error) {
+	op, err := l.b.o.Store.Operation(ctx, l.op.ID)
+	if err != nil {
+		return Result{}, fmt.Errorf("read operation %s: %w", l.op.ID, err)
+	}
+	key, err := l.b.o.Store.Key(ctx, l.key.Name)
+	if err != nil {
+		return Result{}, fmt.Errorf("read key %s: %w", l.key.Name, err)
+	}
+	return Result{Operation: op, Key: key, AlreadyDone: done}, nil
+}
+
+// with returns details with one more field.
+func with(details map[string]any, name string, value any) map[string]any {
+	out := maps.Clone(details)
+	if out == nil {
+		out = map[string]any{}
+	}
+	out[name] = value
+	return out
+}
+
+// newID is n random bytes in hex.
+func newID(n int) string {
+	b := make([]byte, n)
+	rand.Read(b)
+	return hex.EncodeToString(b)
+}
+
+// newOperationID is sortable by time for people who read a list, and random
+// enough to live for ever: 20261124T093005-1f2e3d4c5b6a.
+func newOperationID(now time.Time) string {
+	return now.UTC().Format("20060102T150405") + "-" + newID(6)
+}

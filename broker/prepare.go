@@ -1,0 +1,159 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// attempts bounds how often a changing call is made anew after looking showed
+// that it had no effect.
+const attempts = 3
+
+// prepare makes the provider's empty key, or finds the one an earlier run made.
+// Making a key is the call that no cloud makes idempotent: after an unclear answer
+// the line looks, lets the target settle, looks again, and only then acts.
+func (l *line) prepare(ctx context.Context, p *place) error {
+	if p.placement.Version.Key.ID != "" {
+		return nil
+	}
+	in := PrepareIn{
+		Name: l.key.Name, KeyID: l.key.ID, Number: l.version.Number, Spec: l.key.Spec, Purpose: l.key.Purpose,
+		Tags: l.key.Tags, Mode: NewKey,
+	}
+	rec, known, err := l.intend(ctx, p, StepPrepare, in, map[string]any{"name": in.Name})
+	if err != nil {
+		return err
+	}
+	made, err := l.prepared(ctx, p, rec, known)
+	if err != nil {
+		return fmt.Errorf("prepare at target %s: %w", p.target.Name, err)
+	}
+	p.placement.Version = VersionRef{Key: made.Key}
+	return l.settle(ctx, p, rec, made, map[string]any{"key_ref": made.Key.ID, "receipt": made.Receipt})
+}
+
+func (l *line) prepared(ctx context.Context, p *place, rec EffectRecord, known bool) (Prepared, error) {
+	var in PrepareIn
+	if err := json.Unmarshal(rec.Intent, &in); err != nil {
+		return Prepared{}, fmt.Errorf("decode intent: %w", err)
+	}
+	for range attempts {
+		if known && !p.caps.PrepareFinds {
+			if key, ok, err := l.findPrepared(ctx, p, rec, in); err != nil || ok {
+				return Prepared{Key: key}, err
+			}
+		}
+		var made Prepared
+		err := again(ctx, func() (err error) { made, err = p.target.Provider.Prepare(ctx, rec.Effect, in); return err })
+		if !errors.Is(err, Unclear) {
+			return made, err
+		}
+		l.b.o.Log.WarnContext(ctx, "answer lost, looking", "operation", l.op.ID, "step", "prepare", "target", p.target.Name, "error", err)
+		known = true
+	}
+	return Prepared{}, &Error{
+		Kind: Unavailable, Op: "prepare a key", Object: "at target " + p.target.Name,
+		Cause: fmt.Errorf("%d answers were lost, and no key appeared", attempts),
+		Hint:  "what appears later is listed by keyferry inventory and never used",
+	}
+}
+
+// findPrepared looks for what carries the effect's mark: now, and once more after
+// the target has settled.
+func (l *line) findPrepared(ctx context.Context, p *place, rec EffectRecord, in PrepareIn) (KeyRef, bool, error) {
+	for i := range 2 {
+		if i > 0 {
+			if err := wait(ctx, p.caps.Settle); err != nil {
+				return KeyRef{}, false, err
+			}
+		}
+		seen, err := l.look(ctx, p, Query{Effect: rec.Effect.ID()})
+		if err != nil {
+			return KeyRef{}, false, err
+		}
+		if key, ok, err := adopt(in, rec.At, seen); ok || err != nil {
+			return key, ok, err
+		}
+	}
+	return KeyRef{}, false, nil
+}
+
+// look collects what a query yields, asking again after a passing fault.
+func (l *line) look(ctx context.Context, p *place, q Query) ([]Observation, error) {
+	return look(ctx, p.target, q)
+}
+
+func look(ctx context.Context, t Target, q Query) ([]Observation, error) {
+	var seen []Observation
+	err := again(ctx, func() error {
+		seen = nil
+		for o, err := range t.Provider.Look(ctx, q) {
+			if err != nil {
+				return err
+			}
+			seen = append(seen, o)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look at target %s: %w", t.Name, err)
+	}
+	return seen, nil
+}
+
+// clockSlack is how far a provider's clock may be from ours; AWS refuses requests
+// that are more than five minutes off.
+const clockSlack = 5 * time.Minute
+
+// adopt decides which of the keys that carry an effect's mark is the one we made.
+// A mark can be set by others, so it only nominates: the key must be empty, ours
+// to fill, exactly as we asked for it, and made after we intended to. Two such
+// keys, or a marked one that differs, are for a person. It is pure.
+func adopt(in PrepareIn, intended time.Time, seen []Observation) (key KeyRef, ok bool, err error) {
+	var ours, others []string
+	for _, o := range seen {
+		if o.State == RemoteScheduled || o.State == RemoteDestroyed {
+			continue // somebody decided about it already
+		}
+		if why := unlike(in, intended, o); why != "" {
+			others = append(others, fmt.Sprintf("%s (%s)", o.Version.Key.ID, why))
+			continue
+		}
+		ours = append(ours, o.Version.Key.ID)
+	}
+	switch {
+	case len(ours) == 1 && len(others) == 0:
+		return KeyRef{ID: ours[0]}, true, nil
+	case len(ours) == 0 && len(others) == 0:
+		return KeyRef{}, false, nil
+	}
+	return KeyRef{}, false, &Error{
+		Kind: Undecided, Op: "adopt a key", Object: in.Name,
+		Cause: fmt.Errorf("%d keys carry this operation's mark: %s", len(ours)+len(others), strings.Join(append(ours, others...), ", ")),
+		Hint:  "find out who made them; schedule the wrong ones for deletion",
+	}
+}
+
+// unlike says how a marked key differs from the one that was asked for.
+func unlike(in PrepareIn, intended time.Time, o Observation) string {
+	switch {
+	case o.Origin != OriginExternal:
+		return "its origin is " + string(o.Origin)
+	case o.HasMaterial:
+		return "it has material already"
+	case o.Spec != in.Spec:
+		return "its spec is " + string(o.Spec)
+	case o.Purpose != in.Purpose:
+		return "its purpose is " + string(o.Purpose)
+	case !o.PolicyMatch:
+		return "its key policy is not the one that was sent"
+	case o.CreatedAt.Before(intended.Add(-clockSlack)):
+		return "it was made before the operation began"
+	default:
+		return ""
+	}
+}

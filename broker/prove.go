@@ -1,0 +1,171 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// prove shows that the target holds the same material. A proof that fails makes
+// the version unusable: it is never activated, and kept for inquiry.
+func (l *line) prove(ctx context.Context, p *place) error {
+	if p.placement.Step != PlacementStaged {
+		return nil
+	}
+	proof, evidence, err := l.proof(ctx, p)
+	if err != nil && !errors.Is(err, Rejected) {
+		return fmt.Errorf("prove at target %s: %w", p.target.Name, err)
+	}
+	proof.At = l.b.o.Now()
+	p.placement.Proof = proof
+	p.placement.Step = PlacementProven
+	change := Change{}
+	if err != nil {
+		p.placement.Step, p.placement.Proof.Failed, p.placement.Proof.Detail = PlacementFailed, true, err.Error()
+		l.version.State = Suspended
+		change.Version = &l.version
+	}
+	change.Placements = []Placement{p.placement}
+	event := "proof." + string(p.placement.Step)
+	if _, recordErr := l.apply(ctx, event, p, change, with(evidence, "level", proof.Level)); recordErr != nil {
+		return errors.Join(err, recordErr)
+	}
+	return l.failedProof(p, err)
+}
+
+func (l *line) failedProof(p *place, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{
+		Kind: Rejected, Op: "prove", Object: fmt.Sprintf("key %s at target %s", l.key.Name, p.target.Name), Cause: err,
+		Changed: l.leftBehind() + "; the version is suspended and will never be activated",
+		Hint:    "the target holds other material than the token: find out whose, before anything else; keyferry operation abort " + l.op.ID + " --reason … schedules the key at the target for deletion",
+	}
+}
+
+// proof performs the strongest proof there is. evidence is its transcript.
+func (l *line) proof(ctx context.Context, p *place) (Proof, map[string]any, error) {
+	level, detail := l.proofLevel(p)
+	proof := Proof{Level: level, Detail: detail}
+	switch level {
+	case ProofReimport:
+		return l.reimport(ctx, p, proof)
+	case ProofAccepted:
+		return proof, map[string]any{"reason": detail}, nil
+	}
+	answer, evidence, err := l.challenge(ctx, p, p.placement.Version, level)
+	if err == nil && answer.Reason != "" {
+		proof.Detail = answer.Reason
+	}
+	return proof, evidence, err
+}
+
+// proofLevel is the strongest level at the place, and why it is no stronger.
+func (l *line) proofLevel(p *place) (ProofLevel, string) {
+	return levelAt(p.target, p.caps, p.enrolled, l.key)
+}
+
+func levelAt(t Target, caps Capabilities, enrolled Enrolment, k Key) (ProofLevel, string) {
+	level := caps.Specs[k.Spec].Proof[k.Purpose]
+	switch {
+	case level == "":
+		return ProofAccepted, caps.Service + " offers no way to compare such keys"
+	case level != ProofReimport || t.Genuine:
+		return level, ""
+	case enrolled.Findings[FindingReimport] == RefusesOther:
+		return level, ""
+	default:
+		return ProofAccepted, "importing again proves nothing at this endpoint: " + first(enrolled.Findings[FindingReimport], "it was not tested whether it refuses other material")
+	}
+}
+
+// challenge asks both sides and compares. The version may be addressed through
+// what consumers use.
+func (l *line) challenge(ctx context.Context, p *place, v VersionRef, level ProofLevel) (Answer, map[string]any, error) {
+	c, err := NewChallenge(l.subject(p, v, level), l.b.o.Now())
+	if err != nil {
+		return Answer{}, nil, err
+	}
+	mine, err := l.tokenAnswer(ctx, c)
+	if err != nil {
+		return Answer{}, nil, err
+	}
+	if level == ProofCipher {
+		c = c.WithCiphertext(mine.Value)
+	}
+	var theirs Answer
+	err = again(ctx, func() (err error) { theirs, err = p.target.Provider.Prove(ctx, v, c); return err })
+	if err != nil {
+		return Answer{}, nil, fmt.Errorf("ask the target: %w", err)
+	}
+	return theirs, transcript(c, theirs), c.Compare(mine, theirs, l.b.o.Now())
+}
+
+func (l *line) subject(p *place, v VersionRef, level ProofLevel) ChallengeSubject {
+	return ChallengeSubject{
+		Effect: l.effect(p, StepImport).ID(), Provider: p.caps.Provider, Account: p.target.Pins[PinAccount], Ref: v,
+		Level: level, Spec: l.key.Spec, Purpose: l.key.Purpose, PublicKey: l.version.Material.PublicKey,
+	}
+}
+
+// tokenAnswer is the token's side. A pair's public key must be the one on record:
+// the token's copy of it is never asked for more.
+func (l *line) tokenAnswer(ctx context.Context, c Challenge) (Answer, error) {
+	switch c.Level() {
+	case ProofReimport:
+		return Answer{}, nil
+	case ProofPublicKey:
+		return Answer{PublicKey: l.version.Material.PublicKey}, nil
+	}
+	a, err := l.setup.Token.Answer(ctx, l.version.Material, c)
+	if err != nil {
+		return Answer{}, fmt.Errorf("ask the token: %w", err)
+	}
+	return a, nil
+}
+
+// transcript is what the audit keeps of a proof: enough to repeat the comparison
+// of public values, and nothing that could be used for anything else.
+func transcript(c Challenge, theirs Answer) map[string]any {
+	t := map[string]any{"challenge": fmt.Sprintf("%x", c.Message()), "scheme": theirs.Scheme, "receipt": theirs.Receipt}
+	if len(theirs.PublicKey) > 0 {
+		t["public_key"] = fmt.Sprintf("%x", theirs.PublicKey)
+	}
+	switch c.Level() {
+	case ProofPublicKey:
+		if c.Purpose() == Sign {
+			t["signature"] = fmt.Sprintf("%x", theirs.Value)
+		}
+	case ProofMAC, ProofCipher:
+		t["answer"] = fmt.Sprintf("%x", theirs.Value)
+	case ProofReimport:
+		t["version"] = theirs.Version
+	}
+	if theirs.Reason != "" {
+		t["reason"] = theirs.Reason
+	}
+	return t
+}
+
+// reimport wraps the same handle again and imports it as existing material: a
+// target that refuses other material, and takes this, holds the same.
+func (l *line) reimport(ctx context.Context, p *place, proof Proof) (Proof, map[string]any, error) {
+	v := p.placement.Version
+	in := ImportIn{Key: v.Key, Kind: ImportExisting, Version: &v, Spec: l.key.Spec, ValidTo: p.placement.ValidTo}
+	rec, done, err := l.send(ctx, p, StepReimport, in)
+	if err != nil {
+		return proof, map[string]any{"error": err.Error()}, err
+	}
+	if done.Version.ID != v.ID {
+		err = &Error{
+			Kind: Rejected, Op: "import again", Object: v.Key.ID,
+			Cause: fmt.Errorf("the target answered with material %s, it was %s", done.Version.ID, v.ID),
+		}
+	}
+	evidence := map[string]any{"version": done.Version.ID, "receipt": done.Receipt}
+	if settleErr := l.settle(ctx, p, rec, done, evidence); settleErr != nil {
+		return proof, evidence, errors.Join(err, settleErr)
+	}
+	return proof, evidence, err
+}

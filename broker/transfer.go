@@ -1,0 +1,133 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// importIntent is what is on record before material is sent.
+type importIntent struct {
+	Mechanism   Mechanism  `json:"mechanism"`
+	Way         Way        `json:"way"`
+	Fingerprint string     `json:"fingerprint"`
+	ValidTo     string     `json:"valid_to,omitempty"`
+	Kind        ImportKind `json:"kind"`
+}
+
+// transfer takes material into the provider's key: fetch, wrap, import.
+func (l *line) transfer(ctx context.Context, p *place) error {
+	if p.placement.Step != PlacementIntended {
+		return nil
+	}
+	in := ImportIn{Key: p.placement.Version.Key, Kind: ImportNew, Spec: l.key.Spec, ValidTo: p.placement.ValidTo}
+	rec, done, err := l.send(ctx, p, StepImport, in)
+	if err != nil {
+		return fmt.Errorf("import at target %s: %w", p.target.Name, err)
+	}
+	p.placement.Version = done.Version
+	p.placement.Step = PlacementStaged
+	p.placement.Remote, p.placement.SeenAt = RemoteEnabled, l.b.o.Now()
+	p.placement.ImportedAt = l.b.o.Now()
+	return l.settle(ctx, p, rec, done, map[string]any{"version_ref": done.Version, "receipt": done.Receipt})
+}
+
+// send wraps the material under a fresh wrapping key and imports it, and repeats
+// that where repeating cannot make a second version.
+func (l *line) send(ctx context.Context, p *place, step Step, in ImportIn) (EffectRecord, Imported, error) {
+	if rec, ok := l.effects[l.effect(p, step).ID()]; ok && !l.repeats(p, in) {
+		return rec, Imported{}, l.undecidedImport(p)
+	}
+	var last error
+	for range attempts {
+		rec, wrapped, err := l.wrapped(ctx, p, step, in)
+		if err != nil {
+			return EffectRecord{}, Imported{}, err
+		}
+		in.Mechanism, in.Wrapped, in.Token = p.plan.Mechanism, wrapped.material, wrapped.token
+		var done Imported
+		err = again(ctx, func() (err error) { done, err = p.target.Provider.Import(ctx, rec.Effect, in); return err })
+		last = err
+		switch {
+		case err == nil:
+			return rec, done, nil
+		case errors.Is(err, Unclear) && !l.repeats(p, in):
+			return rec, Imported{}, l.undecidedImport(p)
+		case errors.Is(err, Unclear), errors.Is(err, Expired) && ctx.Err() == nil:
+			l.b.o.Log.WarnContext(ctx, "import again with a new wrapping key", "operation", l.op.ID, "target", p.target.Name, "error", err)
+		default:
+			return rec, Imported{}, err
+		}
+	}
+	return EffectRecord{}, Imported{}, fmt.Errorf("after %d tries: %w", attempts, last)
+}
+
+// repeats: sending the same material again has the same result.
+func (l *line) repeats(p *place, in ImportIn) bool {
+	return in.Kind != ImportNew || p.spec.ImportRepeats && l.version.Number == 1
+}
+
+func (l *line) undecidedImport(p *place) error {
+	return &Error{
+		Kind: Undecided, Op: "import", Object: "key " + l.key.Name + " at target " + p.target.Name,
+		Cause: errors.New("an import's answer was lost, and sending it again could make a second version"),
+		Hint:  "look at " + p.placement.Version.Key.ID,
+	}
+}
+
+// wrappedMaterial goes to the provider with the import token it was made for.
+type wrappedMaterial struct {
+	material, token []byte
+}
+
+// wrapped fetches a wrapping key, checks it, puts its fingerprint on record, and
+// has the token wrap the material under it. The key never leaves this process,
+// and nothing else is wrapped under it.
+func (l *line) wrapped(ctx context.Context, p *place, step Step, in ImportIn) (EffectRecord, wrappedMaterial, error) {
+	e := l.effect(p, step)
+	var key WrappingKey
+	err := again(ctx, func() (err error) {
+		key, err = p.target.Provider.WrappingKey(ctx, e, in.Key, p.plan.Mechanism)
+		return err
+	})
+	if err != nil {
+		return EffectRecord{}, wrappedMaterial{}, fmt.Errorf("fetch wrapping key: %w", err)
+	}
+	checked, err := CheckWrappingKey(key, p.plan, p.target.WrappingKey, l.b.o.Now())
+	if err != nil {
+		return EffectRecord{}, wrappedMaterial{}, err
+	}
+	p.placement.Transport = Transport{
+		Mechanism: p.plan.Mechanism, Way: p.plan.Way, Strength: checked.Strength(), Fingerprint: checked.Fingerprint(),
+	}
+	rec, err := l.intendImport(ctx, p, step, in, key)
+	if err != nil {
+		return EffectRecord{}, wrappedMaterial{}, err
+	}
+	material, err := l.setup.Token.Wrap(ctx, l.version.Material, checked)
+	if err != nil {
+		return EffectRecord{}, wrappedMaterial{}, fmt.Errorf("wrap %s: %w", l.version.Material, err)
+	}
+	return rec, wrappedMaterial{material: material, token: key.Token}, nil
+}
+
+// intendImport records the import and the wrapping key it will use, before
+// anything is wrapped: the first time as the effect's intent, later as one more
+// fetch for the same effect.
+func (l *line) intendImport(ctx context.Context, p *place, step Step, in ImportIn, key WrappingKey) (EffectRecord, error) {
+	t := p.placement.Transport
+	details := map[string]any{
+		"mechanism": t.Mechanism, "way": t.Way, "strength": t.Strength, "wrapping_key": t.Fingerprint,
+		"wrapping_key_source": key.Source, "wrapping_key_expires": key.ExpiresAt, "receipt": key.Receipt, "kind": in.Kind,
+	}
+	intent := importIntent{Mechanism: t.Mechanism, Way: t.Way, Fingerprint: t.Fingerprint, Kind: in.Kind}
+	if !in.ValidTo.IsZero() {
+		intent.ValidTo = stamp(in.ValidTo)
+	}
+	rec, known, err := l.intend(ctx, p, step, intent, details)
+	if err != nil || !known {
+		return rec, err
+	}
+	_, err = l.apply(ctx, "wrapping-key.fetched", p, Change{}, with(details, "effect", rec.Effect.ID()))
+	return rec, err
+}

@@ -1,0 +1,232 @@
+package broker
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// want is an import request with its policy and defaults filled in: what is
+// asked, with nothing left to guess.
+type want struct {
+	name    string
+	policy  Policy
+	spec    KeySpec
+	purpose Purpose
+	retain  Retain
+	targets []Target
+	validTo time.Time
+	owner   string
+	tags    map[string]string
+	req     ImportRequest
+}
+
+// keyName is the broker's own rule: what every cloud can be given, perhaps
+// shortened, and what no file name or URL is broken by.
+var keyName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9_-]|[./][a-zA-Z0-9_-])*$`)
+
+// maxKeyName is the most characters a key's name may have.
+const maxKeyName = 200
+
+// CheckKeyName refuses what cannot be a key's name, as Misuse.
+func CheckKeyName(name string) error {
+	refuse := func(why string) error {
+		return &Error{
+			Kind: Misuse, Op: "name a key", Object: fmt.Sprintf("%.80q", name), Cause: fmt.Errorf("%s", why),
+			Hint: "use letters, digits, - and _, with single . or / between them, at most 200 characters: payments/db",
+		}
+	}
+	switch {
+	case name == "":
+		return refuse("it is empty")
+	case len(name) > maxKeyName:
+		return refuse(fmt.Sprintf("it has %d characters, %d are allowed", len(name), maxKeyName))
+	case !keyName.MatchString(name):
+		return refuse("it has characters, or an order of them, that are not allowed")
+	}
+	return nil
+}
+
+// resolve fills in policy and defaults and refuses what can be refused without
+// asking anybody.
+func (b *Broker) resolve(req ImportRequest) (want, error) {
+	if err := CheckKeyName(req.Name); err != nil {
+		return want{}, err
+	}
+	policy, err := b.policy(req.Policy)
+	if err != nil {
+		return want{}, err
+	}
+	w := want{
+		name: req.Name, policy: policy, req: req, owner: first(req.Owner, policy.Owner),
+		spec: first(req.Spec, policy.Spec), purpose: first(req.Purpose, policy.Purpose),
+		retain: first(req.Retain, policy.Retain, RetainToken), tags: maps.Clone(policy.Tags),
+	}
+	if w.tags == nil {
+		w.tags = map[string]string{}
+	}
+	maps.Copy(w.tags, req.Tags)
+	if b.o.Token != nil && b.o.Token.Environment == Production && req.Retain == "" && policy.Retain == "" {
+		return want{}, misuse("import "+w.name, "in production retain is named, not defaulted: give --retain, or a policy that has it")
+	}
+	for _, check := range []func() error{w.checkSpec, w.checkPolicy, w.checkTimes(b.o.Now())} {
+		if err := check(); err != nil {
+			return want{}, err
+		}
+	}
+	return w, b.resolveTargets(&w)
+}
+
+func (b *Broker) policy(name string) (Policy, error) {
+	if name == "" {
+		return Policy{}, nil
+	}
+	names := make([]string, 0, len(b.o.Policies))
+	for _, p := range b.o.Policies {
+		if p.Name == name {
+			return p, nil
+		}
+		names = append(names, p.Name)
+	}
+	return Policy{}, &Error{
+		Kind: Misuse, Op: "find policy", Object: name, Cause: fmt.Errorf("the config has %s", listed(names)),
+		Hint: "name one of these, or add it to the config",
+	}
+}
+
+func (w *want) checkSpec() error {
+	if w.spec == "" {
+		return misuse("import "+w.name, "no key spec: give --spec, or a policy that has one")
+	}
+	if _, err := ParseKeySpec(string(w.spec)); err != nil {
+		return err
+	}
+	purposes := w.spec.Purposes()
+	w.purpose = first(w.purpose, purposes[0])
+	if !slices.Contains(purposes, w.purpose) {
+		return misuse("import "+w.name, fmt.Sprintf("a key of spec %s cannot have the purpose %s, but %s", w.spec, w.purpose, joinWords(purposes)))
+	}
+	if !slices.Contains([]Retain{RetainToken, RetainSealed, RetainNone}, w.retain) {
+		return misuse("import "+w.name, fmt.Sprintf("retain %q is none of token, sealed, none", w.retain))
+	}
+	return nil
+}
+
+// checkPolicy: a request may fill in what its policy leaves open, not change it.
+func (w *want) checkPolicy() error {
+	for _, f := range []struct{ field, policy, asked string }{
+		{"spec", string(w.policy.Spec), string(w.req.Spec)},
+		{"purpose", string(w.policy.Purpose), string(w.req.Purpose)},
+		{"retain", string(w.policy.Retain), string(w.req.Retain)},
+	} {
+		if f.policy != "" && f.asked != "" && f.policy != f.asked {
+			return misuse("import "+w.name, fmt.Sprintf("%s %s was asked, policy %s says %s", f.field, f.asked, w.policy.Name, f.policy))
+		}
+	}
+	return nil
+}
+
+func (w *want) checkTimes(now time.Time) func() error {
+	return func() error {
+		w.validTo = w.req.ValidTo
+		if w.validTo.IsZero() && w.policy.ValidFor > 0 {
+			w.validTo = now.Add(w.policy.ValidFor).Truncate(time.Second)
+		}
+		switch {
+		case w.validTo.IsZero():
+			return nil
+		case !w.validTo.After(now):
+			return misuse("import "+w.name, "valid-to "+stamp(w.validTo)+" is in the past")
+		case !w.req.ActivateAt.IsZero() && !w.validTo.After(w.req.ActivateAt):
+			return misuse("import "+w.name, "valid-to "+stamp(w.validTo)+" is not after the activation at "+stamp(w.req.ActivateAt))
+		}
+		return nil
+	}
+}
+
+func (b *Broker) resolveTargets(w *want) error {
+	names := w.req.Targets
+	if len(names) == 0 {
+		names = w.policy.Targets
+	}
+	if len(names) == 0 {
+		return misuse("import "+w.name, "no target: give --target, or a policy that has targets")
+	}
+	for _, name := range names {
+		t, err := b.target(name)
+		if err != nil {
+			return err
+		}
+		if err := w.fits(t, b.o.Now()); err != nil {
+			return err
+		}
+		w.targets = append(w.targets, t)
+	}
+	return nil
+}
+
+// fits refuses what a target will never take, before anything happens.
+func (w *want) fits(t Target, now time.Time) error {
+	caps := t.Provider.Capabilities()
+	consumer := t.consumerOf(w.name)
+	if consumer != "" && !caps.Names.Allows(consumer) {
+		return misuse("import "+w.name, fmt.Sprintf("%s does not allow the name %.100q: %s", caps.Service, consumer, caps.Names.Words))
+	}
+	if offered := caps.Specs[w.spec]; len(offered.Mechanisms) > 0 && !slices.Contains(offered.Purposes, w.purpose) {
+		return &Error{
+			Kind: Unsupported, Op: "import " + string(w.spec), Object: "into " + caps.Service,
+			Cause: fmt.Errorf("it takes the purposes %s there, not %s", joinWords(offered.Purposes), w.purpose),
+		}
+	}
+	return checkValidTo(w.name, caps, w.validTo, now)
+}
+
+// checkValidTo holds an end against what a provider can do.
+func checkValidTo(name string, caps Capabilities, validTo, now time.Time) error {
+	rule := caps.ValidTo
+	switch {
+	case validTo.IsZero():
+		return nil
+	case !validTo.After(now):
+		return misuse("import "+name, "valid-to "+stamp(validTo)+" is in the past")
+	case !rule.Native:
+		return &Error{Kind: Unsupported, Op: "set valid-to of " + name, Object: "at " + caps.Service, Cause: fmt.Errorf("it has no expiry of its own")}
+	case rule.Max > 0 && validTo.After(now.Add(rule.Max)):
+		return misuse("import "+name, fmt.Sprintf("valid-to %s is more than %d days ahead, the most that %s allows", stamp(validTo), int(rule.Max.Hours()/24), caps.Service))
+	}
+	return nil
+}
+
+func misuse(op, why string) error {
+	return &Error{Kind: Misuse, Op: op, Cause: fmt.Errorf("%s", why)}
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// first non-zero of its arguments.
+func first[T comparable](values ...T) T {
+	var zero T
+	for _, v := range values {
+		if v != zero {
+			return v
+		}
+	}
+	return zero
+}
+
+// differs names the first field in which a stored key is not what is asked.
+func (w want) differs(k Key) string {
+	switch {
+	case k.Spec != w.spec:
+		return fmt.Sprintf("it has spec %s, %s was asked", k.Spec, w.spec)
+	case k.Purpose != w.purpose:
+		return fmt.Sprintf("it has the purpose %s, %s was asked", k.Purpose, w.purpose)
+	case w.req.Policy != "" && k.Policy != w.req.Policy:
+		return fmt.Sprintf("it is under policy %s, %s was asked", strings.TrimSpace(first(k.Policy, "(none)")), w.req.Policy)
+	default:
+		return ""
+	}
+}
