@@ -1,0 +1,174 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+// Apply implements broker.Store. Change.Seal runs inside the transaction, so it
+// must not write to the store itself.
+func (s *Store) Apply(ctx context.Context, c broker.Change) (broker.Head, error) {
+	if c.Entry.Event == "" {
+		return broker.Head{}, fmt.Errorf("apply change: its audit entry names no event: %w", broker.Misuse)
+	}
+	var head broker.Head
+	err := s.inTx(ctx, func(tx *sql.Tx) (err error) {
+		head, err = apply(ctx, tx, c)
+		return err
+	})
+	if err != nil {
+		return broker.Head{}, err
+	}
+	return head, nil
+}
+
+func apply(ctx context.Context, tx *sql.Tx, c broker.Change) (broker.Head, error) {
+	if err := holds(ctx, tx, c.Lease); err != nil {
+		return broker.Head{}, err
+	}
+	entry, err := next(ctx, tx, c.Entry)
+	if err != nil {
+		return broker.Head{}, err
+	}
+	for _, write := range []func() error{
+		func() error { return writeKey(ctx, tx, c.NewKey) },
+		func() error { return writeVersions(ctx, tx, c) },
+		func() error { return writePlacements(ctx, tx, c.Placements) },
+		func() error { return writeOperations(ctx, tx, c, entry.Seq) },
+		func() error { return writeEffects(ctx, tx, c, entry.Seq) },
+		func() error { return writeEnrolment(ctx, tx, c.Enrolment) },
+		func() error { return appendEntry(ctx, tx, entry) },
+	} {
+		if err := write(); err != nil {
+			return broker.Head{}, err
+		}
+	}
+	return seal(ctx, tx, c, entry)
+}
+
+// record names what a statement writes, for its errors.
+type record struct {
+	what string // "key payments/db"
+	// missing is what a foreign key that is not there means: "version 2".
+	missing string
+}
+
+// exec runs one statement; what the schema refuses becomes an error that names
+// the record. It returns how many rows were touched.
+func (r record) exec(ctx context.Context, tx *sql.Tx, query string, args ...any) (int64, error) {
+	result, err := tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, r.refused(err)
+	}
+	return result.RowsAffected()
+}
+
+func (r record) refused(err error) error {
+	kind, ok := brokenPromise(err)
+	if !ok {
+		return err
+	}
+	e := &broker.Error{Kind: kind, Op: "record", Object: r.what, Cause: err}
+	switch kind {
+	case broker.Conflict:
+		e.Cause = fmt.Errorf("it is there already: %w", err)
+	case broker.NotFound:
+		e.Cause = fmt.Errorf("there is no %s: %w", r.missing, err)
+	default:
+	}
+	return e
+}
+
+// replace is exec for a record that must be there.
+func (r record) replace(ctx context.Context, tx *sql.Tx, query string, args ...any) error {
+	n, err := r.exec(ctx, tx, query, args...)
+	if err == nil && n == 0 {
+		return &broker.Error{Kind: broker.NotFound, Op: "replace", Object: r.what}
+	}
+	return err
+}
+
+func writeKey(ctx context.Context, tx *sql.Tx, k *broker.Key) error {
+	if k == nil {
+		return nil
+	}
+	r := record{what: "key " + k.Name}
+	_, err := r.exec(ctx, tx, `INSERT INTO keys
+		(id, name, spec, purpose, policy, environment, owner, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		k.ID, k.Name, k.Spec, k.Purpose, k.Policy, k.Environment, k.Owner, moment{&k.CreatedAt})
+	for name, value := range k.Tags {
+		if err != nil {
+			return err
+		}
+		_, err = r.exec(ctx, tx, `INSERT INTO key_tags (key_id, name, value) VALUES (?, ?, ?)`, k.ID, name, value)
+	}
+	return err
+}
+
+func writeVersions(ctx context.Context, tx *sql.Tx, c broker.Change) error {
+	if v := c.NewVersion; v != nil {
+		_, err := versionRecord(v).exec(ctx, tx, `INSERT INTO key_versions
+			(state, retain, material, provenance, created_at, activated_at, key_id, number)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, versionColumns(v)...)
+		if err != nil {
+			return err
+		}
+	}
+	if v := c.Version; v != nil {
+		return versionRecord(v).replace(ctx, tx, `UPDATE key_versions SET
+			state = ?, retain = ?, material = ?, provenance = ?, created_at = ?, activated_at = ?
+			WHERE key_id = ? AND number = ?`, versionColumns(v)...)
+	}
+	return nil
+}
+
+func versionRecord(v *broker.KeyVersion) record {
+	return record{what: fmt.Sprintf("version %d of key %s", v.Number, v.KeyID), missing: "key " + v.KeyID}
+}
+
+func versionColumns(v *broker.KeyVersion) []any {
+	return []any{
+		v.State, v.Retain, document{v.Material}, v.Provenance, moment{&v.CreatedAt}, moment{&v.ActivatedAt},
+		v.KeyID, v.Number,
+	}
+}
+
+func writePlacements(ctx context.Context, tx *sql.Tx, placements []broker.Placement) error {
+	for _, p := range placements {
+		p.Proof.At = cut(p.Proof.At)
+		r := record{
+			what:    fmt.Sprintf("placement of key %s version %d at %s", p.KeyID, p.Number, p.Target),
+			missing: "such version",
+		}
+		_, err := r.exec(ctx, tx, `INSERT INTO placements
+			(key_id, number, target, step, version, consumer, remote, seen_at, valid_to, imported_at, transport, proof)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (key_id, number, target) DO UPDATE SET
+			step = excluded.step, version = excluded.version, consumer = excluded.consumer, remote = excluded.remote,
+			seen_at = excluded.seen_at, valid_to = excluded.valid_to, imported_at = excluded.imported_at,
+			transport = excluded.transport, proof = excluded.proof`,
+			p.KeyID, p.Number, p.Target, p.Step, document{p.Version}, p.Consumer, p.Remote,
+			moment{&p.SeenAt}, moment{&p.ValidTo}, moment{&p.ImportedAt}, document{p.Transport}, document{p.Proof})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeEnrolment(ctx context.Context, tx *sql.Tx, e *broker.Enrolment) error {
+	if e == nil {
+		return nil
+	}
+	_, err := record{what: fmt.Sprintf("enrolment of %s %s", e.Kind, e.Name)}.exec(ctx, tx, `INSERT INTO enrolments
+		(kind, name, environment, token_serial, pins, at, seal) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (kind, name) DO UPDATE SET
+		environment = excluded.environment, token_serial = excluded.token_serial, pins = excluded.pins,
+		at = excluded.at, seal = excluded.seal`,
+		e.Kind, e.Name, e.Environment, e.TokenSerial, document{e.Pins}, moment{&e.At}, blob(e.Seal))
+	return err
+}

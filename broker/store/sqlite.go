@@ -1,0 +1,106 @@
+package store
+
+import (
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+// What only SQLite knows is in this file.
+
+//go:embed migrations/sqlite/*.sql
+var migrations embed.FS
+
+const (
+	migrationsDir = "migrations/sqlite"
+	dialect       = goose.DialectSQLite3
+	damagedHint   = "restore a backup (keyferry store backup makes them)"
+	// applicationID is "KFRY", set by the first migration.
+	applicationID = 0x4b465259
+	// tagsOf is a key's tags as one JSON object.
+	tagsOf = `(SELECT json_group_object(t.name, t.value) FROM key_tags t WHERE t.key_id = k.id)`
+)
+
+// openPool prepares a pool; a connection is made at its first use. The pragmas
+// are in the DSN because they must hold on every connection. Without
+// _txlock=immediate, two transactions that read and then write fail each other
+// however long they wait.
+func openPool(path string, readOnly bool, wait time.Duration) (*sql.DB, error) {
+	q := url.Values{
+		"_pragma": {
+			fmt.Sprintf("busy_timeout(%d)", wait.Milliseconds()),
+			"foreign_keys(1)", "synchronous(FULL)", "trusted_schema(0)",
+		},
+		"_error_rc": {"1"}, "_defensive": {"1"}, "_dqs": {"0"},
+	}
+	if readOnly {
+		q.Set("mode", "ro")
+	} else {
+		q.Set("mode", "rw")
+		q.Set("_txlock", "immediate")
+		q.Add("_pragma", "journal_mode(WAL)")
+	}
+	dsn := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
+	connector, err := sqlite.NewConnector(dsn.String())
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector), nil
+}
+
+// failed makes an error of the database the broker's: the one table of what
+// SQLite's result codes mean (https://www.sqlite.org/rescode.html). What is the
+// broker's already stays as it is.
+func failed(op, object string, err error) error {
+	var ours *broker.Error
+	if err == nil || errors.As(err, &ours) {
+		return err
+	}
+	e := &broker.Error{Kind: broker.Unavailable, Op: op, Object: object, Cause: err}
+	var lite *sqlite.Error
+	if !errors.As(err, &lite) {
+		return e
+	}
+	switch lite.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		e.Hint = "another process holds the database; let it finish, then try again"
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_CANTOPEN:
+		e.Kind = broker.Denied
+		e.Hint = "the database and its directory must be writable for the user that runs keyferry, and not mounted read-only"
+	case sqlite3.SQLITE_FULL:
+		e.Kind = broker.Rejected
+		e.Hint = "make room on the file system of " + object + ", then try again"
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		e.Kind = broker.Rejected
+		e.Hint = damagedHint
+	case sqlite3.SQLITE_IOERR:
+		e.Hint = "the disk or file system failed; look at the system's log"
+	}
+	return e
+}
+
+// brokenPromise says what it means that a constraint of the schema refused a
+// statement; ok is false for every other error.
+func brokenPromise(err error) (kind broker.Kind, ok bool) {
+	var lite *sqlite.Error
+	if !errors.As(err, &lite) || lite.Code()&0xff != sqlite3.SQLITE_CONSTRAINT {
+		return "", false
+	}
+	switch lite.Code() {
+	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+		return broker.Conflict, true
+	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+		return broker.NotFound, true
+	default:
+		return broker.Rejected, true
+	}
+}
