@@ -82,7 +82,7 @@ func (b *Broker) openAbort(ctx context.Context, id string) (*line, func(), error
 }
 
 func (b *Broker) startVerifyLike(ctx context.Context, op OperationView) (*line, func(), error) {
-	return b.startVerify(ctx, existing{kind: op.Operation.Kind, name: op.Operation.KeyName, number: op.Operation.Number})
+	return b.startVerify(ctx, existing{kind: op.Operation.Kind, name: op.Operation.KeyName, number: op.Operation.Number, all: true})
 }
 
 func (l *line) abortable() error {
@@ -200,15 +200,12 @@ func scheduleDeletion(ctx context.Context, t Target, e Effect, v VersionRef, win
 func (l *line) abandon(ctx context.Context, out *Aborted) error {
 	now := l.b.o.Now()
 	l.op.State, l.op.EndedAt, l.op.Problem = Abandoned, now, ""
-	change := Change{Operation: &l.op, Seal: l.sealHead(ctx)}
+	change := Change{Operation: &l.op, Placements: l.placements(), Seal: l.sealHead(ctx)}
 	if l.op.Kind == OpImport {
 		if l.version.State == PreActivation || l.version.State == Active {
 			l.version.State = Deactivated
 		}
 		change.Version = &l.version
-	}
-	for _, p := range l.places {
-		change.Placements = append(change.Placements, p.placement)
 	}
 	head, err := l.apply(ctx, string(l.op.Kind)+".abandoned", nil, change, map[string]any{"material": out.Material})
 	if err != nil {

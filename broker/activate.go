@@ -29,11 +29,8 @@ func (l *line) activate(ctx context.Context, p *place) error {
 	if p.placement.Step == PlacementActive || !l.due() {
 		return nil
 	}
-	if p.placement.Step != PlacementProven {
-		return &Error{
-			Kind: Rejected, Op: "activate", Object: fmt.Sprintf("key %s at target %s", l.key.Name, p.target.Name),
-			Cause: fmt.Errorf("it is %s, not proven", p.placement.Step),
-		}
+	if err := activatable(l.version, p.placement, l.key.Name); err != nil {
+		return err
 	}
 	if err := l.moveConsumer(ctx, p); err != nil {
 		return fmt.Errorf("activate at target %s: %w", p.target.Name, err)
@@ -41,8 +38,25 @@ func (l *line) activate(ctx context.Context, p *place) error {
 	if err := l.proveThroughConsumer(ctx, p); err != nil {
 		return fmt.Errorf("prove through %s at target %s: %w", p.placement.Consumer, p.target.Name, err)
 	}
-	p.placement.Step = PlacementActive
 	return nil
+}
+
+// activatable: only what was proven is ever given to consumers. It is a pure
+// decision.
+func activatable(version KeyVersion, p Placement, name string) error {
+	var why string
+	switch {
+	case version.State != PreActivation && version.State != Active:
+		why = "it is " + string(version.State)
+	case p.Step != PlacementProven:
+		why = fmt.Sprintf("at target %s it is %s, not proven", p.Target, p.Step)
+	default:
+		return nil
+	}
+	return &Error{
+		Kind: Conflict, Op: "activate", Object: fmt.Sprintf("key %s version %d", name, version.Number),
+		Cause: errors.New(why), Hint: "keyferry key show " + name,
+	}
 }
 
 // moveConsumer lets the consumer name lead to the version. The value before is in
@@ -130,6 +144,7 @@ func (l *line) proveThroughConsumer(ctx context.Context, p *place) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.apply(ctx, "proof.active", p, Change{}, with(evidence, "via", v.Via))
+	p.placement.Step = PlacementActive
+	_, err = l.apply(ctx, "proof.active", p, Change{Placements: []Placement{p.placement}}, with(evidence, "via", v.Via))
 	return err
 }

@@ -15,6 +15,7 @@ type existing struct {
 	target string // "" all of the version's
 	params Params
 	why    Why
+	all    bool // also placements that were taken back already
 }
 
 // startExisting begins such an operation under the key's lease, or goes on with
@@ -121,7 +122,7 @@ func pick(view KeyView, want existing) (KeyVersion, []Placement, error) {
 	}
 	var placements []Placement
 	for _, p := range view.Placements {
-		gone := p.Step == PlacementAbandoned
+		gone := p.Step == PlacementAbandoned && !want.all
 		if p.Number == version.Number && !gone && (want.target == "" || p.Target == want.target) {
 			placements = append(placements, p)
 		}
@@ -163,10 +164,12 @@ func (b *Broker) Activate(ctx context.Context, req ActivateRequest) (Result, err
 		key, err := b.o.Store.Key(ctx, req.Name)
 		return Result{Key: key, AlreadyDone: true}, err
 	}
-	if l.version.State != PreActivation && l.version.State != Active {
-		return Result{}, &Error{
-			Kind: Conflict, Op: "activate", Object: "key " + req.Name,
-			Cause: fmt.Errorf("version %d is %s", l.version.Number, l.version.State), Hint: "keyferry key show " + req.Name,
+	for _, p := range l.places {
+		if p.placement.Step == PlacementActive {
+			continue
+		}
+		if err := activatable(l.version, p.placement, req.Name); err != nil {
+			return Result{}, err
 		}
 	}
 	if err := l.open(ctx, "activation.begun", nil); err != nil {

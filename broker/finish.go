@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // finish puts version, placements and the sealed audit head on record in one
@@ -12,16 +13,13 @@ func (l *line) finish(ctx context.Context) error {
 	now := l.b.o.Now()
 	active := l.allActive()
 	if active {
-		if err := l.retain(ctx); err != nil {
+		if err := l.retainAfterLast(ctx); err != nil {
 			return err
 		}
 		l.version.State, l.version.ActivatedAt = Active, now
 	}
 	l.op.State, l.op.EndedAt, l.op.Problem = Finished, now, ""
-	change := Change{Version: &l.version, Operation: &l.op, Seal: l.sealHead(ctx)}
-	for _, p := range l.places {
-		change.Placements = append(change.Placements, p.placement)
-	}
+	change := Change{Version: &l.version, Operation: &l.op, Placements: l.placements(), Seal: l.sealHead(ctx)}
 	head, err := l.apply(ctx, string(l.op.Kind)+".finished", nil, change, map[string]any{"state": l.version.State})
 	if err != nil {
 		l.op.State = Running
@@ -52,6 +50,22 @@ func (b *Broker) remember(ctx context.Context, setup TokenSetup, head Head) {
 		}
 		return
 	}
+}
+
+// retainAfterLast: as long as the version waits at another target, its proof
+// there may still need the token's copy.
+func (l *line) retainAfterLast(ctx context.Context) error {
+	view, err := l.b.o.Store.Key(ctx, l.key.Name)
+	if err != nil {
+		return fmt.Errorf("read key %s: %w", l.key.Name, err)
+	}
+	for _, p := range view.Placements {
+		here := slices.ContainsFunc(l.places, func(q *place) bool { return q.target.Name == p.Target })
+		if p.Number == l.version.Number && !here && p.Step != PlacementActive && p.Step != PlacementAbandoned {
+			return nil
+		}
+	}
+	return l.retain(ctx)
 }
 
 // retain does to the token's copy what the policy says, now that everything was

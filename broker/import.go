@@ -107,6 +107,9 @@ func (b *Broker) findImport(ctx context.Context, w want, lease Lease) (*line, er
 				Hint:  "import under another name, or at the targets it has",
 			}
 		}
+		if err := w.sameImport(view, op.Operation); err != nil {
+			return nil, err
+		}
 		return b.reopen(ctx, view, op, lease)
 	}
 	return nil, b.abandonedName(w.name)

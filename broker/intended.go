@@ -81,3 +81,79 @@ func (b *Broker) alreadyThere(ctx context.Context, w want, out *Intended) error 
 	}
 	return nil
 }
+
+// PlanActivate says what Activate would do, and touches nothing.
+func (b *Broker) PlanActivate(ctx context.Context, req ActivateRequest) (Intended, error) {
+	out, version, placements, err := b.planExisting(ctx, existing{kind: OpActivate, name: req.Name, number: req.Number, target: req.Target})
+	if err != nil {
+		return Intended{}, err
+	}
+	out.Done = version.State == Active
+	for _, p := range placements {
+		if p.Step == PlacementActive {
+			continue
+		}
+		out.Done = false
+		if err := activatable(version, p, req.Name); err != nil {
+			return Intended{}, err
+		}
+	}
+	return out, nil
+}
+
+// PlanRenew says what Renew would do, and touches nothing.
+func (b *Broker) PlanRenew(ctx context.Context, req RenewRequest) (Intended, error) {
+	out, version, placements, err := b.planExisting(ctx, existing{kind: OpRenew, name: req.Name, number: req.Number, target: req.Target})
+	if err != nil {
+		return Intended{}, err
+	}
+	if err := renewable(req.Name, version, placements); err != nil {
+		return Intended{}, err
+	}
+	for i := range out.Targets {
+		t, err := b.target(out.Targets[i].Target)
+		if err != nil {
+			return Intended{}, err
+		}
+		if err := checkValidTo(req.Name, t.Provider.Capabilities(), req.ValidTo, b.o.Now()); err != nil {
+			return Intended{}, err
+		}
+		out.Targets[i].ValidTo = req.ValidTo
+	}
+	return out, nil
+}
+
+// planExisting describes an operation on a version that is there from the store
+// and the config alone.
+func (b *Broker) planExisting(ctx context.Context, want existing) (Intended, KeyVersion, []Placement, error) {
+	view, err := b.o.Store.Key(ctx, want.name)
+	if err != nil {
+		return Intended{}, KeyVersion{}, nil, fmt.Errorf("read key %s: %w", want.name, err)
+	}
+	version, placements, err := pick(view, want)
+	if err != nil {
+		return Intended{}, KeyVersion{}, nil, err
+	}
+	out := Intended{
+		Key: view.Key.Name, Number: version.Number, Spec: view.Key.Spec, Purpose: view.Key.Purpose, Retain: version.Retain, Tags: view.Key.Tags,
+	}
+	for _, p := range placements {
+		t, err := b.target(p.Target)
+		if err != nil {
+			return Intended{}, KeyVersion{}, nil, err
+		}
+		out.Targets = append(out.Targets, IntendedTarget{
+			Target: t.Name, Environment: t.Environment, Account: t.Pins[PinAccount], Place: t.Pins["region"],
+			Mechanism: p.Transport.Mechanism, Way: p.Transport.Way, Proof: p.Proof.Level, Consumer: p.Consumer, ValidTo: p.ValidTo,
+		})
+	}
+	for op, err := range b.o.Store.Operations(ctx, OperationFilter{KeyName: want.name}) {
+		if err != nil {
+			return Intended{}, KeyVersion{}, nil, fmt.Errorf("read operations of key %s: %w", want.name, err)
+		}
+		if op.Operation.State.Open() {
+			out.Resumes = op.Operation.ID
+		}
+	}
+	return out, version, placements, nil
+}

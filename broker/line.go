@@ -130,17 +130,16 @@ func (l *line) effect(p *place, step Step) Effect {
 }
 
 // stop puts on record why a line did not finish: failed can be resumed,
-// undecided waits for a person. It returns the error it was given.
+// undecided waits for a person. Nothing else is written: what this process
+// believes of version and placements, but could not put on record with its
+// evidence, is found out anew. It returns the error it was given.
 func (l *line) stop(ctx context.Context, cause error) error {
 	ctx = context.WithoutCancel(ctx)
 	l.op.State, l.op.Problem = Failed, cause.Error()
 	if KindOf(cause) == Undecided {
 		l.op.State = UndecidedState
 	}
-	change := Change{Operation: &l.op, Version: &l.version}
-	for _, p := range l.places {
-		change.Placements = append(change.Placements, p.placement)
-	}
+	change := Change{Operation: &l.op}
 	event := string(l.op.Kind) + "." + string(l.op.State)
 	if _, err := l.apply(ctx, event, nil, change, map[string]any{"problem": cause.Error()}); err != nil {
 		return errors.Join(cause, err)
@@ -168,6 +167,14 @@ func (l *line) advise(cause error) error {
 		told.Cause, told.Op, told.Object = cause, string(l.op.Kind), "key "+l.key.Name
 	}
 	return &told
+}
+
+func (l *line) placements() []Placement {
+	out := make([]Placement, 0, len(l.places))
+	for _, p := range l.places {
+		out = append(out, p.placement)
+	}
+	return out
 }
 
 // leftBehind says in words what exists so far.

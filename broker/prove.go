@@ -12,7 +12,12 @@ func (l *line) prove(ctx context.Context, p *place) error {
 	if p.placement.Step != PlacementStaged {
 		return nil
 	}
-	proof, evidence, err := l.proof(ctx, p)
+	var proof Proof
+	var evidence map[string]any
+	err := l.arrived(ctx, p)
+	if err == nil {
+		proof, evidence, err = l.proof(ctx, p)
+	}
 	if err != nil && !errors.Is(err, Rejected) {
 		return fmt.Errorf("prove at target %s: %w", p.target.Name, err)
 	}

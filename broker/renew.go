@@ -15,7 +15,7 @@ func (b *Broker) Renew(ctx context.Context, req RenewRequest) (Result, error) {
 		return Result{}, err
 	}
 	defer release()
-	if err := l.renewable(); err != nil {
+	if err := renewable(req.Name, l.version, l.placements()); err != nil {
 		return Result{}, err
 	}
 	for _, p := range l.places {
@@ -33,20 +33,20 @@ func (b *Broker) Renew(ctx context.Context, req RenewRequest) (Result, error) {
 }
 
 // renewable: what was never imported, failed its proof, or is gone from the token
-// cannot be imported again.
-func (l *line) renewable() error {
+// cannot be imported again. It is a pure decision.
+func renewable(name string, version KeyVersion, placements []Placement) error {
 	refuse := func(kind Kind, cause error, hint string) error {
-		return &Error{Kind: kind, Op: "renew", Object: fmt.Sprintf("key %s version %d", l.key.Name, l.version.Number), Cause: cause, Hint: hint}
+		return &Error{Kind: kind, Op: "renew", Object: fmt.Sprintf("key %s version %d", name, version.Number), Cause: cause, Hint: hint}
 	}
 	switch {
-	case l.version.State == Suspended || l.version.State == Compromised || l.version.State == Destroyed:
-		return refuse(Conflict, fmt.Errorf("it is %s", l.version.State), "keyferry key show "+l.key.Name)
-	case l.version.Retain != RetainToken && l.version.State == Active:
-		return refuse(Unsupported, errNoCopy, fmt.Sprintf("it was imported with retain: %s; import another key with retain: token", l.version.Retain))
+	case version.State == Suspended || version.State == Compromised || version.State == Destroyed:
+		return refuse(Conflict, fmt.Errorf("it is %s", version.State), "keyferry key show "+name)
+	case version.Retain != RetainToken && version.State == Active:
+		return refuse(Unsupported, errNoCopy, fmt.Sprintf("it was imported with retain: %s; import another key with retain: token", version.Retain))
 	}
-	for _, p := range l.places {
-		if p.placement.Step == PlacementIntended {
-			return refuse(Conflict, fmt.Errorf("it was never imported at target %s", p.target.Name), "")
+	for _, p := range placements {
+		if p.Step == PlacementIntended || p.Step == PlacementFailed {
+			return refuse(Conflict, fmt.Errorf("at target %s it is %s", p.Target, p.Step), "keyferry operation list --key "+name)
 		}
 	}
 	return nil

@@ -27,7 +27,6 @@ func (l *line) transfer(ctx context.Context, p *place) error {
 	}
 	p.placement.Version = done.Version
 	p.placement.Step = PlacementStaged
-	p.placement.Remote, p.placement.SeenAt = RemoteEnabled, l.b.o.Now()
 	p.placement.ImportedAt = l.b.o.Now()
 	return l.settle(ctx, p, rec, done, map[string]any{"version_ref": done.Version, "receipt": done.Receipt})
 }

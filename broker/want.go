@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -77,7 +78,8 @@ func (b *Broker) resolve(req ImportRequest) (want, error) {
 			return want{}, err
 		}
 	}
-	return w, b.resolveTargets(&w)
+	err = b.resolveTargets(&w)
+	return w, err
 }
 
 func (b *Broker) policy(name string) (Policy, error) {
@@ -215,6 +217,23 @@ func first[T comparable](values ...T) T {
 		}
 	}
 	return zero
+}
+
+// sameImport refuses to take another end or another way to retain for done: an
+// import that is on record keeps what it was begun with.
+func (w want) sameImport(view KeyView, op Operation) error {
+	refuse := func(why, hint string) error {
+		return &Error{Kind: Conflict, Op: "import", Object: "key " + w.name, Cause: errors.New(why), Hint: hint}
+	}
+	if asked := w.req.ValidTo; !asked.IsZero() && !sameEnd(asked, op.Params.ValidTo) {
+		return refuse(fmt.Sprintf("it was imported with valid-to %s, %s was asked", end(op.Params.ValidTo), stamp(asked)),
+			"keyferry renew "+w.name+" --valid-to … changes it once it is imported")
+	}
+	v, _ := view.Version(op.Number)
+	if w.req.Retain != "" && w.req.Retain != v.Retain {
+		return refuse(fmt.Sprintf("it was imported with retain: %s, %s was asked", v.Retain, w.req.Retain), "import under another name")
+	}
+	return nil
 }
 
 // differs names the first field in which a stored key is not what is asked.
