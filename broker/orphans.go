@@ -1,0 +1,81 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Orphan is a key at a target that carries the broker's mark and that no
+// placement on record names: made by a call whose answer came after all, or
+// marked by somebody else. It is never used, and never deleted without being
+// asked for by a person.
+type Orphan struct {
+	Target      string      `json:"target"`
+	Key         KeyRef      `json:"key"`
+	Name        string      `json:"name,omitempty"` // the key name it is marked with
+	Effect      string      `json:"effect,omitempty"`
+	State       RemoteState `json:"state"`
+	HasMaterial bool        `json:"has_material"`
+	Observation Observation `json:"observation"`
+}
+
+// Orphans looks through everything of the named targets, all of the configured
+// ones when there is none. It changes nothing.
+func (b *Broker) Orphans(ctx context.Context, names []string) ([]Orphan, error) {
+	if len(names) == 0 {
+		names = targetNames(b.o.Targets)
+	}
+	var orphans []Orphan
+	for _, name := range names {
+		t, err := b.target(name)
+		if err != nil {
+			return nil, err
+		}
+		if err := b.trust(ctx, []Target{t}); err != nil {
+			return nil, err
+		}
+		found, err := b.orphansAt(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		orphans = append(orphans, found...)
+	}
+	return orphans, nil
+}
+
+// orphansAt looks at the target first and at the record then: what was put on
+// record meanwhile is no orphan.
+func (b *Broker) orphansAt(ctx context.Context, t Target) ([]Orphan, error) {
+	seen, err := look(ctx, t, Query{All: true})
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]bool{}
+	for view, err := range b.o.Store.Keys(ctx, KeyFilter{Target: t.Name}) {
+		if err != nil {
+			return nil, fmt.Errorf("read keys at target %s: %w", t.Name, err)
+		}
+		for _, p := range view.Placements {
+			known[p.Version.Key.ID] = known[p.Version.Key.ID] || p.Target == t.Name
+		}
+	}
+	return orphansAmong(t.Name, seen, known), nil
+}
+
+// orphansAmong is the decision; pure.
+func orphansAmong(target string, seen []Observation, known map[string]bool) []Orphan {
+	var orphans []Orphan
+	for _, o := range seen {
+		ended := o.State == RemoteScheduled || o.State == RemoteDestroyed
+		if o.Effect == "" || ended || known[o.Version.Key.ID] {
+			continue
+		}
+		orphans = append(orphans, Orphan{
+			Target: target, Key: o.Version.Key, Name: o.Name, Effect: o.Effect, State: o.State, HasMaterial: o.HasMaterial, Observation: o,
+		})
+	}
+	slices.SortFunc(orphans, func(a, b Orphan) int { return strings.Compare(a.Key.ID, b.Key.ID) })
+	return orphans
+}
