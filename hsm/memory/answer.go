@@ -1,0 +1,83 @@
+package memory
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha1" //nolint:gosec // HMAC-SHA-1 is a key spec
+	"crypto/sha256"
+	"crypto/sha512"
+	"errors"
+	"hash"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+// Answer performs the token's side of a proof: what the usage of the material
+// allows, and nothing else.
+func (t *Token) Answer(ctx context.Context, m broker.Material, c broker.Challenge) (broker.Answer, error) {
+	var a broker.Answer
+	err := t.call(ctx, "Answer", func() error {
+		o, err := t.one("answer", m)
+		if err != nil {
+			return err
+		}
+		a, err = answer(o, m, c)
+		return err
+	})
+	return a, err
+}
+
+func answer(o *object, m broker.Material, c broker.Challenge) (broker.Answer, error) {
+	refuse := func(kind broker.Kind, why string) (broker.Answer, error) {
+		return broker.Answer{}, &broker.Error{Kind: kind, Op: "answer a " + string(c.Level()) + " challenge with", Object: m.String(), Cause: errors.New(why)}
+	}
+	switch {
+	case c.Spec() != o.spec:
+		return refuse(broker.Unsupported, "the challenge is for "+string(c.Spec()))
+	case c.Level() == broker.ProofPublicKey && !o.spec.Secret():
+		return broker.Answer{PublicKey: o.public}, nil
+	case c.Level() == broker.ProofMAC && o.spec.Class() == broker.ClassHMAC && o.usage.MAC:
+		h := hmac.New(hmacHash(o.spec), o.value)
+		h.Write(c.Message())
+		return broker.Answer{Scheme: broker.SchemeHMAC, Value: h.Sum(nil)}, nil
+	case c.Level() == broker.ProofCipher && o.spec.Class() == broker.ClassAES && o.usage.Encrypt:
+		value, err := encrypt(o.value, c.Message())
+		return broker.Answer{Scheme: broker.SchemeGCM, Value: value}, err
+	case c.Level() == broker.ProofMAC || c.Level() == broker.ProofCipher:
+		return refuse(broker.Rejected, "it was not made for that use")
+	default:
+		return refuse(broker.Unsupported, "no token can")
+	}
+}
+
+func encrypt(key, message []byte) ([]byte, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, err
+	}
+	nonce := make([]byte, gcm.NonceSize())
+	rand.Read(nonce)
+	return gcm.Seal(nonce, nonce, message, nil), nil
+}
+
+func hmacHash(spec broker.KeySpec) func() hash.Hash {
+	switch spec {
+	case broker.HMACSHA1:
+		return sha1.New
+	case broker.HMAC224:
+		return sha256.New224
+	case broker.HMAC384:
+		return sha512.New384
+	case broker.HMAC512:
+		return sha512.New
+	default:
+		return sha256.New
+	}
+}

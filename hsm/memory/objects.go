@@ -1,0 +1,144 @@
+package memory
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+// The classes of objects, in broker.Object's words.
+const (
+	classSecret  = "secret"
+	classPrivate = "private"
+	classPublic  = "public"
+	classData    = "data"
+)
+
+// object is what the token holds.
+type object struct {
+	id          broker.MaterialID
+	class       string
+	label       string
+	spec        broker.KeySpec
+	usage       broker.Usage
+	extractable bool
+	value       []byte // secret: the bytes; private: DER PKCS #8 (RFC 5208)
+	public      []byte // pairs: DER SubjectPublicKeyInfo
+}
+
+func (o object) attributes() broker.Attributes {
+	hidden := o.class == classSecret || o.class == classPrivate
+	no, yes := false, true
+	a := broker.Attributes{Local: &yes, Modifiable: &o.usage.Modifiable, Private: &hidden}
+	if hidden {
+		a.Sensitive, a.AlwaysSensitive, a.Extractable, a.NeverExtractable = &yes, &yes, &o.extractable, &no
+		a.KeyGenMechanism = genMechanism(o.spec)
+	}
+	return a
+}
+
+// Objects lists a snapshot.
+func (t *Token) Objects(ctx context.Context, q broker.ObjectQuery) iter.Seq2[broker.Object, error] {
+	return func(yield func(broker.Object, error) bool) {
+		var found []object
+		err := t.call(ctx, "Objects", func() error {
+			found = t.find(q.ID)
+			return nil
+		})
+		if err != nil {
+			yield(broker.Object{}, err)
+			return
+		}
+		for _, o := range found {
+			if !yield(broker.Object{ID: o.id, Class: o.class, Label: o.label, Spec: o.spec, Attributes: o.attributes()}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// find returns the objects of one id, or all of them.
+func (t *Token) find(id broker.MaterialID) []object {
+	var found []object
+	for _, o := range t.objects {
+		if id == "" || o.id == id {
+			found = append(found, o)
+		}
+	}
+	return found
+}
+
+// one is the object of m that holds the material.
+func (t *Token) one(op string, m broker.Material) (*object, error) {
+	refuse := func(kind broker.Kind, why string) (*object, error) {
+		return nil, &broker.Error{Kind: kind, Op: op, Object: m.String(), Cause: errors.New(why)}
+	}
+	if m.TokenSerial != "" && m.TokenSerial != t.options.Serial {
+		return refuse(broker.NotFound, "this is token "+t.options.Serial)
+	}
+	at := -1
+	for i, o := range t.objects {
+		if o.id != m.ID || o.class != classSecret && o.class != classPrivate {
+			continue
+		}
+		if at >= 0 {
+			return refuse(broker.Conflict, "two objects have its id")
+		}
+		at = i
+	}
+	if at < 0 {
+		return refuse(broker.NotFound, "the token has no such object")
+	}
+	return &t.objects[at], nil
+}
+
+// Change seals or destroys material.
+func (t *Token) Change(ctx context.Context, m broker.Material, c broker.MaterialChange) error {
+	return t.call(ctx, "Change", func() error {
+		switch {
+		case c == broker.Seal:
+			return t.sealMaterial(m)
+		case c != broker.Destroy:
+			return &broker.Error{Kind: broker.Misuse, Op: string(c), Object: m.String(), Cause: errors.New("not a change")}
+		case m.ID == "":
+			return &broker.Error{Kind: broker.Misuse, Op: "destroy", Object: m.String(), Cause: errors.New("no id is named")}
+		case m.TokenSerial != "" && m.TokenSerial != t.options.Serial:
+			return &broker.Error{Kind: broker.NotFound, Op: "destroy", Object: m.String(), Cause: errors.New("this is token " + t.options.Serial)}
+		}
+		t.objects = slices.DeleteFunc(t.objects, func(o object) bool { return o.id == m.ID })
+		return nil
+	})
+}
+
+func (t *Token) sealMaterial(m broker.Material) error {
+	o, err := t.one("seal", m)
+	if err != nil {
+		return err
+	}
+	if !o.extractable {
+		return nil
+	}
+	if !o.usage.Modifiable {
+		return &broker.Error{Kind: broker.Unsupported, Op: "seal", Object: m.String(), Cause: errors.New("it was made unmodifiable")}
+	}
+	o.extractable = false
+	return nil
+}
+
+// Lose takes away every object of one id and class (secret, private, public), as
+// a run that was killed between two of them leaves a token.
+func (t *Token) Lose(id broker.MaterialID, class string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.objects = slices.DeleteFunc(t.objects, func(o object) bool { return o.id == id && o.class == class })
+}
+
+// Twin doubles every object of one id, as two runs at once leave a token.
+func (t *Token) Twin(id broker.MaterialID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.objects = append(t.objects, t.find(id)...)
+}
