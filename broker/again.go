@@ -36,6 +36,9 @@ func again(ctx context.Context, f func() error) error {
 		if e, ok := errors.AsType[*Error](err); ok {
 			step = max(step, e.RetryAfter)
 		}
+		if step > limit {
+			return err // it says when; nobody waits that long
+		}
 		if ctxErr := wait(ctx, step); ctxErr != nil {
 			return errors.Join(err, ctxErr)
 		}

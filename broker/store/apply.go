@@ -165,10 +165,10 @@ func writeEnrolment(ctx context.Context, tx *sql.Tx, e *broker.Enrolment) error 
 		return nil
 	}
 	_, err := record{what: fmt.Sprintf("enrolment of %s %s", e.Kind, e.Name)}.exec(ctx, tx, `INSERT INTO enrolments
-		(kind, name, environment, token_serial, pins, at, seal) VALUES (?, ?, ?, ?, ?, ?, ?)
+		(kind, name, environment, token_serial, pins, findings, at, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (kind, name) DO UPDATE SET
 		environment = excluded.environment, token_serial = excluded.token_serial, pins = excluded.pins,
-		at = excluded.at, seal = excluded.seal`,
-		e.Kind, e.Name, e.Environment, e.TokenSerial, document{e.Pins}, moment{&e.At}, blob(e.Seal))
+		findings = excluded.findings, at = excluded.at, seal = excluded.seal`,
+		e.Kind, e.Name, e.Environment, e.TokenSerial, document{e.Pins}, document{e.Findings}, moment{&e.At}, blob(e.Seal))
 	return err
 }

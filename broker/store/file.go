@@ -143,8 +143,7 @@ func syncPath(path string) error {
 
 // fileFailed classifies an error of the file system like one of the database.
 func fileFailed(op, path string, err error) error {
-	var ours *broker.Error
-	if errors.As(err, &ours) {
+	if _, ours := errors.AsType[broker.Kind](err); ours {
 		return err
 	}
 	e := &broker.Error{Kind: broker.Unavailable, Op: op, Object: path, Cause: reason(err)}

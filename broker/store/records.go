@@ -13,9 +13,10 @@ import (
 // Enrolments implements broker.Store.
 func (s *Store) Enrolments(ctx context.Context) ([]broker.Enrolment, error) {
 	return all(each(ctx, s, func(rows *sql.Rows) (e broker.Enrolment, err error) {
-		err = rows.Scan(&e.Kind, &e.Name, &e.Environment, &e.TokenSerial, document{&e.Pins}, moment{&e.At}, &e.Seal)
+		err = rows.Scan(&e.Kind, &e.Name, &e.Environment, &e.TokenSerial, document{&e.Pins}, document{&e.Findings},
+			moment{&e.At}, &e.Seal)
 		return e, err
-	}, `SELECT kind, name, environment, token_serial, pins, at, seal FROM enrolments ORDER BY kind, name`))
+	}, `SELECT kind, name, environment, token_serial, pins, findings, at, seal FROM enrolments ORDER BY kind, name`))
 }
 
 // Cached implements broker.Store.

@@ -61,8 +61,7 @@ func openPool(path string, readOnly bool, wait time.Duration) (*sql.DB, error) {
 // SQLite's result codes mean (https://www.sqlite.org/rescode.html). What is the
 // broker's already stays as it is.
 func failed(op, object string, err error) error {
-	var ours *broker.Error
-	if err == nil || errors.As(err, &ours) {
+	if _, ours := errors.AsType[broker.Kind](err); ours || err == nil {
 		return err
 	}
 	e := &broker.Error{Kind: broker.Unavailable, Op: op, Object: object, Cause: err}

@@ -118,13 +118,15 @@ func (s *Store) inTx(ctx context.Context, f func(*sql.Tx) error) (err error) {
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, undo(tx)) }() // also when f panics: there is one connection
 	if err := f(tx); err != nil {
-		return errors.Join(err, undo(tx))
+		return err
 	}
 	return tx.Commit()
 }
 
-// undo rolls back; a transaction that its context has ended already is no error.
+// undo rolls back; a transaction that was committed, or that its context has ended
+// already, is no error.
 func undo(tx *sql.Tx) error {
 	if err := tx.Rollback(); err != nil && !errors.Is(err, sql.ErrTxDone) {
 		return err

@@ -117,6 +117,7 @@ CREATE TABLE enrolments (
     environment  TEXT    NOT NULL,
     token_serial TEXT    NOT NULL,
     pins         TEXT    NOT NULL, -- JSON
+    findings     TEXT    NOT NULL, -- JSON
     at           INTEGER NOT NULL,
     seal         BLOB    NOT NULL,
     PRIMARY KEY (kind, name)
@@ -133,6 +134,12 @@ CREATE TABLE cache (
     value BLOB NOT NULL
 ) STRICT;
 
+-- INSERT OR REPLACE fires no DELETE trigger: hence the two on INSERT.
+-- +goose StatementBegin
+CREATE TRIGGER audit_insert BEFORE INSERT ON audit
+WHEN NEW.seq <> (SELECT COALESCE(MAX(seq), 0) + 1 FROM audit)
+BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+-- +goose StatementEnd
 -- +goose StatementBegin
 CREATE TRIGGER audit_update BEFORE UPDATE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
@@ -140,6 +147,11 @@ BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 -- +goose StatementBegin
 CREATE TRIGGER audit_delete BEFORE DELETE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER heads_insert BEFORE INSERT ON heads
+WHEN NEW.seq <= (SELECT COALESCE(MAX(seq), 0) FROM heads)
+BEGIN SELECT RAISE(ABORT, 'sealed heads are append-only'); END;
 -- +goose StatementEnd
 -- +goose StatementBegin
 CREATE TRIGGER heads_update BEFORE UPDATE ON heads
