@@ -1,0 +1,78 @@
+package awsemu
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/keyferry/keyferry/localstack/faults"
+)
+
+// Config is what an emulator starts with. Only Now is required.
+type Config struct {
+	Now func() time.Time // real time; the emulator's clock starts there
+	Log *slog.Logger     // nil: silent
+
+	Addr      string   // HTTP; "" is a free port of 127.0.0.1
+	TLSAddr   string   // HTTPS; the same
+	AdminAddr string   // admin HTTP; the same
+	Hosts     []string // further names in the TLS certificate
+	CAFile    string   // where to write the run CA's certificate as PEM; "" nowhere
+
+	AccountID  string // of the default credentials; "" is DefaultAccount
+	AccessKeys []AccessKey
+	Roles      []Role
+
+	PoolDir           string // wrapping keys made ahead, PKCS#8 files; "" keeps none
+	PoolSize          int    // how many of each size are made ahead in the background; 0 none
+	ReuseWrappingKeys bool   // one wrapping key a size for every request; for bulk tests
+
+	KeyNameTag string // tag that names a key in faults and report; "" is DefaultKeyNameTag
+	Settings   Settings
+}
+
+// Defaults of Config.
+const (
+	DefaultAccount    = "000000000000"
+	DefaultKeyNameTag = "keyferry:key"
+)
+
+// AccessKey is a set of credentials and what they may do.
+type AccessKey struct {
+	ID        string    `json:"id"`
+	Secret    string    `json:"secret,omitempty"`
+	Session   string    `json:"session,omitempty"` // token that must come with it; "" none
+	Account   string    `json:"account,omitempty"` // "" is the default account
+	User      string    `json:"user,omitempty"`    // name in ARNs; "" is "tester"
+	Deny      []string  `json:"deny,omitempty"`    // "kms:ImportKeyMaterial", "sts:AssumeRole", "kms:*"
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+}
+
+// Role can be assumed by every access key that is not denied sts:AssumeRole.
+type Role struct {
+	ARN        string   `json:"arn"`                   // arn:aws:iam::ACCOUNT:role/NAME
+	ExternalID string   `json:"external_id,omitempty"` // required when set
+	Deny       []string `json:"deny,omitempty"`        // for its sessions, as of AccessKey
+}
+
+// Settings can be changed while the emulator runs (POST /config). The zero value
+// is strict, consistent and without quotas.
+type Settings struct {
+	Lenient       bool               `json:"lenient"`        // where AWS does not say, allow: see README
+	Quotas        bool               `json:"quotas"`         // throttle by AWS's request quotas
+	Rates         map[string]float64 `json:"rates"`          // requests a second by action, instead of AWS's
+	HiddenReads   int                `json:"hidden_reads"`   // a new key, alias, tag, state is not seen by so many reads
+	HiddenFor     faults.Seconds     `json:"hidden_for"`     // or not for so long by the emulator's clock
+	RotationDelay faults.Seconds     `json:"rotation_delay"` // until RotateKeyOnDemand takes effect
+	PageSize      int                `json:"page_size"`      // pages end after so many entries, whatever Limit says; 0 is AWS's
+}
+
+// Change is a body of POST /config: settings in it replace those before, access
+// keys and roles are added or replaced by id.
+type Change struct {
+	Settings   *Settings   `json:"settings,omitempty"`
+	AccessKeys []AccessKey `json:"access_keys,omitempty"`
+	Roles      []Role      `json:"roles,omitempty"`
+}
+
+var errConfig = errors.New("bad emulator configuration")

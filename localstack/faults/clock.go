@@ -1,0 +1,91 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// ErrTimeout is that nothing was there to wait for in time.
+var ErrTimeout = errors.New("nothing came in time")
+
+// ClockChange is a body of POST /clock: one of the two.
+type ClockChange struct {
+	Offset  *Seconds `json:"offset,omitempty"`  // ahead of real time
+	Advance Seconds  `json:"advance,omitempty"` // by so much from now
+}
+
+// ClockState is its answer.
+type ClockState struct {
+	Now    time.Time `json:"now"`
+	Offset Seconds   `json:"offset"`
+}
+
+// Clock is an emulator's time: real time and an offset that tests move.
+type Clock struct {
+	real func() time.Time
+
+	mu      sync.Mutex
+	offset  time.Duration
+	changed chan struct{} // closed and made anew at each change
+}
+
+// NewClock runs with real time.
+func NewClock(real func() time.Time) *Clock {
+	return &Clock{real: real, changed: make(chan struct{})}
+}
+
+// Now is the emulator's time, UTC.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.real().Add(c.offset).UTC()
+}
+
+// Advance moves the clock by d, which may be negative.
+func (c *Clock) Advance(d time.Duration) {
+	c.move(func(offset time.Duration) time.Duration { return offset + d })
+}
+
+// SetOffset puts the clock d ahead of real time.
+func (c *Clock) SetOffset(d time.Duration) {
+	c.move(func(time.Duration) time.Duration { return d })
+}
+
+func (c *Clock) move(f func(time.Duration) time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.offset = f(c.offset)
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// State is the clock as the admin API shows it.
+func (c *Clock) State() ClockState {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return ClockState{Now: c.real().Add(c.offset).UTC(), Offset: Seconds(c.offset.Seconds())}
+}
+
+// Until waits for the clock to reach at. It is the context's error when that
+// ends first.
+func (c *Clock) Until(ctx context.Context, at time.Time) error {
+	for {
+		c.mu.Lock()
+		left, changed := at.Sub(c.real().Add(c.offset)), c.changed
+		c.mu.Unlock()
+		if left <= 0 {
+			return nil
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-timer.C:
+		case <-changed:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+		timer.Stop()
+	}
+}
