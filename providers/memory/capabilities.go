@@ -1,0 +1,69 @@
+package memory
+
+import (
+	"time"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+const day = 24 * time.Hour
+
+// Default is the capabilities of a target that behaves like AWS KMS, for every
+// key spec that Go's standard library computes with.
+func Default() broker.Capabilities {
+	return broker.Capabilities{
+		Provider: "memory", Service: "the memory provider", Specs: specs(),
+		Staging: broker.Inert, Consumer: "alias/{name}",
+		Names: broker.NameRule{
+			Pattern: `alias/[a-zA-Z0-9/_-]+`, Max: 256,
+			Words: "letters, digits, / _ and -, at most 256 characters with alias/",
+		},
+		ValidTo:  broker.ValidToRule{Native: true, Max: 365 * day},
+		Deletion: broker.DeletionRule{Min: 7 * day, Max: 30 * day, Default: 30 * day},
+		Settle:   time.Minute, Poll: time.Second,
+		Permissions: []broker.Permission{
+			{Action: "memory:Prepare", For: "prepare"},
+			{Action: "memory:Import", For: "import"},
+			{Action: "memory:Prove", For: "prove", Proof: true},
+			{Action: "memory:Look", For: "look", Look: true},
+		},
+	}
+}
+
+func specs() map[broker.KeySpec]broker.SpecCapability {
+	oaep := []broker.Mechanism{broker.OAEPSHA256, broker.OAEPSHA1}
+	kwp := []broker.Mechanism{broker.KWPSHA256, broker.KWPSHA1}
+	out := map[broker.KeySpec]broker.SpecCapability{}
+	for _, s := range broker.KeySpecs() {
+		c := broker.SpecCapability{Mechanisms: oaep, Purposes: s.Purposes(), Proof: proofs(s), ImportRepeats: true}
+		switch s.Class() {
+		case broker.ClassRSA:
+			c.Mechanisms = kwp
+		case broker.ClassEC:
+			c.Mechanisms = append(kwp, oaep...)
+		}
+		switch s {
+		case broker.AES128, broker.HMACSHA1, broker.Ed25519:
+			c = broker.SpecCapability{Unsupported: "it behaves like AWS KMS, which does not take it"}
+		case broker.Secp256k1:
+			c = broker.SpecCapability{Unsupported: "Go's standard library does not compute with it"}
+		}
+		out[s] = c
+	}
+	return out
+}
+
+func proofs(s broker.KeySpec) map[broker.Purpose]broker.ProofLevel {
+	level := broker.ProofPublicKey
+	switch s.Class() {
+	case broker.ClassAES:
+		level = broker.ProofReimport
+	case broker.ClassHMAC:
+		level = broker.ProofMAC
+	}
+	out := map[broker.Purpose]broker.ProofLevel{}
+	for _, purpose := range s.Purposes() {
+		out[purpose] = level
+	}
+	return out
+}
