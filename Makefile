@@ -1,0 +1,37 @@
+# Everything a person or a CI job runs is a target here; the work is in scripts/.
+SHELL := bash
+run = . scripts/environment &&
+FUZZTIME ?= 20s
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench fuzz emulators build clean
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+setup: ## install and build all that demo and test need, below .cache except for system packages
+	@scripts/setup
+
+demo: setup ## a key from a real token into LocalStack and our AWS emulator, proven, with the inventory
+	@$(run) scripts/demo
+
+test: ## lint, vet, every test with the race detector, known vulnerabilities; a summary of what was left out
+	@scripts/test
+
+lint: ## the pinned linter over everything
+	@$(run) scripts/setup-tools golangci-lint && golangci-lint run ./...
+
+bench: setup ## the benchmarks, with their ratios
+	@scripts/bench
+
+fuzz: ## every fuzz target for FUZZTIME (20s)
+	@scripts/fuzz $(FUZZTIME)
+
+emulators: ## start the emulators, print endpoints and exports; ^C stops them
+	@$(run) go run ./cmd/localclouds
+
+build: ## bin/keyferry
+	@$(run) go build -o bin/ ./cmd/keyferry
+
+clean: ## remove what was built and cached here; Go's read-only module cache too
+	@chmod -R u+w .cache 2>/dev/null; rm -rf .cache bin
