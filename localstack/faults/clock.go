@@ -68,9 +68,9 @@ func (c *Clock) State() ClockState {
 	return ClockState{Now: c.real().Add(c.offset).UTC(), Offset: Seconds(c.offset.Seconds())}
 }
 
-// Until waits for the clock to reach at. It is the context's error when that
-// ends first.
-func (c *Clock) Until(ctx context.Context, at time.Time) error {
+// Until waits for the clock to reach at, or for stop to be closed. It is the
+// context's error when that ends first.
+func (c *Clock) Until(ctx context.Context, at time.Time, stop <-chan struct{}) error {
 	for {
 		c.mu.Lock()
 		left, changed := at.Sub(c.real().Add(c.offset)), c.changed
@@ -82,6 +82,9 @@ func (c *Clock) Until(ctx context.Context, at time.Time) error {
 		select {
 		case <-timer.C:
 		case <-changed:
+		case <-stop:
+			timer.Stop()
+			return nil
 		case <-ctx.Done():
 			timer.Stop()
 			return ctx.Err()
