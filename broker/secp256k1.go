@@ -117,3 +117,15 @@ func (p kPoint) verify(digest, signature []byte) bool {
 	sum := kBase().times(u1.Mod(u1, n)).add(p.times(u2.Mod(u2, n)))
 	return sum.x != nil && new(big.Int).Mod(sum.x, n).Cmp(sig.R) == 0
 }
+
+// Secp256k1PublicKey is the DER SubjectPublicKeyInfo of a private scalar; nil for
+// one that is out of range. Its time depends on the scalar: it is for throwaway
+// keys, those of a probe and of tests.
+func Secp256k1PublicKey(scalar []byte) []byte {
+	k := new(big.Int).SetBytes(scalar)
+	if k.Sign() == 0 || k.Cmp(kOrder()) >= 0 {
+		return nil
+	}
+	p := kBase().times(k)
+	return append(append(bytes.Clone(secp256k1SPKI), p.x.FillBytes(make([]byte, 32))...), p.y.FillBytes(make([]byte, 32))...)
+}
