@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 )
@@ -154,23 +155,37 @@ func transcript(c Challenge, theirs Answer) map[string]any {
 }
 
 // reimport wraps the same handle again and imports it as existing material: a
-// target that refuses other material, and takes this, holds the same.
+// target that refuses other material, and takes this, holds the same. It is a
+// write, so it happens once a version.
 func (l *line) reimport(ctx context.Context, p *place, proof Proof) (Proof, map[string]any, error) {
-	v := p.placement.Version
-	in := ImportIn{Key: v.Key, Kind: ImportExisting, Version: &v, Spec: l.key.Spec, ValidTo: p.placement.ValidTo}
-	rec, done, err := l.send(ctx, p, StepReimport, in)
+	done, err := l.reimported(ctx, p)
 	if err != nil {
 		return proof, map[string]any{"error": err.Error()}, err
 	}
-	if done.Version.ID != v.ID {
+	evidence := map[string]any{"version": done.Version.ID, "receipt": done.Receipt}
+	if v := p.placement.Version; done.Version.ID != v.ID {
 		err = &Error{
 			Kind: Rejected, Op: "import again", Object: v.Key.ID,
 			Cause: fmt.Errorf("the target answered with material %s, it was %s", done.Version.ID, v.ID),
 		}
 	}
-	evidence := map[string]any{"version": done.Version.ID, "receipt": done.Receipt}
-	if settleErr := l.settle(ctx, p, rec, done, evidence); settleErr != nil {
-		return proof, evidence, errors.Join(err, settleErr)
-	}
 	return proof, evidence, err
+}
+
+// reimported is the target's answer to the import that is a proof: the one on
+// record, or a new one.
+func (l *line) reimported(ctx context.Context, p *place) (done Imported, err error) {
+	if rec, ok := l.effects[l.effect(p, StepReimport).ID()]; ok && rec.Done() {
+		if err := json.Unmarshal(rec.Result, &done); err != nil {
+			return Imported{}, fmt.Errorf("decode result of %s: %w", StepReimport, err)
+		}
+		return done, nil
+	}
+	v := p.placement.Version
+	in := ImportIn{Key: v.Key, Kind: ImportExisting, Version: &v, Spec: l.key.Spec, ValidTo: p.placement.ValidTo}
+	rec, done, err := l.send(ctx, p, StepReimport, in)
+	if err != nil {
+		return Imported{}, err
+	}
+	return done, l.settle(ctx, p, rec, done, map[string]any{"version": done.Version.ID, "receipt": done.Receipt})
 }

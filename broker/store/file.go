@@ -73,18 +73,20 @@ func ownFile(path string, info fs.FileInfo) error {
 	return e
 }
 
-// usable asks the system whether the file, and unless it is only read its
-// directory, can be written: SQLite would open a read-only file without a word
-// and fail in the middle of the work.
+// usable asks the system whether the file can be read and, unless it is only read,
+// written: SQLite would open a read-only file without a word and fail in the middle
+// of the work. The directory must be writable in any case: readers and writers
+// meet in the -shm file there.
 func usable(path string, readOnly bool) error {
+	mode, fix := uint32(unix.R_OK|unix.W_OK), "chmod u+rw "
 	if readOnly {
-		return accessible(path, unix.R_OK, "chmod u+r "+path)
+		mode, fix = unix.R_OK, "chmod u+r "
 	}
-	if err := accessible(path, unix.R_OK|unix.W_OK, "chmod u+rw "+path); err != nil {
+	if err := accessible(path, mode, fix+path); err != nil {
 		return err
 	}
 	dir := filepath.Dir(path)
-	return accessible(dir, unix.W_OK|unix.X_OK, "SQLite keeps its -wal file there: chmod u+wx "+dir)
+	return accessible(dir, unix.W_OK|unix.X_OK, "SQLite keeps its -wal and -shm files there: chmod u+wx "+dir)
 }
 
 func accessible(path string, mode uint32, hint string) error {
@@ -93,9 +95,9 @@ func accessible(path string, mode uint32, hint string) error {
 		return nil
 	}
 	if errors.Is(err, unix.EROFS) {
-		hint = "its file system is mounted read-only: remount it, or open the database read-only"
+		hint = "its file system is mounted read-only: remount it, or work on a copy elsewhere"
 	}
-	return &broker.Error{Kind: broker.Denied, Op: "open database for writing", Object: path, Cause: err, Hint: hint}
+	return &broker.Error{Kind: broker.Denied, Op: "open database", Object: path, Cause: err, Hint: hint}
 }
 
 // newFile has fill write a new file of mode 0600 and puts it, complete and on
@@ -116,7 +118,7 @@ func newFile(op, path string, fill func(path string) error) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.Remove(temp.Name())) }()
+	defer func() { err = errors.Join(err, removeAll(temp.Name())) }()
 	// Closed before SQLite opens it: closing it later would drop SQLite's locks.
 	if err := temp.Close(); err != nil {
 		return err
@@ -131,6 +133,16 @@ func newFile(op, path string, fill func(path string) error) (err error) {
 		return err
 	}
 	return syncPath(filepath.Dir(path))
+}
+
+// removeAll removes a database; after a failure files are left beside it.
+func removeAll(path string) error {
+	for _, beside := range sidecars(path) {
+		if err := os.Remove(beside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return os.Remove(path)
 }
 
 func syncPath(path string) error {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -60,10 +61,26 @@ func (s *Store) Check(ctx context.Context) error {
 }
 
 // Backup writes a copy of one moment to a new file of mode 0600, while others go
-// on writing. Conflict when something is at path.
+// on writing, and reads it back whole before it is there. Conflict when something
+// is at path.
 func (s *Store) Backup(ctx context.Context, path string) error {
-	return newFile("back up to", path, func(temp string) error {
-		_, err := s.read.ExecContext(ctx, `VACUUM INTO ?`, temp)
-		return s.explained(ctx, "back up", err)
+	const op = "back up to"
+	return newFile(op, path, func(temp string) error {
+		if _, err := s.read.ExecContext(ctx, `VACUUM INTO ?`, temp); err != nil {
+			if ctx.Err() != nil {
+				err = ctx.Err()
+			}
+			return failed(op, path, err)
+		}
+		return verify(ctx, temp)
 	})
+}
+
+// verify holds that a copy opens and is whole.
+func verify(ctx context.Context, path string) error {
+	s, err := Open(ctx, Options{Path: path, ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Check(ctx), s.Close())
 }

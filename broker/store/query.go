@@ -39,7 +39,7 @@ func each[T any](ctx context.Context, s *Store, scan func(*sql.Rows) (T, error),
 		for rows.Next() {
 			v, err := scan(rows)
 			if err != nil {
-				yield(none, s.explained(ctx, "read", err))
+				yield(none, s.explained(ctx, "read", undecodable(s.path, err)))
 				return
 			}
 			if !yield(v, nil) {

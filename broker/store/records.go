@@ -39,6 +39,10 @@ func (s *Store) Cache(ctx context.Context, name string, value []byte) error {
 // Lease implements broker.Store. Lease.Stale runs inside the transaction, so it
 // must not use the store itself.
 func (s *Store) Lease(ctx context.Context, l broker.Lease) error {
+	if l.Name == "" || l.Holder == "" || !l.Release && !l.Until.After(l.Now) {
+		return fmt.Errorf("take lease %q for %q until %s: it needs a name, a holder and time to come: %w",
+			l.Name, l.Holder, l.Until.Format(time.RFC3339), broker.Misuse)
+	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		if l.Release {
 			_, err := tx.ExecContext(ctx, `DELETE FROM leases WHERE name = ? AND holder = ?`, l.Name, l.Holder)

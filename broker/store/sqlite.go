@@ -87,6 +87,19 @@ func failed(op, object string, err error) error {
 	return e
 }
 
+// undecodable is a row of which the database says nothing bad, and which this
+// program did not write.
+func undecodable(path string, err error) error {
+	_, ours := errors.AsType[broker.Kind](err)
+	_, theirs := errors.AsType[*sqlite.Error](err)
+	if ours || theirs {
+		return err
+	}
+	return &broker.Error{
+		Kind: broker.Rejected, Op: "read", Object: path, Cause: fmt.Errorf("a row is damaged: %w", err), Hint: damagedHint,
+	}
+}
+
 // brokenPromise says what it means that a constraint of the schema refused a
 // statement; ok is false for every other error.
 func brokenPromise(err error) (kind broker.Kind, ok bool) {

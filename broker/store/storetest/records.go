@@ -1,0 +1,67 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+func recordChecks() []check {
+	return []check{
+		{"enrolments are in order and replaced as a whole", recordEnrolments},
+		{"effects are in the order they were intended", recordEffects},
+		{"the cache keeps bytes and no audit", recordCache},
+	}
+}
+
+func recordEnrolments(t *testing.T, open Open) {
+	s := open(t)
+	enrol := func(kind broker.EnrolmentKind, name string, pins map[string]string) broker.Enrolment {
+		e := broker.Enrolment{Kind: kind, Name: name, Pins: pins, At: noon(), Seal: []byte(name)}
+		apply(t, s, broker.Change{Enrolment: &e})
+		return e
+	}
+	z := enrol(broker.EnrolToken, "z", nil)
+	enrol(broker.EnrolTarget, "z", map[string]string{"region": "a", "account": "1"})
+	a := enrol(broker.EnrolToken, "a", map[string]string{"module": "m"})
+	again := enrol(broker.EnrolTarget, "z", map[string]string{"region": "b"})
+	got, err := open(t).Enrolments(t.Context())
+	must(t, err)
+	equal(t, "enrolments", []broker.Enrolment{again, a, z}, got)
+}
+
+func recordEffects(t *testing.T, open Open) {
+	s := open(t)
+	apply(t, s, small("k"))
+	var want []broker.EffectRecord
+	for i := range 6 {
+		r := broker.EffectRecord{
+			Effect: broker.Effect{Operation: "op-k", Target: fmt.Sprint("t", 9-i), Step: []broker.Step{broker.StepImport, broker.StepFetch}[i%2]},
+			Intent: []byte(`{}`), At: at(-i),
+		}
+		apply(t, s, broker.Change{Intent: &r})
+		want = append(want, r)
+	}
+	for _, i := range []int{4, 0} {
+		want[i].Result, want[i].DoneAt = fmt.Appendf(nil, `{"n":%d}`, i), at(i)
+		apply(t, s, broker.Change{Result: &want[i]})
+	}
+	view, err := s.Operation(t.Context(), "op-k")
+	must(t, err)
+	equal(t, "effects", want, view.Effects)
+}
+
+func recordCache(t *testing.T, open Open) {
+	s := open(t)
+	for _, value := range [][]byte{{0, 1, 255}, {}, nil, make([]byte, 1<<20)} {
+		must(t, s.Cache(t.Context(), "probe", value))
+		must(t, s.Cache(t.Context(), "other", []byte("x")))
+		got, err := open(t).Cached(t.Context(), "probe")
+		must(t, err)
+		equal(t, "cached value", value, got)
+	}
+	_, err := s.Cached(t.Context(), "PROBE")
+	refused(t, "another name", err, broker.NotFound)
+	equal(t, "the audit", everything{}, readAll(t, s))
+}
