@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"reflect"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/keyferry/keyferry/broker"
 )
@@ -59,11 +62,26 @@ type record struct {
 // exec runs one statement; what the schema refuses becomes an error that names
 // the record. It returns how many rows were touched.
 func (r record) exec(ctx context.Context, tx *sql.Tx, query string, args ...any) (int64, error) {
+	if err := storable(args); err != nil {
+		return 0, fmt.Errorf("record %s: %w", r.what, err)
+	}
 	result, err := tx.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, r.refused(err)
 	}
 	return result.RowsAffected()
+}
+
+// storable refuses text that not every database can hold, or reads back as other
+// text: SQLite's JSON functions end at a NUL, and PostgreSQL takes neither.
+func storable(args []any) error {
+	for _, arg := range args {
+		text := reflect.ValueOf(arg)
+		if text.Kind() == reflect.String && (!utf8.ValidString(text.String()) || strings.ContainsRune(text.String(), 0)) {
+			return fmt.Errorf("text %.80q holds a NUL or is no UTF-8: %w", text, broker.Misuse)
+		}
+	}
+	return nil
 }
 
 func (r record) refused(err error) error {

@@ -67,7 +67,7 @@ func writeResult(ctx context.Context, tx *sql.Tx, r *broker.EffectRecord) error 
 	if !r.Done() {
 		return fmt.Errorf("%s: its result is empty: %w", effectRecord(r).what, broker.Misuse)
 	}
-	n, err := effectRecord(r).exec(ctx, tx, `UPDATE effects SET result = ?, done_at = ?
+	n, err := effectRecord(r).exec(ctx, tx, `UPDATE effects SET result = ?, done_at = COALESCE(done_at, ?)
 		WHERE operation = ? AND target = ? AND step = ? AND result IN ('', ?)`,
 		string(r.Result), moment{&r.DoneAt}, r.Effect.Operation, r.Effect.Target, r.Effect.Step, string(r.Result))
 	if err != nil || n > 0 {

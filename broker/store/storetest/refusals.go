@@ -21,6 +21,9 @@ func keyRefusals() []refusal {
 	return []refusal{
 		{"a key whose name exists", broker.Conflict, func(c *broker.Change, old broker.Change) { c.NewKey.Name = old.NewKey.Name }},
 		{"a key whose id exists", broker.Conflict, func(c *broker.Change, old broker.Change) { c.NewKey.ID = old.NewKey.ID }},
+		{"a key with a NUL in it", broker.Misuse, func(c *broker.Change, _ broker.Change) { c.NewKey.Owner = "a\x00b" }},
+		{"a tag with a NUL in it", broker.Misuse, func(c *broker.Change, _ broker.Change) { c.NewKey.Tags = map[string]string{"\x00": ""} }},
+		{"a tag that is no UTF-8", broker.Misuse, func(c *broker.Change, _ broker.Change) { c.NewKey.Tags = map[string]string{"a": "\xff"} }},
 		{"a version whose number exists", broker.Conflict, func(c *broker.Change, old broker.Change) { *c.NewVersion = *old.NewVersion }},
 		{"a version of no key", broker.NotFound, func(c *broker.Change, _ broker.Change) { c.NewVersion.KeyID = "none" }},
 		{"a version numbered 0", broker.Rejected, func(c *broker.Change, _ broker.Change) {
