@@ -184,7 +184,7 @@ func TestBadConfigNamesPlaceAndWhatIsAllowed(t *testing.T) {
 func TestEveryProblemIsReportedAtOnceInOrder(t *testing.T) {
 	t.Parallel()
 	_, err := parse(t, "stor: x\ntoken: {name: HSM, module: m, environment: production, pin: {env: PIN}}\npolicies: [{name: p, valid_for: soon, targets: [nowhere]}]\n")
-	bad, ok := errors.AsType[*config.Problems](err)
+	bad, ok := errors.AsType[*config.FileError](err)
 	if !ok {
 		t.Fatalf("error %v holds no problems", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,7 +19,7 @@ import (
 // problem and knows where everything was.
 type decoder struct {
 	dir      string // that relative paths are relative to
-	problems *Problems
+	problems *FileError
 	places   map[string]*token.Position // "targets[1].name" → where
 }
 
@@ -247,10 +248,8 @@ func (d *decoder) scalar(node ast.Node, s slot) {
 func (d *decoder) allowed(node ast.Node, s slot, word string) bool {
 	words := choices(s.value.Type(), s.tag)
 	if len(words) > 0 {
-		for _, w := range words {
-			if w == word {
-				return true
-			}
+		if slices.Contains(words, word) {
+			return true
 		}
 		d.fault(position(node), "%s: %s is unknown; %s", s.path, s.quoted(word), orNear(word, words))
 		return false

@@ -62,7 +62,7 @@ func (d Duration) String() string {
 	for _, u := range units()[1:] {
 		if n := rest / u.length; n > 0 {
 			fmt.Fprintf(&b, "%d%s", n, u.name)
-			rest -= n * u.length
+			rest %= u.length
 		}
 	}
 	if b.Len() == 0 {

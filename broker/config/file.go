@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/keyferry/keyferry/broker"
@@ -32,7 +33,7 @@ func Find(asked string, getenv func(string) string) (string, error) {
 		}
 	}
 	return "", &broker.Error{
-		Kind: broker.NotFound, Op: "find config", Cause: fmt.Errorf("none of %s is there", listed(places)),
+		Kind: broker.NotFound, Op: "find config", Cause: fmt.Errorf("none of %s is there", strings.Join(places, ", ")),
 		Hint: "name it with --config or KEYFERRY_CONFIG, or start with: keyferry init",
 	}
 }
@@ -52,16 +53,8 @@ func usualPlaces(getenv func(string) string) ([]string, error) {
 	return []string{here, filepath.Join(home, "keyferry", "keyferry.yaml")}, nil
 }
 
-func listed(paths []string) string {
-	out := paths[0]
-	for _, p := range paths[1:] {
-		out += ", " + p
-	}
-	return out
-}
-
 // Load reads the file at path. NotFound; Denied where others may change it;
-// Misuse, holding *Problems, for what it says.
+// Misuse, holding *FileError, for what it says.
 func Load(path string) (*Config, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -139,11 +132,11 @@ func guarded(f *os.File, path string, rule OthersMayNot) (hint string, err error
 // guardedDirs refuses a path through a directory where everybody may replace
 // what is in it.
 func guardedDirs(path string) (hint string, err error) {
-	real, err := filepath.EvalSymlinks(path)
+	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return "", err
 	}
-	for dir := filepath.Dir(real); ; dir = filepath.Dir(dir) {
+	for dir := filepath.Dir(resolved); ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		if err != nil {
 			return "", err

@@ -23,7 +23,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := config.Parse("/etc/keyferry.yaml", []byte(text))
 		if err != nil {
-			if bad, ok := errors.AsType[*config.Problems](err); !ok || len(bad.List) == 0 || !errors.Is(err, broker.Misuse) {
+			if bad, ok := errors.AsType[*config.FileError](err); !ok || len(bad.List) == 0 || !errors.Is(err, broker.Misuse) {
 				t.Fatalf("error %v is no list of problems", err)
 			}
 			return

@@ -15,11 +15,11 @@ import (
 const maxSize = 1 << 20
 
 // Parse reads the text of the file at path, which relative paths are relative to.
-// Its error is Misuse and holds *Problems. It reads no other file.
+// Its error is Misuse and holds *FileError. It reads no other file.
 func Parse(path string, text []byte) (*Config, error) {
 	d := &decoder{
 		dir: filepath.Dir(path), places: map[string]*token.Position{},
-		problems: &Problems{File: path},
+		problems: &FileError{File: path},
 	}
 	c := &Config{Path: path}
 	if body := d.parse(text); body != nil {

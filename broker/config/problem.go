@@ -18,14 +18,14 @@ type Problem struct {
 	Text   string `json:"text"`
 }
 
-// Problems is every problem of one file, in its order.
-type Problems struct {
+// FileError is every problem of one file, in its order.
+type FileError struct {
 	File string
 	List []Problem
 }
 
 // Error is a line for each problem: file:line:column: text.
-func (p *Problems) Error() string {
+func (p *FileError) Error() string {
 	lines := make([]string, len(p.List))
 	for i, one := range p.List {
 		lines[i] = fmt.Sprintf("%s: %s", p.File, one.Text)
@@ -37,7 +37,7 @@ func (p *Problems) Error() string {
 }
 
 // failure makes the broker's error of the problems; nil without any.
-func (p *Problems) failure() error {
+func (p *FileError) failure() error {
 	if len(p.List) == 0 {
 		return nil
 	}

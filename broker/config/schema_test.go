@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -29,7 +30,7 @@ func TestSchemaIsMadeFromTheTypes(t *testing.T) {
 	}
 	want = append(want, '\n')
 	if os.Getenv("UPDATE") != "" {
-		if err := os.WriteFile(schemaFile, want, 0o644); err != nil { //nolint:gosec // a page for everybody
+		if err := os.WriteFile(schemaFile, want, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -144,6 +145,9 @@ func TestEveryFieldIsDocumentedAndInTheExample(t *testing.T) {
 			}
 			if (f.Tag.Get("match") == "") != (f.Tag.Get("words") == "") {
 				t.Errorf("%s has match without words, or words without match", name)
+			}
+			if _, err := regexp.Compile(f.Tag.Get("match")); err != nil {
+				t.Errorf("%s: %v", name, err)
 			}
 			if !slices.ContainsFunc(strings.Split(string(example), "\n"), func(l string) bool {
 				return strings.HasPrefix(strings.TrimLeft(l, " -#"), name+":")
