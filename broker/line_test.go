@@ -181,49 +181,76 @@ func TestImportEndsInExactlyOneProvenVersion(t *testing.T) {
 	}
 }
 
-// Killed at any call to store, token or target, before it or after it, and
-// started again: exactly one version, proven and active, and an audit that holds.
-func TestKilledAtAnyCallAndStartedAgain(t *testing.T) {
-	t.Parallel()
-	for _, req := range lines() {
-		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/after=%v", req.Name, after), func(t *testing.T) {
-				t.Parallel()
-				at := 1
-				for killedOnce(t, req, at, after) {
-					at++
-				}
-				if at < 15 {
-					t.Errorf("the line makes only %d calls: this test does not see them", at-1)
-				}
-			})
-		}
+// scenario is something a run does to a world that was made ready for it.
+type scenario struct {
+	ready func(t *testing.T, w *world)
+	act   func(ctx context.Context, w *world, b *broker.Broker) error
+	check func(t *testing.T, w *world)
+	calls int // at least so many to the world, or the test does not see them
+}
+
+// killEverywhere kills the run at any call to store, token or target, before it
+// and after it, and starts it again.
+func (s scenario) killEverywhere(t *testing.T) {
+	t.Helper()
+	for _, after := range []bool{false, true} {
+		t.Run(fmt.Sprintf("after=%v", after), func(t *testing.T) {
+			t.Parallel()
+			at := 1
+			for s.killedOnce(t, at, after) {
+				at++
+			}
+			if at <= s.calls {
+				t.Errorf("only %d calls were seen, at least %d were expected", at-1, s.calls)
+			}
+		})
 	}
 }
 
 // killedOnce reports whether the run lived long enough to be killed at that call.
-func killedOnce(t *testing.T, req broker.ImportRequest, at int, after bool) bool {
+func (s scenario) killedOnce(t *testing.T, at int, after bool) bool {
 	t.Helper()
 	w := newWorld(t, quick())
+	if s.ready != nil {
+		s.ready(t, w)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	k := &killer{at: at, after: after, cancel: cancel}
-	_, err := w.run(k).Import(ctx, req)
+	err := s.act(ctx, w, w.run(k))
 	if k.died == "" {
 		if err != nil {
 			t.Fatalf("nothing killed it, and it failed: %v", err)
 		}
 		return false
 	}
-	if _, err := w.run(nil).Import(t.Context(), req); err != nil {
+	if err := s.act(t.Context(), w, w.run(nil)); err != nil {
 		t.Fatalf("killed at call %d (%s, after=%v), started again: %v", at, k.died, after, err)
 	}
-	w.exactlyOne(t, req.Name)
+	s.check(t, w)
 	w.auditHolds(t)
 	if t.Failed() {
 		t.Fatalf("killed at call %d (%s, after=%v)", at, k.died, after)
 	}
 	return true
+}
+
+// Killed anywhere and started again: exactly one version, proven and active.
+func TestImportKilledAnywhere(t *testing.T) {
+	t.Parallel()
+	for _, req := range lines() {
+		t.Run(req.Name, func(t *testing.T) {
+			t.Parallel()
+			scenario{
+				act: func(ctx context.Context, _ *world, b *broker.Broker) error {
+					_, err := b.Import(ctx, req)
+					return err
+				},
+				check: func(t *testing.T, w *world) { t.Helper(); w.exactlyOne(t, req.Name) },
+				calls: 25,
+			}.killEverywhere(t)
+		})
+	}
 }
 
 // An answer that is lost at any changing call of the target, before or after its
