@@ -1,0 +1,53 @@
+package awskms
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+// ours checks that an ARN names a key in the enrolled partition, account and
+// region; else it is Tampered.
+func (p *Provider) ours(keyARN string) error {
+	parsed, err := arn.Parse(keyARN)
+	if err != nil {
+		return p.foreign(keyARN, fmt.Errorf("parse ARN: %w", err))
+	}
+	id, isKey := strings.CutPrefix(parsed.Resource, "key/")
+	want := arn.ARN{Partition: p.c.Partition, Service: "kms", Region: p.c.Region, AccountID: p.c.Account, Resource: "key/" + id}
+	if !isKey || id == "" || strings.ContainsAny(id, "/:* \t\r\n") || parsed != want {
+		return p.foreign(keyARN, fmt.Errorf("not a key of account %s in %s", p.c.Account, p.c.Region))
+	}
+	return nil
+}
+
+// same checks that the answer to a call is about the key that was asked for. AWS
+// answers with the ARN, its imitations some with the key id alone.
+func (p *Provider) same(c call, asked string, answered *string) error {
+	switch got := deref(answered); {
+	case got == "":
+		return incomplete(c, "key id")
+	case got != asked && !strings.HasSuffix(asked, ":key/"+got):
+		return p.foreign(got, fmt.Errorf("the answer is about another key than %s", asked))
+	default:
+		return p.ours(asked)
+	}
+}
+
+func (p *Provider) foreign(object string, cause error) error {
+	return &broker.Error{
+		Kind: broker.Tampered, Op: "check answer about", Object: object, Cause: cause,
+		Hint: "the endpoint or the credentials are not those of the enrolled target; nothing was wrapped for it",
+	}
+}
+
+// deref is a pointer's value; "" of nil.
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

@@ -1,0 +1,186 @@
+package awskms
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net/url"
+	"os"
+	"regexp"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+// Config is one enrolled target: an account in a region. Account, Region and Now
+// are required; the zero value of everything else works.
+type Config struct {
+	Account   string // twelve digits
+	Region    string // "eu-west-1"
+	Partition string // "" follows from the region: aws, aws-cn, aws-us-gov …
+
+	// RoleARN is assumed with what the default credential chain finds; ExternalID
+	// goes with it.
+	RoleARN, ExternalID string
+	Profile             string // of the SDK's shared files; "" is the chain's own choice
+	// Credentials replaces the default chain.
+	Credentials aws.CredentialsProvider
+
+	// Endpoint is where KMS is: "" is AWS's own, else a URL without a path: a FIPS
+	// or private-link endpoint, an emulator. STSEndpoint is where STS is: "" is
+	// AWS's own where KMS is genuine, else Endpoint.
+	Endpoint, STSEndpoint string
+	// CAFile (PEM) or RootCAs replaces the system's roots.
+	CAFile  string
+	RootCAs *x509.CertPool
+	Proxy   string // URL; "" none, whatever the environment says
+	// Production refuses an endpoint that is not genuinely AWS's.
+	Production bool
+
+	// KeyPolicy is the key policy sent with every key: a JSON document, in which
+	// {account}, {partition} and {region} are filled in. "" lets the account's IAM
+	// policies decide (AWS's default policy, said explicitly).
+	KeyPolicy       string
+	Ed25519         bool          // try to import Ed25519, which AWS does not list
+	WrappingKeyBits int           // 2048, 3072 or 4096; 0 is 4096
+	DeletionWindow  time.Duration // whole days, 7 to 30; 0 is 30
+	// Settle is how long a change may take to show, Poll how often to look; 0 is
+	// 3 minutes and 2 seconds.
+	Settle, Poll time.Duration
+
+	Now func() time.Time
+}
+
+// day is AWS's unit of waiting periods.
+const day = 24 * time.Hour
+
+// withDefaults fills in what was left out.
+func (c Config) withDefaults() Config {
+	if c.Partition == "" {
+		c.Partition = partitionOf(c.Region)
+	}
+	if c.WrappingKeyBits == 0 {
+		c.WrappingKeyBits = 4096
+	}
+	if c.DeletionWindow == 0 {
+		c.DeletionWindow = 30 * day
+	}
+	if c.Settle == 0 {
+		c.Settle = 3 * time.Minute
+	}
+	if c.Poll == 0 {
+		c.Poll = 2 * time.Second
+	}
+	if c.KeyPolicy == "" {
+		c.KeyPolicy = accountPolicy
+	}
+	return c
+}
+
+// check names the field that is wrong; its errors are Misuse.
+func (c Config) check() error {
+	refuse := func(field, format string, args ...any) error {
+		return &broker.Error{
+			Kind: broker.Misuse, Op: "open AWS target", Object: c.Account + "/" + c.Region,
+			Cause: fmt.Errorf(field+": "+format, args...),
+		}
+	}
+	switch {
+	case !regexp.MustCompile(`^[0-9]{12}$`).MatchString(c.Account):
+		return refuse("account", "%q is not twelve digits", c.Account)
+	case !regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]+$`).MatchString(c.Region):
+		return refuse("region", "%q is not the name of a region", c.Region)
+	case c.Now == nil:
+		return refuse("now", "a clock is required")
+	case c.WrappingKeyBits != 2048 && c.WrappingKeyBits != 3072 && c.WrappingKeyBits != 4096:
+		return refuse("wrapping key bits", "%d is none of 2048, 3072, 4096", c.WrappingKeyBits)
+	case c.CAFile != "" && c.RootCAs != nil:
+		return refuse("ca", "a file and a pool exclude each other")
+	}
+	if _, err := windowDays(c.DeletionWindow); err != nil {
+		return refuse("deletion window", "%w", err)
+	}
+	if err := c.checkRole(); err != nil {
+		return refuse("role", "%w", err)
+	}
+	if _, err := parseProxy(c.Proxy); err != nil {
+		return refuse("proxy", "%w", err)
+	}
+	if err := c.checkEndpoints(); err != nil {
+		return refuse("endpoint", "%w", err)
+	}
+	return nil
+}
+
+func (c Config) checkRole() error {
+	if c.RoleARN == "" {
+		return nil
+	}
+	parsed, err := arn.Parse(c.RoleARN)
+	switch {
+	case err != nil:
+		return fmt.Errorf("parse %q: %w", c.RoleARN, err)
+	case parsed.AccountID != c.Account || parsed.Partition != c.Partition:
+		return fmt.Errorf("%s is not in account %s of partition %s", c.RoleARN, c.Account, c.Partition)
+	}
+	return nil
+}
+
+// checkEndpoints demands plain URLs, and genuine ones in production.
+func (c Config) checkEndpoints() error {
+	for _, raw := range []string{c.Endpoint, c.STSEndpoint} {
+		if raw == "" {
+			continue
+		}
+		u, err := url.Parse(raw)
+		switch {
+		case err != nil:
+			return fmt.Errorf("parse %q: %w", raw, err)
+		case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
+			return fmt.Errorf("%q is not a URL like https://host", raw)
+		case u.User != nil, u.RawQuery != "", u.Fragment != "", u.Path != "" && u.Path != "/":
+			return fmt.Errorf("%q says more than scheme, host and port", raw)
+		case c.Production && !genuine(raw, c.Region, c.Partition):
+			return fmt.Errorf("%q is not an AWS endpoint for %s, which production requires: https and a host under one of %v",
+				raw, c.Region, append(kmsHosts(c.Region, c.Partition), stsHosts(c.Region, c.Partition)...))
+		}
+	}
+	return nil
+}
+
+// roots is the pool that TLS is checked against; nil is the system's.
+func (c Config) roots() (*x509.CertPool, error) {
+	if c.CAFile == "" {
+		return c.RootCAs, nil
+	}
+	pem, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("read CA file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read CA file %s: no certificate in it: %w", c.CAFile, broker.Misuse)
+	}
+	return pool, nil
+}
+
+// stsEndpoint is where STS is; "" is AWS's own for the region.
+func (c Config) stsEndpoint() string {
+	if c.STSEndpoint == "" && !genuine(c.Endpoint, c.Region, c.Partition) {
+		return c.Endpoint
+	}
+	return c.STSEndpoint
+}
+
+func parseProxy(raw string) (*url.URL, error) {
+	if raw == "" {
+		return nil, nil //nolint:nilnil // no proxy is no error, and http.ProxyURL(nil) means none
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("proxy is not a URL like http://host:port: %w", broker.Misuse)
+	}
+	return u, nil
+}

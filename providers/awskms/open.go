@@ -1,0 +1,131 @@
+package awskms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+// Provider is KMS in one account and region. It is safe for concurrent use.
+type Provider struct {
+	c      Config
+	policy policy
+	pins   map[string]string
+	kms    *kms.Client
+	sts    *sts.Client
+	wire   *wire
+	reads  aws.Retryer
+}
+
+var _ interface {
+	broker.Provider
+	broker.Identifier
+} = (*Provider)(nil)
+
+// Open checks the configuration and prepares the clients. It calls no service:
+// credentials are fetched with the first call. Errors are Misuse and name what is
+// wrong in the configuration.
+func Open(ctx context.Context, c Config) (*Provider, error) {
+	c = c.withDefaults()
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	policy, err := newPolicy(c)
+	if err != nil {
+		return nil, err
+	}
+	pins, err := c.pins(policy.hash)
+	if err != nil {
+		return nil, &broker.Error{Kind: broker.Misuse, Op: "open AWS target", Object: c.Account + "/" + c.Region, Cause: err}
+	}
+	wire, err := newWire(c)
+	if err != nil {
+		return nil, &broker.Error{Kind: broker.Misuse, Op: "open AWS target", Object: c.Account + "/" + c.Region, Cause: err}
+	}
+	creds, err := credentialsOf(ctx, c, wire)
+	if err != nil {
+		return nil, &broker.Error{Kind: broker.Misuse, Op: "load AWS configuration for", Object: c.Account + "/" + c.Region, Cause: err}
+	}
+	return &Provider{
+		c: c, policy: policy, pins: pins, wire: wire, reads: readRetryer(),
+		kms: kms.New(kms.Options{
+			Region: c.Region, BaseEndpoint: endpoint(c.Endpoint), Credentials: creds, HTTPClient: wire,
+			Retryer: aws.NopRetryer{}, DisableClockSkewCorrection: true,
+		}),
+		sts: newSTS(c, wire, creds),
+	}, nil
+}
+
+// Pins are the fields of the configuration that an enrolment holds on to, by name:
+// what decides where material goes and who may use it there.
+func (p *Provider) Pins() map[string]string { return maps.Clone(p.pins) }
+
+// Close gives idle connections back.
+func (p *Provider) Close() { p.wire.transport.CloseIdleConnections() }
+
+// Genuine reports whether the endpoint is AWS's own, so that what AWS documents
+// may be relied on: a genuine host, TLS, and no roots but the system's.
+func (p *Provider) Genuine() bool {
+	return genuine(p.c.Endpoint, p.c.Region, p.c.Partition) && p.c.CAFile == "" && p.c.RootCAs == nil
+}
+
+func newSTS(c Config, wire *wire, creds aws.CredentialsProvider) *sts.Client {
+	return sts.New(sts.Options{
+		Region: c.Region, BaseEndpoint: endpoint(c.stsEndpoint()), Credentials: creds, HTTPClient: wire,
+		Retryer: aws.NopRetryer{}, DisableClockSkewCorrection: true,
+	})
+}
+
+func endpoint(url string) *string {
+	if url == "" {
+		return nil
+	}
+	return &url
+}
+
+// readRetryer tries a read three times while it fails for a passing reason.
+// Throttling is not one: the broker paces its calls.
+func readRetryer() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = 3
+		o.RateLimiter = ratelimit.None
+		o.Retryables = []retry.IsErrorRetryable{
+			retry.NoRetryCanceledError{},
+			retry.IsErrorRetryableFunc(func(err error) aws.Ternary { return aws.BoolTernary(passing(err)) }),
+		}
+		o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
+			return 50 * time.Millisecond << attempt, nil
+		})
+	})
+}
+
+// wait polls until done, at most Config.Settle. Running out of time is no error:
+// it waits for what has already happened to show.
+func (p *Provider) wait(ctx context.Context, done func(context.Context) bool) {
+	ctx, cancel := context.WithTimeout(ctx, p.c.Settle)
+	defer cancel()
+	for pause := min(p.c.Poll, 50*time.Millisecond); !done(ctx); pause = min(2*pause, p.c.Poll) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// final reports an error that waiting does not cure.
+func final(err error) bool {
+	return err != nil && !errors.Is(err, broker.NotFound) && !errors.Is(err, broker.Unavailable) && !errors.Is(err, broker.Throttled)
+}
+
+func (p *Provider) String() string { return fmt.Sprintf("AWS KMS %s/%s", p.c.Account, p.c.Region) }
