@@ -56,7 +56,7 @@ func (b *Broker) examineToken(ctx context.Context, setup TokenSetup, enrolled []
 	}
 	e, err := find(enrolled, EnrolToken, setup.Name)
 	if err == nil {
-		err = errors.Join(b.checkSeal(ctx, setup, e), e.Matches(setup.Pins))
+		err = errors.Join(b.checkSeal(ctx, setup, e), e.Matches(setup.Environment, setup.Pins))
 	}
 	d.add(subject, "enrolment", err, "environment "+setup.Environment)
 	if err == nil {
@@ -84,7 +84,7 @@ func (b *Broker) examineTarget(ctx context.Context, setup TokenSetup, t Target, 
 	subject := "target " + t.Name
 	e, err := find(enrolled, EnrolTarget, t.Name)
 	if err == nil {
-		err = errors.Join(b.checkSeal(ctx, setup, e), e.Matches(t.Pins), sameEnvironment(setup, t))
+		err = errors.Join(b.checkSeal(ctx, setup, e), e.Matches(t.Environment, t.Pins), sameEnvironment(setup, t))
 	}
 	d.add(subject, "enrolment", err, fmt.Sprintf("environment %s, account %s", t.Environment, t.Pins[PinAccount]))
 	if who, ok := t.Provider.(Identifier); ok {

@@ -63,7 +63,10 @@ const RefusesOther = "refuses other material"
 
 // Matches holds config against what was enrolled. Its Tampered error names the
 // first field that differs, with both values.
-func (e Enrolment) Matches(pins map[string]string) error {
+func (e Enrolment) Matches(environment string, pins map[string]string) error {
+	if environment != e.Environment {
+		return e.differs("environment", e.Environment, environment)
+	}
 	for _, name := range slices.Sorted(maps.Keys(pins)) {
 		if _, ok := e.Pins[name]; !ok {
 			return e.differs(name, "nothing", pins[name])

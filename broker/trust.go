@@ -58,7 +58,7 @@ func (b *Broker) trustToken(ctx context.Context, enrolled []Enrolment) error {
 	if err := b.checkSeal(ctx, setup, e); err != nil {
 		return err
 	}
-	if err := e.Matches(setup.Pins); err != nil {
+	if err := e.Matches(setup.Environment, setup.Pins); err != nil {
 		return err
 	}
 	if err := b.trustAudit(ctx, setup); err != nil {
@@ -83,7 +83,7 @@ func (b *Broker) trustTarget(ctx context.Context, enrolled []Enrolment, t Target
 	if err := b.checkSeal(ctx, setup, e); err != nil {
 		return err
 	}
-	if err := e.Matches(t.Pins); err != nil {
+	if err := e.Matches(t.Environment, t.Pins); err != nil {
 		return err
 	}
 	if err := sameEnvironment(setup, t); err != nil {

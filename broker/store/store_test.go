@@ -12,8 +12,11 @@ import (
 
 func TestPromises(t *testing.T) {
 	t.Parallel()
+	empty, err := os.ReadFile(created(t))
+	must(t, err)
 	storetest.Run(t, func(t storetest.TB) storetest.Open {
-		path := created(t)
+		path := newPath(t)
+		must(t, os.WriteFile(path, empty, 0o600))
 		return func(t storetest.TB) broker.Store { return opened(t, path) }
 	})
 }
@@ -21,14 +24,20 @@ func TestPromises(t *testing.T) {
 // created makes a new database and returns its path.
 func created(t storetest.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "keyferry-store-")
-	must(t, err)
-	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
-	path := filepath.Join(dir, "inventory.db")
+	path := newPath(t)
 	s, err := store.Create(t.Context(), store.Options{Path: path})
 	must(t, err)
 	must(t, s.Close())
 	return path
+}
+
+// newPath is where nothing is yet, in a directory of its own.
+func newPath(t storetest.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "keyferry-store-")
+	must(t, err)
+	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	return filepath.Join(dir, "inventory.db")
 }
 
 func opened(t storetest.TB, path string) *store.Store {

@@ -21,7 +21,11 @@ func machine(t *testing.T, fresh Fresh) {
 			t: rt, open: open, store: open(rt), keys: map[string]broker.KeyView{}, operations: map[string]*broker.OperationView{},
 			enrolments: map[string]broker.Enrolment{}, leases: map[string]broker.Lease{}, cache: map[string]string{},
 		}
-		rt.Repeat(rapid.StateMachineActions(m))
+		rt.Repeat(map[string]func(*rapid.T){
+			"key": m.key, "version": m.version, "placement": m.placement, "operation": m.operation, "effect": m.effect,
+			"enrol": m.enrol, "lease": m.lease, "cache": m.keep, "reopen": m.reopen,
+		})
+		m.compare(rt)
 	})
 }
 
@@ -65,8 +69,8 @@ func (m *model) apply(rt *rapid.T, c broker.Change, kind broker.Kind) (done bool
 	return true
 }
 
-// NewKey inserts a key that may be there.
-func (m *model) NewKey(rt *rapid.T) {
+// key inserts a key that may be there.
+func (m *model) key(rt *rapid.T) {
 	name := one(rt, "key", "a", "b", "c")
 	k := broker.Key{
 		ID: "id-" + name, Name: name, Owner: text().Draw(rt, "owner"), CreatedAt: at(m.now),
@@ -81,8 +85,8 @@ func (m *model) NewKey(rt *rapid.T) {
 	}
 }
 
-// Version inserts or replaces a version.
-func (m *model) Version(rt *rapid.T) {
+// version inserts or replaces a version.
+func (m *model) version(rt *rapid.T) {
 	name, number := one(rt, "key", "a", "b", "c"), rapid.IntRange(1, 2).Draw(rt, "number")
 	v := broker.KeyVersion{
 		KeyID: "id-" + name, Number: number, State: rapid.SampledFrom(broker.States()).Draw(rt, "state"), Retain: broker.RetainToken, CreatedAt: at(m.now),
@@ -116,8 +120,8 @@ func missing(there bool) broker.Kind {
 	return broker.NotFound
 }
 
-// Placement inserts or replaces one.
-func (m *model) Placement(rt *rapid.T) {
+// placement inserts or replaces one.
+func (m *model) placement(rt *rapid.T) {
 	name, number, target := one(rt, "key", "a", "b", "c"), rapid.IntRange(1, 2).Draw(rt, "number"), one(rt, "target", "t", "u")
 	p := broker.Placement{
 		KeyID: "id-" + name, Number: number, Target: target, Step: broker.PlacementStaged, SeenAt: at(m.now),
@@ -136,8 +140,8 @@ func (m *model) Placement(rt *rapid.T) {
 	m.keys[name] = view
 }
 
-// Operation inserts or replaces one.
-func (m *model) Operation(rt *rapid.T) {
+// operation inserts or replaces one.
+func (m *model) operation(rt *rapid.T) {
 	o := broker.Operation{
 		ID: one(rt, "operation", "o", "p"), KeyName: one(rt, "key", "a", "b"), StartedAt: at(m.now),
 		State: rapid.SampledFrom(broker.OperationStates()).Draw(rt, "state"), Problem: text().Draw(rt, "problem"),
@@ -157,8 +161,8 @@ func (m *model) Operation(rt *rapid.T) {
 	}
 }
 
-// Effect intends one, or sets its result.
-func (m *model) Effect(rt *rapid.T) {
+// effect intends one, or sets its result.
+func (m *model) effect(rt *rapid.T) {
 	r := broker.EffectRecord{
 		Effect: broker.Effect{
 			Operation: one(rt, "operation", "o", "p"), Target: one(rt, "target", "t", "u"), Step: broker.Step(one(rt, "step", "import", "prepare")),
@@ -196,16 +200,13 @@ func (m *model) result(rt *rapid.T, r broker.EffectRecord, i int) {
 	if !m.apply(rt, broker.Change{Result: &r}, kind) {
 		return
 	}
-	if string(known.Result) == string(r.Result) {
-		rt.Log("the same result again")
-	}
 	if !known.Done() {
 		known.Result, known.DoneAt = r.Result, r.DoneAt
 	}
 }
 
-// Enrol inserts or replaces one.
-func (m *model) Enrol(rt *rapid.T) {
+// enrol inserts or replaces one.
+func (m *model) enrol(rt *rapid.T) {
 	e := broker.Enrolment{
 		Kind: broker.EnrolmentKind(one(rt, "kind", "token", "target")), Name: one(rt, "name", "x", "y"), At: at(m.now),
 		Pins: rapid.MapOf(text(), text()).Draw(rt, "pins"), Seal: rapid.SliceOf(rapid.Byte()).Draw(rt, "seal"),
@@ -215,8 +216,8 @@ func (m *model) Enrol(rt *rapid.T) {
 	}
 }
 
-// Lease takes or gives back one.
-func (m *model) Lease(rt *rapid.T) {
+// lease takes or gives back one.
+func (m *model) lease(rt *rapid.T) {
 	m.now++
 	l := broker.Lease{
 		Name: one(rt, "name", "key/a", "key/b"), Holder: one(rt, "holder", "one", "two"),
@@ -237,18 +238,21 @@ func (m *model) Lease(rt *rapid.T) {
 	}
 }
 
-// Cache keeps a value.
-func (m *model) Cache(rt *rapid.T) {
+// keep keeps a value.
+func (m *model) keep(rt *rapid.T) {
 	name, value := one(rt, "name", "p", "q"), rapid.SliceOf(rapid.Byte()).Draw(rt, "value")
 	must(rt, m.store.Cache(m.t.Context(), name, value))
 	m.cache[name] = string(value)
 }
 
-// Reopen goes on with another opening.
-func (m *model) Reopen(*rapid.T) { m.store = m.open(m.t) }
+// reopen goes on with another opening, which knows all that went before.
+func (m *model) reopen(rt *rapid.T) {
+	m.store = m.open(m.t)
+	m.compare(rt)
+}
 
-// Check reads all and compares.
-func (m *model) Check(rt *rapid.T) {
+// compare reads all that is there.
+func (m *model) compare(rt *rapid.T) {
 	got := readAll(rt, m.store)
 	want := everything{Entries: got.Entries, Heads: nil}
 	for _, name := range slices.Sorted(maps.Keys(m.keys)) {
