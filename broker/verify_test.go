@@ -1,0 +1,200 @@
+package broker_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+func (w *world) verified(t *testing.T, name string) broker.Check {
+	t.Helper()
+	checks, err := w.run(nil).Verify(t.Context(), broker.VerifyRequest{Name: name})
+	if err != nil || len(checks) != 1 {
+		t.Fatalf("verify: %+v, %v", checks, err)
+	}
+	return checks[0]
+}
+
+func (w *world) refOf(t *testing.T, name string) broker.VersionRef {
+	t.Helper()
+	view, err := w.store.Key(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return view.Placements[0].Version
+}
+
+func TestVerifyProvesAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	for _, req := range lines() {
+		w.imported(t, req)
+		if c := w.verified(t, req.Name); !c.OK || c.Level == broker.ProofAccepted || c.State != broker.RemoteEnabled {
+			t.Errorf("%s: %+v", req.Name, c)
+		}
+	}
+}
+
+// What a later check finds replaced is reported, and stays reported.
+func TestVerifyFindsOtherMaterial(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	w.imported(t, lines()[1])
+	other := make([]byte, 32)
+	rand.Read(other)
+	if err := w.target.Replace(w.refOf(t, "hmac").Key, other); err != nil {
+		t.Fatal(err)
+	}
+	if c := w.verified(t, "hmac"); c.OK || c.Detail == "" {
+		t.Errorf("other material was not found: %+v", c)
+	}
+}
+
+// retain: none leaves eight challenges, each used once; then it says so.
+func TestKeptChallengesAreUsedUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	w.imported(t, lines()[1])
+	for i := range 8 {
+		if c := w.verified(t, "hmac"); !c.OK {
+			t.Fatalf("check %d: %+v", i+1, c)
+		}
+	}
+	if c := w.verified(t, "hmac"); c.OK || !strings.Contains(c.Detail, "used up") {
+		t.Errorf("check 9: %+v", c)
+	}
+}
+
+func TestAKeptChallengeIsSpentBeforeItIsAsked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	w.imported(t, lines()[1])
+	for range 3 {
+		w.inject = func(call string, before bool) error {
+			if call == "target prove" && before {
+				return broker.Denied
+			}
+			return nil
+		}
+		if _, err := w.run(nil).Verify(t.Context(), broker.VerifyRequest{Name: "hmac"}); !errors.Is(err, broker.Denied) {
+			t.Fatal(err)
+		}
+	}
+	view, err := w.store.Key(t.Context(), "hmac")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := len(view.Placements[0].Proof.Kept); left != 5 {
+		t.Errorf("%d challenges are left after three were shown to the target", left)
+	}
+}
+
+func TestVerifySaysWhatStateItFound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	w.imported(t, lines()[0])
+	v := w.refOf(t, "aes")
+	for _, c := range []struct {
+		action broker.ActionKind
+		state  broker.RemoteState
+		ok     bool
+	}{
+		{broker.Disable, broker.RemoteDisabled, false},
+		{broker.Enable, broker.RemoteEnabled, true},
+		{broker.DeleteMaterial, broker.RemotePending, false},
+		{broker.Schedule, broker.RemoteScheduled, false},
+	} {
+		if _, err := w.target.Do(t.Context(), broker.Effect{Operation: "somebody"}, v, broker.Action{Kind: c.action}); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.verified(t, "aes"); got.OK != c.ok || got.State != c.state {
+			t.Errorf("after %s: %+v", c.action, got)
+		}
+	}
+}
+
+// A target that holds other material than the token: never activated, suspended,
+// kept for inquiry, reported, and not to be renewed.
+func TestAFailedProofMakesTheVersionUnusable(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	other := make([]byte, 32)
+	rand.Read(other)
+	w.inject = func(call string, before bool) error {
+		if call == "target prove" && before {
+			for _, held := range w.target.Report().Names["hmac"] {
+				return w.target.Replace(held.Version.Key, other)
+			}
+		}
+		return nil
+	}
+	_, err := w.run(nil).Import(t.Context(), lines()[1])
+	w.inject = nil
+	if !errors.Is(err, broker.Rejected) || !strings.Contains(err.Error(), "prove") {
+		t.Fatalf("import: %v", err)
+	}
+	view, err := w.store.Key(t.Context(), "hmac")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := view.Placements[0]
+	if p.Step != broker.PlacementFailed || !p.Proof.Failed || view.Versions[0].State != broker.Suspended {
+		t.Errorf("on record: %s, %+v, %s", p.Step, p.Proof, view.Versions[0].State)
+	}
+	if seen := w.observe(t, broker.Query{Consumer: "alias/hmac"}); len(seen) != 0 {
+		t.Errorf("consumers get %+v", seen)
+	}
+	for name, attempt := range map[string]func(b *broker.Broker) error{
+		"import": func(b *broker.Broker) error { _, err := b.Import(t.Context(), lines()[1]); return err },
+		"activate": func(b *broker.Broker) error {
+			_, err := b.Activate(t.Context(), broker.ActivateRequest{Name: "hmac"})
+			return err
+		},
+		"renew": func(b *broker.Broker) error {
+			_, err := b.Renew(t.Context(), broker.RenewRequest{Name: "hmac"})
+			return err
+		},
+		"resume": func(b *broker.Broker) error { _, err := b.Resume(t.Context(), w.importOf("hmac")); return err },
+	} {
+		if err := attempt(w.run(nil)); err == nil {
+			t.Errorf("%s went on", name)
+		}
+	}
+	if c := w.verified(t, "hmac"); c.OK {
+		t.Errorf("verified: %+v", c)
+	}
+	if seen := w.observe(t, broker.Query{Consumer: "alias/hmac"}); len(seen) != 0 {
+		t.Errorf("consumers get %+v", seen)
+	}
+	if _, err := w.run(nil).Abort(t.Context(), broker.AbortRequest{Operation: w.importOf("hmac"), Why: broker.Why{Reason: "inquiry is over"}}); err != nil {
+		t.Errorf("abort: %v", err)
+	}
+}
+
+// The negative control at an endpoint that takes anything as existing leaves no
+// more than "accepted".
+func TestControlDecidesWhatAReimportIsWorth(t *testing.T) {
+	t.Parallel()
+	w := finished(t)
+	view, err := w.store.Key(t.Context(), "aes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := view.Placements[0].Proof; p.Level != broker.ProofReimport {
+		t.Errorf("the target refuses other material, and the proof is %+v", p)
+	}
+	if left := w.target.Report().Orphans; len(left) != 0 {
+		t.Errorf("the control left %+v", left)
+	}
+	for o, err := range w.token.Objects(t.Context(), broker.ObjectQuery{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(o.Label, "control") {
+			t.Errorf("the control left %+v in the token", o)
+		}
+	}
+}
