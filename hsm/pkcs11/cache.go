@@ -1,0 +1,113 @@
+package pkcs11
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+// probeVersion changes with what the probe looks at: older results are not used.
+const probeVersion = 1
+
+// cache is the file that keeps what was found on one token with one firmware and
+// one library. Nothing secret is in it, and nothing that could leak a key: a
+// wrong plan makes a wrap that does not open.
+type cache struct {
+	path string // "" keeps nothing
+	key  cacheKey
+}
+
+type cacheKey struct {
+	Version  int    `json:"version"`
+	Serial   string `json:"serial"`
+	Model    string `json:"model"`
+	Firmware string `json:"firmware"`
+	Library  string `json:"library"`
+}
+
+type cached struct {
+	Key   cacheKey      `json:"key"`
+	Plans []broker.Plan `json:"plans"`
+}
+
+func cacheOf(dir string, info broker.TokenInfo) cache {
+	c := cache{key: cacheKey{Version: probeVersion, Serial: info.Serial, Model: info.Model, Firmware: info.Firmware, Library: info.Library}}
+	if dir != "" {
+		sum := sha256.Sum256(fmt.Appendf(nil, "%+v", c.key))
+		c.path = filepath.Join(dir, fmt.Sprintf("plans-%x.json", sum[:8]))
+	}
+	return c
+}
+
+// read returns what is kept, or nil and why it is not used: a file that is not
+// there, not whole, of another token, or that others may write.
+func (c cache) read() (plans []broker.Plan, why string) {
+	if c.path == "" {
+		return nil, "nothing is kept"
+	}
+	info, err := os.Stat(c.path)
+	if err != nil {
+		return nil, "nothing was kept"
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return nil, "others may write " + c.path
+	}
+	text, err := os.ReadFile(c.path)
+	if err != nil {
+		return nil, err.Error()
+	}
+	var kept cached
+	if err := json.Unmarshal(text, &kept); err != nil {
+		return nil, "what was kept is not whole: " + err.Error()
+	}
+	if kept.Key != c.key || !complete(kept.Plans) {
+		return nil, "what was kept is of something else"
+	}
+	return kept.Plans, ""
+}
+
+// complete: one row for each key spec and mechanism, in their order.
+func complete(plans []broker.Plan) bool {
+	i := 0
+	for _, spec := range broker.KeySpecs() {
+		for _, m := range broker.Mechanisms() {
+			if i >= len(plans) || plans[i].Spec != spec || plans[i].Mechanism != m || plans[i].Conforming && !plans[i].Works {
+				return false
+			}
+			i++
+		}
+	}
+	return i == len(plans)
+}
+
+// write replaces the file at once, readable by its owner only.
+func (c cache) write(plans []broker.Plan) error {
+	if c.path == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(cached{Key: c.key, Plans: plans}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode plans: %w", err)
+	}
+	dir := filepath.Dir(c.path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("keep plans: %w", err)
+	}
+	f, err := os.CreateTemp(dir, "plans-*.tmp") // mode 0600
+	if err != nil {
+		return fmt.Errorf("keep plans: %w", err)
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), c.path)
+	}
+	if err != nil {
+		return fmt.Errorf("keep plans: %w", errors.Join(err, os.Remove(f.Name())))
+	}
+	return nil
+}
