@@ -2,6 +2,7 @@ package shim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -104,10 +105,10 @@ func (p *Point) answers(when When) bool {
 	return p != nil && p.rule.When == when && p.rule.Result != 0
 }
 
-// stay keeps c for as long as the rule wants at that moment; less when ctx, the life of its process and of the shim, ends.
-func (p *Point) stay(ctx context.Context, when When, c Call) {
+// stay keeps c for as long as the rule wants at that moment, and less when the shim ends. False: the caller's process died.
+func (p *Point) stay(ctx context.Context, when When, c Call) bool {
 	if p == nil || p.rule.When != when {
-		return
+		return true
 	}
 	p.reach(c)
 	timer := time.NewTimer(p.rule.Delay)
@@ -122,6 +123,7 @@ func (p *Point) stay(ctx context.Context, when When, c Call) {
 		case <-ctx.Done():
 		}
 	}
+	return !errors.Is(context.Cause(ctx), errDied)
 }
 
 func (p *Point) reach(c Call) {
@@ -134,4 +136,3 @@ func (p *Point) reach(c Call) {
 		close(p.reached)
 	}
 }
-

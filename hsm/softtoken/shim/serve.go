@@ -2,6 +2,7 @@ package shim
 
 import (
 	"context"
+	"errors"
 	"net"
 )
 
@@ -16,7 +17,7 @@ func (s *Shim) accept() {
 	}
 }
 
-// serve takes part in one call. An error on the way means that the caller's process died; what it did until then is in the log.
+// serve takes part in one call. It ends early when the caller's process dies; what was done until then stays in the log.
 func (s *Shim) serve(conn net.Conn) {
 	var q question
 	if receive(conn, &q) != nil {
@@ -28,26 +29,35 @@ func (s *Shim) serve(conn net.Conn) {
 
 	c := q.call()
 	p := s.begin(c)
-	p.stay(ctx, Before, *c)
+	if !p.stay(ctx, Before, *c) {
+		return
+	}
 	v := s.decide(c, p)
-	if send(conn, v) != nil || v.Action == answered {
+	if send(conn, v) != nil {
+		s.undecided(c)
+		return
+	}
+	if v.Action == answered {
 		return
 	}
 	if result, alive := <-results; alive {
 		s.did(c, uint(result))
-		p.stay(ctx, After, *c)
-		_ = send(conn, s.finish(c, p))
+		if p.stay(ctx, After, *c) && send(conn, s.finish(c, p)) != nil {
+			s.unheard(c)
+		}
 	}
 }
 
-// hear reads what comes on conn all the time, so that the death of the caller's process is noticed, and ends ctx.
+var errDied = errors.New("the caller's process died")
+
+// hear reads what comes on conn all the time, so that the death of the caller's process is noticed: it ends ctx, as Close does.
 func (s *Shim) hear(conn net.Conn) (ctx context.Context, results <-chan uint64, end func()) {
-	ctx, cancel := context.WithCancel(s.ctx)
+	ctx, cancel := context.WithCancelCause(s.ctx)
 	heard, over := make(chan uint64, 1), make(chan struct{})
 	go func() {
 		defer close(over)
 		defer close(heard)
-		defer cancel()
+		defer cancel(errDied)
 		var result uint64
 		for receive(conn, &result) == nil {
 			heard <- result
@@ -76,6 +86,10 @@ func (s *Shim) begin(c *Call) *Point {
 func (s *Shim) decide(c *Call, p *Point) verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	away := s.away[c.PID]
+	if away {
+		delete(s.sessions, c.PID)
+	}
 	v := s.condition.verdict(c, s.sessions[c.PID])
 	if p.answers(Before) {
 		v = answer(uint64(p.rule.Result))
@@ -85,10 +99,9 @@ func (s *Shim) decide(c *Call, p *Point) verdict {
 		return v
 	}
 	c.Forwarded = true
-	if s.away[c.PID] {
+	if away {
 		v.Purge = 1
 		delete(s.away, c.PID)
-		delete(s.sessions, c.PID)
 	}
 	if c.Function == "C_OpenSession" {
 		s.sessions[c.PID]++
@@ -118,4 +131,18 @@ func (s *Shim) finish(c *Call, p *Point) uint64 {
 		c.Result = p.rule.Result
 	}
 	return uint64(c.Result)
+}
+
+// undecided takes back what decide noted: the verdict reached nobody.
+func (s *Shim) undecided(c *Call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.Forwarded, c.Done, c.Result = false, false, 0
+}
+
+// unheard takes back what finish noted.
+func (s *Shim) unheard(c *Call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.Done, c.Result = false, 0
 }

@@ -74,10 +74,13 @@ func (s *Shim) listen(ctx context.Context, built, realModule string) error {
 func (s *Shim) Module() string { return filepath.Join(s.dir, "shim.so") }
 
 // Close lets go what is held, waits until every call that the module asked about is over, and removes the module.
-// Calls after that fail with CKR_GENERAL_ERROR.
+// Calls after that fail with CKR_GENERAL_ERROR. Closing again does nothing.
 func (s *Shim) Close() error {
 	s.end()
 	err := s.listener.Close()
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
 	s.tasks.Wait()
 	return errors.Join(err, os.RemoveAll(s.dir))
 }

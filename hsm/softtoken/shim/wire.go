@@ -18,10 +18,10 @@ type question struct {
 }
 
 type verdict struct {
-	Action, Result           uint64
-	Set, Clear               uint64
-	MaxSessions              uint64
-	Empty, Purge, OneStep    uint64
+	Action, Result        uint64
+	Set, Clear            uint64
+	MaxSessions           uint64
+	Empty, Purge, OneStep uint64
 }
 
 const (
