@@ -119,7 +119,7 @@ func (s *Store) place() ([]string, error) {
 	slot := strings.Count(string(config), "[[slots]]") + 1
 	file := filepath.Join(s.tokenDir(), strconv.Itoa(slot)+".sql")
 	config = fmt.Appendf(config, "[[slots]]\nslot = %d\ndbtype = \"sqlite\"\ndbargs = %q\n", slot, file)
-	return []string{"--slot", strconv.Itoa(slot)}, os.WriteFile(s.Config, config, 0o600)
+	return []string{"--slot", strconv.Itoa(slot)}, os.WriteFile(s.Config, config, 0o600) //nolint:gosec // a path of our own
 }
 
 var initialisedSlot = regexp.MustCompile(`slot (\d+)\s*$`)

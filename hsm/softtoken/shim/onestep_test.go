@@ -160,7 +160,7 @@ func unwrapPadded(kek, wrapped []byte) ([]byte, error) {
 	copy(buffer, r[:8])
 	for step := 6 * n; step > 0; step-- {
 		at := r[8*((step-1)%n+1):][:8]
-		binary.BigEndian.PutUint64(buffer, binary.BigEndian.Uint64(buffer)^uint64(step)) //nolint:gosec // small
+		binary.BigEndian.PutUint64(buffer, binary.BigEndian.Uint64(buffer)^uint64(step))
 		copy(buffer[8:], at)
 		block.Decrypt(buffer, buffer)
 		copy(at, buffer[8:])
