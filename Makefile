@@ -12,8 +12,8 @@ help: ## what there is
 setup: ## install and build all that demo and test need, below .cache except for system packages
 	@scripts/setup
 
-demo: setup ## a key from a real token into LocalStack and our AWS emulator, proven, with the inventory
-	@$(run) scripts/demo
+demo: ## a key from a real token into LocalStack and our AWS emulator, proven, with the inventory
+	@$(run) scripts/setup demo && scripts/demo
 
 test: ## lint, vet, every test with the race detector, known vulnerabilities; a summary of what was left out
 	@scripts/test
