@@ -1,0 +1,57 @@
+package localstack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// health is what LocalStack says of itself.
+type health struct {
+	Services map[string]string `json:"services"`
+	Version  string            `json:"version"`
+}
+
+// ask returns the version of the LocalStack at endpoint, or an error if it is not
+// one that answers for KMS.
+func ask(ctx context.Context, endpoint string) (version string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/_localstack/health", nil)
+	if err != nil {
+		return "", err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy: it is on loopback
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var h health
+	if err := json.NewDecoder(resp.Body).Decode(&h); err != nil {
+		return "", fmt.Errorf("read its health: %w", err)
+	}
+	switch h.Services["kms"] {
+	case "available", "running":
+		return h.Version, nil
+	case "":
+		return "", errors.New("it is not LocalStack")
+	default:
+		return "", fmt.Errorf("its KMS is %s", h.Services["kms"])
+	}
+}
+
+// freePort is one that nobody listened at a moment ago.
+func freePort(ctx context.Context) (int, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp4", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	return port, l.Close()
+}
