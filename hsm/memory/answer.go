@@ -34,20 +34,25 @@ func answer(o *object, m broker.Material, c broker.Challenge) (broker.Answer, er
 	refuse := func(kind broker.Kind, why string) (broker.Answer, error) {
 		return broker.Answer{}, &broker.Error{Kind: kind, Op: "answer a " + string(c.Level()) + " challenge with", Object: m.String(), Cause: errors.New(why)}
 	}
+	class := o.spec.Class()
 	switch {
 	case c.Spec() != o.spec:
 		return refuse(broker.Unsupported, "the challenge is for "+string(c.Spec()))
 	case c.Level() == broker.ProofPublicKey && !o.spec.Secret():
 		return broker.Answer{PublicKey: o.public}, nil
-	case c.Level() == broker.ProofMAC && o.spec.Class() == broker.ClassHMAC && o.usage.MAC:
+	case c.Level() == broker.ProofMAC && class == broker.ClassHMAC:
+		if !o.usage.MAC {
+			return refuse(broker.Rejected, "it was not made for that use")
+		}
 		h := hmac.New(hmacHash(o.spec), o.value)
 		h.Write(c.Message())
 		return broker.Answer{Scheme: broker.SchemeHMAC, Value: h.Sum(nil)}, nil
-	case c.Level() == broker.ProofCipher && o.spec.Class() == broker.ClassAES && o.usage.Encrypt:
+	case c.Level() == broker.ProofCipher && class == broker.ClassAES:
+		if !o.usage.Encrypt {
+			return refuse(broker.Rejected, "it was not made for that use")
+		}
 		value, err := encrypt(o.value, c.Message())
 		return broker.Answer{Scheme: broker.SchemeGCM, Value: value}, err
-	case c.Level() == broker.ProofMAC || c.Level() == broker.ProofCipher:
-		return refuse(broker.Rejected, "it was not made for that use")
 	default:
 		return refuse(broker.Unsupported, "no token can")
 	}

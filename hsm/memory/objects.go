@@ -76,8 +76,8 @@ func (t *Token) one(op string, m broker.Material) (*object, error) {
 	refuse := func(kind broker.Kind, why string) (*object, error) {
 		return nil, &broker.Error{Kind: kind, Op: op, Object: m.String(), Cause: errors.New(why)}
 	}
-	if m.TokenSerial != "" && m.TokenSerial != t.options.Serial {
-		return refuse(broker.NotFound, "this is token "+t.options.Serial)
+	if err := t.own(op, m); err != nil {
+		return nil, err
 	}
 	at := -1
 	for i, o := range t.objects {
@@ -95,21 +95,38 @@ func (t *Token) one(op string, m broker.Material) (*object, error) {
 	return &t.objects[at], nil
 }
 
+// own refuses what is not material of this token.
+func (t *Token) own(op string, m broker.Material) error {
+	refuse := func(kind broker.Kind, why string) error {
+		return &broker.Error{Kind: kind, Op: op, Object: m.String(), Cause: errors.New(why)}
+	}
+	switch {
+	case m.ID == "":
+		return refuse(broker.Misuse, "no id is named")
+	case m.ID == sealID:
+		return refuse(broker.Misuse, "it is no key material")
+	case m.TokenSerial != "" && m.TokenSerial != t.options.Serial:
+		return refuse(broker.NotFound, "this is token "+t.options.Serial)
+	default:
+		return nil
+	}
+}
+
 // Change seals or destroys material.
 func (t *Token) Change(ctx context.Context, m broker.Material, c broker.MaterialChange) error {
 	return t.call(ctx, "Change", func() error {
-		switch {
-		case c == broker.Seal:
-			return t.sealMaterial(m)
-		case c != broker.Destroy:
-			return &broker.Error{Kind: broker.Misuse, Op: string(c), Object: m.String(), Cause: errors.New("not a change")}
-		case m.ID == "":
-			return &broker.Error{Kind: broker.Misuse, Op: "destroy", Object: m.String(), Cause: errors.New("no id is named")}
-		case m.TokenSerial != "" && m.TokenSerial != t.options.Serial:
-			return &broker.Error{Kind: broker.NotFound, Op: "destroy", Object: m.String(), Cause: errors.New("this is token " + t.options.Serial)}
+		if err := t.own(string(c), m); err != nil {
+			return err
 		}
-		t.objects = slices.DeleteFunc(t.objects, func(o object) bool { return o.id == m.ID })
-		return nil
+		switch c {
+		case broker.Seal:
+			return t.sealMaterial(m)
+		case broker.Destroy:
+			t.objects = slices.DeleteFunc(t.objects, func(o object) bool { return o.id == m.ID })
+			return nil
+		default:
+			return &broker.Error{Kind: broker.Misuse, Op: string(c), Object: m.String(), Cause: errors.New("it is no change of material")}
+		}
 	})
 }
 

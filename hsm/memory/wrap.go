@@ -40,7 +40,7 @@ func (t *Token) wrappable(o *object, m broker.Material, key broker.CheckedWrappi
 		return &broker.Error{Kind: kind, Op: "wrap", Object: m.String(), Cause: errors.New(why)}
 	}
 	if key.PublicKey() == nil {
-		return refuse(broker.Misuse, "the wrapping key was not checked")
+		return refuse(broker.Rejected, "the wrapping key was not checked")
 	}
 	asked := key.Plan()
 	own := t.plan(o.spec, asked.Mechanism)
