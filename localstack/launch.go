@@ -46,7 +46,7 @@ func findDocker(ctx context.Context) (string, bool) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	return docker, exec.CommandContext(ctx, docker, "image", "inspect", image).Run() == nil
+	return docker, exec.CommandContext(ctx, docker, "image", "inspect", image).Run() == nil //nolint:gosec // from PATH
 }
 
 func dockerLaunch(docker, dir string, port int) launch {
