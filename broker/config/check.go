@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -64,6 +65,8 @@ func (d *decoder) checkPin(t Token) {
 		d.faultAt("token.pin.prompt", "token.pin.prompt: false names no source")
 	case d.there("token.pin.command") && len(t.Pin.Command) == 0 && !d.reported("token.pin.command"):
 		d.faultAt("token.pin.command", "token.pin.command is empty: give a program and its arguments")
+	case len(t.Pin.Command) > 0 && !filepath.IsAbs(t.Pin.Command[0]) && !d.reported("token.pin.command"):
+		d.faultAt("token.pin.command", "token.pin.command: write the program's whole path, so that no other one is found first")
 	}
 }
 

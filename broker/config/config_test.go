@@ -121,6 +121,7 @@ func badOnes() []bad {
 		{"pin of nothing", "pin: {file: pin}", "pin: {prompt: false}", "token.pin.prompt: false names no source"},
 		{"pin command in one word", "pin: {file: pin}", "pin: {command: pass show 4711-secret}", "token.pin.command must be a list"},
 		{"pin command of nothing", "pin: {file: pin}", "pin: {command: []}", "token.pin.command is empty"},
+		{"pin command by search", "pin: {file: pin}", "pin: {command: [pass, show, 4711-secret]}", "token.pin.command: write the program's whole path"},
 		{"pin variable", "pin: {file: pin}", "pin: {env: \"4711-secret\"}", "token.pin.env: the value is not the name of a variable"},
 		{"target twice", "policies:", "  - {name: aws-test, provider: aws, environment: test, account: \"012345678901\", region: eu-west-1}\npolicies:", `:14:12: targets: "aws-test" is there twice; first in line 9`},
 		{"policy twice", "    valid_for: 90d\n", "  - name: payments\n", `policies: "payments" is there twice`},

@@ -73,3 +73,6 @@ func (d Duration) String() string {
 
 // MarshalJSON writes the form that the config has.
 func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
+
+// Std is d as the standard library has it.
+func (d Duration) Std() time.Duration { return time.Duration(d) }

@@ -66,6 +66,7 @@ type Target struct {
 	WrappingKey    string     `json:"wrapping_key,omitempty" oneof:"rsa-2048 rsa-3072 rsa-4096" doc:"the wrapping key to ask for, and the least to accept; rsa-4096 if left out"`
 	Consumer       string     `json:"consumer,omitempty" match:"[^{}]*\\{name\\}[^{}]*" words:"a text with {name} in it, like alias/{name}" doc:"the name consumers use; alias/{name} if left out"`
 	DeletionWindow Duration   `json:"deletion_window,omitempty" doc:"waiting period before a key that was taken back is deleted: 7d to 30d; 30d if left out"`
+	Ed25519        bool       `json:"ed25519,omitempty" doc:"offer Ed25519 keys, which AWS does not list among what it takes"`
 	Settle         Duration   `json:"settle,omitempty" doc:"how long a change may take to show; 3m if left out"`
 	Poll           Duration   `json:"poll,omitempty" doc:"how often to look meanwhile; 2s if left out"`
 }

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+func (p *program) activate() *cli.Command {
+	return p.command(leaf{
+		name: "activate", usage: "give consumers a version that is proven", args: []string{"NAME"},
+		about:    "For what was imported with --no-activate or --activate-at. It is proven once more through what consumers use.",
+		examples: []string{"keyferry activate staged/db", "keyferry activate staged/db --target aws-test --ticket CHG-17", "keyferry activate staged/db --dry-run"},
+		flags: changeFlags(
+			targetFlag("only at this target: `NAME`; all if left out"),
+			&cli.IntFlag{Name: "number", Usage: "the version: `N`; the newest if left out"},
+		),
+		run: func(ctx context.Context, c *call) error {
+			req := broker.ActivateRequest{Name: c.argument(0), Number: c.Int("number"), Target: c.String("target"), Why: c.why()}
+			return c.working(ctx, func(s *session) error {
+				intended, err := s.broker.PlanActivate(ctx, req)
+				if err != nil || s.Bool("dry-run") {
+					return s.printPlan(intended, err)
+				}
+				if err := s.confirm(ctx, "Activate "+req.Name, intendedTargets(intended)...); err != nil {
+					return err
+				}
+				r, err := s.broker.Activate(ctx, req)
+				if err != nil {
+					return err
+				}
+				return s.printResult(r)
+			})
+		},
+	})
+}
+
+func (s *session) printPlan(in broker.Intended, err error) error {
+	if err != nil {
+		return err
+	}
+	return s.print(intendedAnswer(in))
+}

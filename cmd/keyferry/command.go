@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+// leaf is a command that does something, as its file describes it.
+type leaf struct {
+	name     string
+	usage    string   // one line
+	about    string   // what else a person should know; may be empty
+	args     []string // names it takes: NAME, [NAME] where it may be left out
+	examples []string // run by a test
+	flags    []cli.Flag
+	run      func(ctx context.Context, c *call) error
+}
+
+// call is one run of a leaf.
+type call struct {
+	*cli.Context
+	p *program
+}
+
+// command makes urfave's command of a leaf: with the flags that every command
+// has, the number of names held, and its examples in its help.
+func (p *program) command(l leaf) *cli.Command {
+	return &cli.Command{
+		Name: l.name, Usage: l.usage, ArgsUsage: strings.Join(l.args, " "), HideHelpCommand: true,
+		Description: description(l), Flags: append(l.flags, commonFlags()...),
+		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return misuse("%w", err) },
+		Action: func(c *cli.Context) error {
+			if err := rightNumber(c.Args().Slice(), l.args); err != nil {
+				return err
+			}
+			return l.run(c.Context, &call{Context: c, p: p})
+		},
+	}
+}
+
+// group of commands.
+func group(name, usage string, commands ...*cli.Command) *cli.Command {
+	return &cli.Command{Name: name, Usage: usage, Subcommands: commands, HideHelpCommand: true}
+}
+
+func description(l leaf) string {
+	text := "Examples:\n  " + strings.Join(l.examples, "\n  ")
+	if l.about != "" {
+		text = l.about + "\n\n" + text
+	}
+	return text
+}
+
+func rightNumber(names, args []string) error {
+	needed := 0
+	for _, a := range args {
+		if !strings.HasPrefix(a, "[") {
+			needed++
+		}
+	}
+	for _, n := range names {
+		if n == "" {
+			return misuse("a name is empty")
+		}
+	}
+	switch {
+	case len(names) < needed:
+		return misuse("%s is missing", strings.Join(args[len(names):needed], " "))
+	case len(names) > len(args):
+		return misuse("%q is too much: this command takes %s", names[len(args)], strings.Join(append(args, "flags"), ", "))
+	}
+	return nil
+}
+
+// argument by position; "" where it was left out.
+func (c *call) argument(i int) string { return c.Args().Get(i) }
+
+// why is what a person says about a change.
+func (c *call) why() broker.Why {
+	return broker.Why{Reason: c.String("reason"), Ticket: c.String("ticket")}
+}

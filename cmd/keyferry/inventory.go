@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+// orphanRow is a key at a target that no record names.
+type orphanRow struct {
+	Target      string             `json:"target"`
+	KeyRef      string             `json:"key_ref"`
+	Name        string             `json:"name"`
+	State       broker.RemoteState `json:"state"`
+	HasMaterial bool               `json:"has_material"`
+	CreatedAt   time.Time          `json:"created_at"`
+	Effect      string             `json:"effect"`
+}
+
+func (p *program) inventory() *cli.Command {
+	return p.command(leaf{
+		name: "inventory", usage: "list every key version at every target",
+		about: "What was seen, and when; what was expected; and the difference. It asks nobody: keyferry verify does.\n" +
+			"With --orphans it asks the targets for keys that carry keyferry's mark and that no record names.",
+		examples: []string{
+			"keyferry inventory",
+			"keyferry inventory --expiring 90d --output csv",
+			"keyferry inventory --target aws-test --owner 'payments team' --state active",
+			"keyferry inventory --orphans --output json",
+		},
+		flags: append(filterFlags(), &cli.BoolFlag{Name: "orphans", Usage: "list what no record names instead"}),
+		run: func(ctx context.Context, c *call) error {
+			if c.Bool("orphans") {
+				return c.working(ctx, func(s *session) error { return s.orphans(ctx) })
+			}
+			return c.reading(ctx, func(s *session) error { return s.listPlacements(ctx) })
+		},
+	})
+}
+
+func (s *session) listPlacements(ctx context.Context) error {
+	filter, err := s.filter()
+	if err != nil {
+		return err
+	}
+	rows := []placementRow{}
+	err = s.eachKey(ctx, func(k broker.KeyView) {
+		for _, r := range placementRows(k, s.p.now()) {
+			if fits(r, filter) {
+				rows = append(rows, r)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return s.print(answer{value: rows})
+}
+
+// fits: a filter selects keys by any of their placements; the inventory shows the
+// placements that it means.
+func fits(r placementRow, f broker.KeyFilter) bool {
+	return (f.Target == "" || r.Target == f.Target) && (f.State == "" || r.State == f.State) &&
+		(f.ExpiresBefore.IsZero() || !r.ValidTo.IsZero() && r.ValidTo.Before(f.ExpiresBefore))
+}
+
+func (s *session) orphans(ctx context.Context) error {
+	var names []string
+	if t := s.String("target"); t != "" {
+		names = []string{t}
+	}
+	found, err := s.broker.Orphans(ctx, names)
+	if err != nil {
+		return err
+	}
+	rows := []orphanRow{}
+	for _, o := range found {
+		rows = append(rows, orphanRow{
+			Target: o.Target, KeyRef: o.Key.ID, Name: o.Name, State: o.State, HasMaterial: o.HasMaterial,
+			CreatedAt: o.Observation.CreatedAt, Effect: o.Effect,
+		})
+	}
+	return s.print(answer{value: found, tables: []any{rows}})
+}

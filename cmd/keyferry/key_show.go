@@ -1,0 +1,24 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (p *program) keyShow() *cli.Command {
+	return p.command(leaf{
+		name: "show", usage: "show a key with its versions and where they are", args: []string{"NAME"},
+		examples: []string{"keyferry key show payments/db", "keyferry key show payments/db --output yaml"},
+		run: func(ctx context.Context, c *call) error {
+			return c.reading(ctx, func(s *session) error {
+				k, err := s.store.Key(ctx, c.argument(0))
+				if err != nil {
+					return fmt.Errorf("show key %s: %w", c.argument(0), err)
+				}
+				return c.print(answer{value: k, tables: []any{facts(keyRowOf(k)), versionRows(k), placementRows(k, p.now())}})
+			})
+		},
+	})
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+// abortedRow is a key at a provider that an abort schedules for deletion.
+type abortedRow struct {
+	KeyRef     string `json:"key_ref"`
+	VersionRef string `json:"version_ref"`
+}
+
+func (p *program) operationAbort() *cli.Command {
+	return p.command(leaf{
+		name: "abort", usage: "take an unfinished or unwanted import back", args: []string{"ID"},
+		about: "The key at the provider is scheduled for deletion after its waiting period, during which the deletion can be\n" +
+			"cancelled there. The object in the token is named and stays. A reason is required.",
+		examples: []string{
+			"keyferry operation abort " + exampleID + " --reason 'wrong spec'",
+			"keyferry operation abort " + exampleID + " --reason 'wrong spec' --window 7d --dry-run",
+		},
+		flags: changeFlags(&cli.StringFlag{Name: "window", Usage: "waiting period before deletion: `DURATION`; the target's if left out"}),
+		run: func(ctx context.Context, c *call) error {
+			window, err := c.span("window")
+			if err != nil {
+				return err
+			}
+			req := broker.AbortRequest{Operation: c.argument(0), Window: window, Why: c.why()}
+			if req.Reason == "" {
+				return misuse("abort operation %s: a reason is required: --reason TEXT", req.Operation)
+			}
+			return c.working(ctx, func(s *session) error { return s.abort(ctx, req) })
+		},
+	})
+}
+
+func (s *session) abort(ctx context.Context, req broker.AbortRequest) error {
+	planned, err := s.broker.PlanAbort(ctx, req)
+	if err != nil {
+		return err
+	}
+	if s.Bool("dry-run") {
+		return s.printAborted(planned)
+	}
+	what := fmt.Sprintf("Take back %s of %s", planned.Operation.Kind, planned.Operation.KeyName)
+	if err := s.confirm(ctx, what, planned.Operation.Targets...); err != nil {
+		return err
+	}
+	out, err := s.broker.Abort(ctx, req)
+	if err != nil {
+		return err
+	}
+	return s.printAborted(out)
+}
+
+func (s *session) printAborted(a broker.Aborted) error {
+	head := facts(operationRowOf(a.Operation))
+	if a.Material != "" {
+		head = append(head, fact{"stays in the token", string(a.Material)})
+	}
+	if !a.DeletionAt.IsZero() {
+		head = append(head, fact{"deletion at", a.DeletionAt.UTC().Format(time.RFC3339)})
+	}
+	var rows []abortedRow
+	for _, v := range a.Scheduled {
+		rows = append(rows, abortedRow{KeyRef: v.Key.ID, VersionRef: v.ID})
+	}
+	return s.print(answer{value: a, tables: []any{head, rows}})
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+func (p *program) operationList() *cli.Command {
+	return p.command(leaf{
+		name: "list", usage: "list operations, newest first",
+		examples: []string{"keyferry operation list --unfinished", "keyferry operation list --key payments/db --output json", "keyferry operation list --state failed --limit 10"},
+		flags: []cli.Flag{
+			&cli.StringFlag{Name: "key", Usage: "only of this key: `NAME`"},
+			&cli.StringFlag{Name: "state", Usage: "only in this `STATE`: running, finished, failed, undecided, abandoned"},
+			&cli.BoolFlag{Name: "unfinished", Usage: "only running, failed and undecided ones"},
+			&cli.IntFlag{Name: "limit", Usage: "at most `N`; all if left out"},
+		},
+		run: func(ctx context.Context, c *call) error {
+			filter, err := c.operationFilter()
+			if err != nil {
+				return err
+			}
+			return c.reading(ctx, func(s *session) error {
+				rows := []operationRow{}
+				for o, err := range s.store.Operations(ctx, filter) {
+					if err != nil {
+						return err
+					}
+					rows = append(rows, operationRowOf(o.Operation))
+				}
+				return c.print(answer{value: rows})
+			})
+		},
+	})
+}
+
+func (c *call) operationFilter() (broker.OperationFilter, error) {
+	f := broker.OperationFilter{KeyName: c.String("key"), Limit: c.Int("limit")}
+	state, err := choice(c, "state", broker.OperationStates())
+	switch {
+	case err != nil:
+		return f, err
+	case f.Limit < 0:
+		return f, misuse("--limit: %d is less than nothing", f.Limit)
+	case state != "" && c.Bool("unfinished"):
+		return f, misuse("--state and --unfinished exclude each other")
+	case state != "":
+		f.States = []broker.OperationState{state}
+	case c.Bool("unfinished"):
+		for _, s := range broker.OperationStates() {
+			if s.Open() {
+				f.States = append(f.States, s)
+			}
+		}
+	}
+	return f, nil
+}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/broker/config"
+)
+
+// provider is a cloud that this program can speak to.
+type provider struct {
+	name   string // in commands and in the config
+	title  string // for people
+	open   func(ctx context.Context, t config.Target, now func() time.Time) (openTarget, error)
+	policy func(t config.Target) (any, error) // the least permissions there, in the provider's own form
+	flags  []cli.Flag                         // of its import, besides those that all have
+}
+
+// openTarget is a target that can be spoken to.
+type openTarget struct {
+	provider broker.Provider
+	genuine  bool // the endpoint is the provider's own
+	close    func()
+}
+
+// shipped is every provider there is.
+func shipped() []provider {
+	return []provider{
+		aws(),
+	}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+// tokenShown is the token as it is found.
+type tokenShown struct {
+	Name    string           `json:"name"`
+	Info    broker.TokenInfo `json:"info"`
+	Plans   []broker.Plan    `json:"plans"`
+	Objects []broker.Object  `json:"objects,omitempty"`
+}
+
+// objectRow is an object of the token in a table.
+type objectRow struct {
+	ID          broker.MaterialID `json:"id"`
+	Class       string            `json:"class"`
+	Label       string            `json:"label"`
+	Spec        broker.KeySpec    `json:"spec"`
+	Sensitive   string            `json:"sensitive"`
+	Extractable string            `json:"extractable"`
+	Local       string            `json:"local"`
+}
+
+func (p *program) tokenShow() *cli.Command {
+	return p.command(leaf{
+		name: "show", usage: "show the token and what probing it found",
+		about:    "A plan that pads or shortens material works, but is not conforming: it is refused unless a policy allows it.",
+		examples: []string{"keyferry token show", "keyferry token show --objects --output json"},
+		flags:    []cli.Flag{&cli.BoolFlag{Name: "objects", Usage: "also list what is in the token, with attributes and without values"}},
+		run: func(ctx context.Context, c *call) error {
+			return c.working(ctx, func(s *session) error { return s.showToken(ctx) })
+		},
+	})
+}
+
+func (s *session) showToken(ctx context.Context) (err error) {
+	out := tokenShown{Name: s.config.Token.Name, Objects: []broker.Object{}}
+	if out.Info, err = s.token.Info(ctx); err != nil {
+		return err
+	}
+	if out.Plans, err = s.token.Plans(ctx); err != nil {
+		return err
+	}
+	tables := []any{facts(out.Info), out.Plans}
+	if s.Bool("objects") {
+		for o, err := range s.token.Objects(ctx, broker.ObjectQuery{}) {
+			if err != nil {
+				return err
+			}
+			out.Objects = append(out.Objects, o)
+		}
+		tables = append(tables, objectRows(out.Objects))
+	}
+	return s.print(answer{value: out, tables: tables})
+}
+
+func objectRows(objects []broker.Object) []objectRow {
+	var rows []objectRow
+	for _, o := range objects {
+		rows = append(rows, objectRow{
+			ID: o.ID, Class: o.Class, Label: o.Label, Spec: o.Spec,
+			Sensitive: known(o.Attributes.Sensitive), Extractable: known(o.Attributes.Extractable), Local: known(o.Attributes.Local),
+		})
+	}
+	return rows
+}
+
+// known is an attribute that the token may not have answered.
+func known(b *bool) string {
+	switch {
+	case b == nil:
+		return ""
+	case *b:
+		return "yes"
+	default:
+		return "no"
+	}
+}
