@@ -103,15 +103,12 @@ func failed(call, object string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := errors.AsType[*broker.Error](err); ok && e.Op != "" {
-		return err
-	}
-	return &broker.Error{Kind: broker.KindOf(err), Op: call, Object: object, Cause: err, RetryAfter: retryAfter(err)}
-}
-
-func retryAfter(err error) time.Duration {
+	out := &broker.Error{Kind: broker.KindOf(err), Op: call, Object: object, Cause: err}
 	if e, ok := errors.AsType[*broker.Error](err); ok {
-		return e.RetryAfter
+		if e.Op != "" {
+			return err
+		}
+		out.Cause, out.RetryAfter, out.Permission, out.Hint = e.Cause, e.RetryAfter, e.Permission, e.Hint
 	}
-	return 0
+	return out
 }

@@ -72,6 +72,8 @@ func answer(v *version, c broker.Challenge) (a broker.Answer, err error) {
 	case broker.ProofReimport:
 	case broker.ProofAccepted:
 		a.Reason = "it was accepted"
+	default:
+		err = fmt.Errorf("no proof by %s: %w", c.Level(), broker.Unsupported)
 	}
 	return a, err
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -68,8 +69,12 @@ func open(w *wrapping, wrapped []byte) ([]byte, error) {
 	return kwpOpen(kek, wrapped[size:])
 }
 
-// parsePair reads PKCS#8 to the last byte, in the one form that OpenSSL and Go write.
+// parsePair reads PKCS#8 (RFC 5208) to the last byte.
 func parsePair(raw []byte, spec broker.KeySpec) (crypto.Signer, error) {
+	var whole asn1.RawValue
+	if rest, err := asn1.Unmarshal(raw, &whole); err == nil && len(rest) > 0 {
+		return nil, fmt.Errorf("parse PKCS#8: %d bytes follow it", len(rest))
+	}
 	parsed, err := x509.ParsePKCS8PrivateKey(raw)
 	if err != nil {
 		return nil, fmt.Errorf("parse PKCS#8: %w", err)

@@ -1,0 +1,459 @@
+package providertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+// change is a changing call with how to see whether it happened.
+type change struct {
+	call     string
+	ready    func(ctx context.Context) error // what must be there first
+	send     func(ctx context.Context) error
+	happened func(ctx context.Context) (bool, error)
+}
+
+// changes are the names of every changing call; each fault is tried on each.
+var changes = []string{"prepare", "import", "activate", "deactivate", "disable", "enable", "delete-material", "schedule", "cancel"}
+
+// reads are the calls that change nothing.
+var reads = []string{"wrapping-key", "prove", "look", "identify"}
+
+// change makes one for a call.
+func (h *harness) change(call string) *change {
+	switch call {
+	case "prepare":
+		return h.changePrepare()
+	case "import":
+		return h.changeImport()
+	case "activate", "deactivate":
+		return h.changeName(call)
+	}
+	return h.changeState(call)
+}
+
+func (h *harness) changePrepare() *change {
+	in, e := h.simple(), h.effect(broker.StepPrepare)
+	return &change{
+		call:  "prepare",
+		ready: func(context.Context) error { return nil },
+		send: func(ctx context.Context) error {
+			_, err := h.Provider.Prepare(ctx, e, in)
+			return err
+		},
+		happened: func(ctx context.Context) (bool, error) {
+			seen, err := h.look(ctx, broker.Query{Effect: e.ID()})
+			if len(seen) > 1 {
+				err = fmt.Errorf("it happened %d times", len(seen))
+			}
+			return len(seen) == 1, err
+		},
+	}
+}
+
+func (h *harness) changeImport() *change {
+	in := h.simple()
+	var key broker.KeyRef
+	var request broker.ImportIn
+	return &change{
+		call: "import",
+		ready: func(ctx context.Context) (err error) {
+			if key, err = h.prepare(ctx, in); err != nil {
+				return err
+			}
+			request, err = h.wrapped(ctx, key, make1(in.Spec), h.Provider.Capabilities().Specs[in.Spec].Mechanisms[0])
+			return err
+		},
+		send: func(ctx context.Context) error {
+			_, err := h.Provider.Import(ctx, h.effect(broker.StepImport), request)
+			return err
+		},
+		happened: func(ctx context.Context) (bool, error) { return h.isIn(ctx, &key, broker.RemoteEnabled) },
+	}
+}
+
+func (h *harness) isIn(ctx context.Context, key *broker.KeyRef, state broker.RemoteState) (bool, error) {
+	o, err := h.one(ctx, broker.Query{Key: key})
+	return o.State == state, err
+}
+
+func (h *harness) changeName(call string) *change {
+	var v broker.VersionRef
+	name, after := h.consumer(), ""
+	return &change{
+		call: call,
+		ready: func(ctx context.Context) (err error) {
+			if v, _, _, err = h.ready(ctx); err != nil {
+				return err
+			}
+			if call == "activate" {
+				after = v.Key.ID
+				return nil
+			}
+			return h.do(ctx, v, broker.Action{Kind: broker.Activate, Consumer: name})
+		},
+		send: func(ctx context.Context) error {
+			return h.do(ctx, v, broker.Action{Kind: broker.ActionKind(call), Consumer: name})
+		},
+		happened: func(ctx context.Context) (bool, error) {
+			now, err := h.leads(ctx, name)
+			return now == after, err
+		},
+	}
+}
+
+// changeState is an action that leaves the key in another state.
+func (h *harness) changeState(call string) *change {
+	before, after := broker.ActionKind(""), broker.RemoteDisabled
+	switch broker.ActionKind(call) {
+	case broker.Enable:
+		before, after = broker.Disable, broker.RemoteEnabled
+	case broker.DeleteMaterial:
+		after = broker.RemotePending
+	case broker.Schedule:
+		after = broker.RemoteScheduled
+	case broker.Cancel:
+		before = broker.Schedule
+	}
+	var v broker.VersionRef
+	return &change{
+		call: call,
+		ready: func(ctx context.Context) (err error) {
+			v, _, _, err = h.ready(ctx)
+			if err == nil && before != "" {
+				err = h.do(ctx, v, broker.Action{Kind: before})
+			}
+			return err
+		},
+		send:     func(ctx context.Context) error { return h.do(ctx, v, broker.Action{Kind: broker.ActionKind(call)}) },
+		happened: func(ctx context.Context) (bool, error) { return h.isIn(ctx, &v.Key, after) },
+	}
+}
+
+// stays demands that a change has, or has not, happened: for a yes it may take a moment.
+func (c *change) stays(ctx context.Context, yes bool) error {
+	ask := func() error {
+		happened, err := c.happened(ctx)
+		if err == nil && happened != yes {
+			err = fmt.Errorf("it happened: %v", happened)
+		}
+		return err
+	}
+	if yes {
+		return eventually(ctx, ask)
+	}
+	return ask()
+}
+
+// read sends one of the reads.
+func (h *harness) read(ctx context.Context, call string, v broker.VersionRef, m material, in broker.PrepareIn) error {
+	switch call {
+	case "wrapping-key":
+		_, err := h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), v.Key, h.Provider.Capabilities().Specs[in.Spec].Mechanisms[0])
+		return err
+	case "prove":
+		return h.asked(ctx, v, m, in.Purpose)
+	case "identify":
+		return h.identify(ctx)
+	default:
+		_, err := h.look(ctx, broker.Query{Key: &v.Key})
+		return err
+	}
+}
+
+// identify says a foreign account in the words that the broker, which compares it,
+// would use.
+func (h *harness) identify(ctx context.Context) error {
+	who, ok := h.Provider.(broker.Identifier)
+	if !ok {
+		return nil
+	}
+	id, err := who.Identify(ctx)
+	if err == nil && id.Account != h.Account {
+		err = &broker.Error{Kind: broker.Tampered, Op: "identify", Object: id.Account}
+	}
+	return err
+}
+
+// naming are the changing calls whose answer names the key.
+var naming = []string{"prepare", "import", "delete-material", "schedule", "cancel"}
+
+func faultChecks() []check {
+	var checks []check
+	for _, call := range naming {
+		checks = append(checks, check{
+			name: call + ": an answer about another account is tampering", needs: []Need{NeedForeign, NeedFaults},
+			run: func(ctx context.Context, h *harness) error {
+				return ends(Fault{Kind: Foreign}, broker.Tampered, true)(ctx, h, h.change(call))
+			},
+		})
+	}
+	for _, call := range changes {
+		for _, c := range changeFaults {
+			checks = append(checks, check{
+				name: call + ": " + c.name, needs: c.needs,
+				run: func(ctx context.Context, h *harness) error { return c.run(ctx, h, h.change(call)) },
+			})
+		}
+	}
+	for _, call := range reads {
+		for _, c := range readFaults {
+			needs := c.needs
+			if call == "identify" {
+				needs = append([]Need{NeedIdentity}, needs...)
+			}
+			checks = append(checks, check{
+				name: call + ": " + c.name, needs: needs,
+				run: func(ctx context.Context, h *harness) error { return h.brokenRead(ctx, call, c) },
+			})
+		}
+	}
+	return checks
+}
+
+// changeFaults is what can go wrong with a changing call, and what it must look like.
+var changeFaults = []struct {
+	name  string
+	needs []Need
+	run   func(ctx context.Context, h *harness, c *change) error
+}{
+	{"a request that never arrives is unclear and did nothing", []Need{NeedFaults}, ends(Fault{Kind: LostBefore}, broker.Unclear, false)},
+	{"an answer that is lost is unclear and it happened", []Need{NeedFaults}, ends(Fault{Kind: LostAfter}, broker.Unclear, true)},
+	{"a server fault is unclear", []Need{NeedFaults}, ends(Fault{Kind: FailBefore}, broker.Unclear, false)},
+	{"a server fault after it was done is unclear", []Need{NeedFaults}, ends(Fault{Kind: FailAfter}, broker.Unclear, true)},
+	{"an answer cut short is unclear and it happened", []Need{NeedSending}, ends(Fault{Kind: Truncate}, broker.Unclear, true)},
+	{"a slow answer is an answer", []Need{NeedSending}, ends(Fault{Kind: Slow}, "", true)},
+	{"throttled without a time", []Need{NeedFaults}, throttled(0)},
+	{"throttled with a time", []Need{NeedFaults}, throttled(7 * time.Second)},
+	{"denied names the permission", []Need{NeedFaults}, denied},
+	{"done late, within settling", []Need{NeedFaults, NeedClock}, late(1, 2)},
+	{"done late, beyond settling", []Need{NeedFaults, NeedClock}, late(2, 1)},
+	{"cancelled before it is sent, it did nothing", nil, cancelled},
+	{"cancelled before it is done", []Need{NeedFaults}, cancelledWhile(HoldBefore)},
+	{"cancelled after it was done", []Need{NeedFaults}, cancelledWhile(HoldAfter)},
+}
+
+// ends sends a change under a fault: once, since the fault is for one call only, and
+// a repetition by the adapter would be seen as success.
+func ends(f Fault, kind broker.Kind, happens bool) func(context.Context, *harness, *change) error {
+	return func(ctx context.Context, h *harness, c *change) error {
+		if err := c.ready(ctx); err != nil {
+			return fmt.Errorf("get ready: %w", err)
+		}
+		broken := h.Break(h.t, c.call, f)
+		err := c.send(ctx)
+		broken.Release()
+		if kind == "" && err != nil {
+			return err
+		}
+		if kind != "" {
+			if err := is(err, kind); err != nil {
+				return err
+			}
+		}
+		return c.stays(ctx, happens)
+	}
+}
+
+func throttled(after time.Duration) func(context.Context, *harness, *change) error {
+	return func(ctx context.Context, h *harness, c *change) error {
+		if err := c.ready(ctx); err != nil {
+			return fmt.Errorf("get ready: %w", err)
+		}
+		broken := h.Break(h.t, c.call, Fault{Kind: Throttle, RetryAfter: after})
+		err := c.send(ctx)
+		broken.Release()
+		if err := is(err, broker.Throttled); err != nil {
+			return err
+		}
+		if e, _ := errors.AsType[*broker.Error](err); e.RetryAfter != after {
+			return fmt.Errorf("again in %s, the target said %s", e.RetryAfter, after)
+		}
+		if err := c.stays(ctx, false); err != nil {
+			return err
+		}
+		if err := c.send(ctx); err != nil {
+			return fmt.Errorf("sent again: %w", err)
+		}
+		return c.stays(ctx, true)
+	}
+}
+
+func denied(ctx context.Context, h *harness, c *change) error {
+	if err := c.ready(ctx); err != nil {
+		return fmt.Errorf("get ready: %w", err)
+	}
+	broken := h.Break(h.t, c.call, Fault{Kind: Deny})
+	err := c.send(ctx)
+	broken.Release()
+	if err := h.deniedRightly(err); err != nil {
+		return err
+	}
+	return c.stays(ctx, false)
+}
+
+// deniedRightly demands that a refusal names one of the permissions that the
+// adapter says it needs.
+func (h *harness) deniedRightly(err error) error {
+	if err := is(err, broker.Denied); err != nil {
+		return err
+	}
+	e, _ := errors.AsType[*broker.Error](err)
+	for _, p := range h.Provider.Capabilities().Permissions {
+		if p.Action == e.Permission {
+			return nil
+		}
+	}
+	if e.Permission != "" && e.Op == "identify" {
+		return nil
+	}
+	return fmt.Errorf("permission %q is none of those it needs: %w", e.Permission, err)
+}
+
+// late: the change happens num/den of the settle time after its answer was lost.
+func late(num, den time.Duration) func(context.Context, *harness, *change) error {
+	return func(ctx context.Context, h *harness, c *change) error {
+		if err := c.ready(ctx); err != nil {
+			return fmt.Errorf("get ready: %w", err)
+		}
+		settle := h.Provider.Capabilities().Settle
+		after := settle * num / den
+		broken := h.Break(h.t, c.call, Fault{Kind: Late, After: after})
+		defer broken.Release()
+		if err := is(c.send(ctx), broker.Unclear); err != nil {
+			return err
+		}
+		if err := c.stays(ctx, false); err != nil {
+			return fmt.Errorf("at once: %w", err)
+		}
+		if after > settle {
+			h.Advance(settle)
+			if err := c.stays(ctx, false); err != nil {
+				return fmt.Errorf("when settled: %w", err)
+			}
+		}
+		h.Advance(after + time.Second)
+		return c.stays(ctx, true)
+	}
+}
+
+func cancelled(ctx context.Context, h *harness, c *change) error {
+	if err := c.ready(ctx); err != nil {
+		return fmt.Errorf("get ready: %w", err)
+	}
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	err := c.send(gone)
+	if err := is(err, broker.Unavailable); err != nil {
+		return err
+	}
+	if !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("the error does not say that it was cancelled: %w", err)
+	}
+	return c.stays(ctx, false)
+}
+
+// cancelledWhile cancels a call that the target is holding.
+func cancelledWhile(kind FaultKind) func(context.Context, *harness, *change) error {
+	return func(ctx context.Context, h *harness, c *change) error {
+		if err := c.ready(ctx); err != nil {
+			return fmt.Errorf("get ready: %w", err)
+		}
+		broken := h.Break(h.t, c.call, Fault{Kind: kind})
+		defer broken.Release()
+		going, cancel := context.WithCancel(ctx)
+		defer cancel()
+		answer := make(chan error, 1)
+		go func() { answer <- c.send(going) }()
+		if err := broken.Reached(ctx); err != nil {
+			return fmt.Errorf("wait until it is held: %w", err)
+		}
+		cancel()
+		err := waitFor(ctx, answer, broken.Release)
+		if err := is(err, broker.Unclear, broker.Unavailable); err != nil {
+			return err
+		}
+		if kind == HoldAfter {
+			if err := is(err, broker.Unclear); err != nil {
+				return err
+			}
+			return c.stays(ctx, true)
+		}
+		happened, seenErr := c.happened(ctx)
+		if seenErr == nil && happened && errors.Is(err, broker.Unavailable) {
+			seenErr = errors.New("unavailable means that nothing was changed, and it was")
+		}
+		return seenErr
+	}
+}
+
+// waitFor is the answer of a cancelled call: at once where a network is between,
+// else when what holds it lets go.
+func waitFor(ctx context.Context, answer <-chan error, release func()) error {
+	patience := time.NewTimer(time.Second)
+	defer patience.Stop()
+	select {
+	case err := <-answer:
+		return err
+	case <-patience.C:
+		release()
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// readFault is what can go wrong with a read: it must end as one of the kinds, or
+// where able is set may also succeed by another try.
+type readFault struct {
+	name  string
+	needs []Need
+	fault Fault
+	kinds []broker.Kind
+	able  bool
+}
+
+var readFaults = []readFault{
+	{"an answer lost once is asked for again", []Need{NeedFaults}, Fault{Kind: LostAfter}, []broker.Kind{broker.Unavailable}, true},
+	{"an answer lost for good is unavailable", []Need{NeedFaults}, Fault{Kind: LostBefore, Always: true}, []broker.Kind{broker.Unavailable}, false},
+	{"a server fault for good is unavailable", []Need{NeedFaults}, Fault{Kind: FailBefore, Always: true}, []broker.Kind{broker.Unavailable}, false},
+	{"an answer cut short for good is unavailable", []Need{NeedSending}, Fault{Kind: Truncate, Always: true}, []broker.Kind{broker.Unavailable}, false},
+	{"a slow answer is an answer", []Need{NeedSending}, Fault{Kind: Slow}, nil, true},
+	{"throttled with a time", []Need{NeedFaults}, Fault{Kind: Throttle, RetryAfter: 3 * time.Second, Always: true}, []broker.Kind{broker.Throttled}, false},
+	{"throttled without a time", []Need{NeedFaults}, Fault{Kind: Throttle, Always: true}, []broker.Kind{broker.Throttled}, false},
+	{"denied names the permission", []Need{NeedFaults}, Fault{Kind: Deny, Always: true}, []broker.Kind{broker.Denied}, false},
+	{"an answer about another account is tampering", []Need{NeedForeign, NeedFaults}, Fault{Kind: Foreign, Always: true}, []broker.Kind{broker.Tampered}, false},
+}
+
+func (h *harness) brokenRead(ctx context.Context, call string, f readFault) error {
+	v, in, m, err := h.ready(ctx)
+	if err != nil {
+		return err
+	}
+	broken := h.Break(h.t, call, f.fault)
+	err = h.read(ctx, call, v, m, in)
+	broken.Release()
+	if err == nil && f.able {
+		return nil
+	}
+	if len(f.kinds) == 0 {
+		return err
+	}
+	if err := is(err, f.kinds...); err != nil {
+		return err
+	}
+	if f.fault.Kind == Deny {
+		return h.deniedRightly(err)
+	}
+	if e, _ := errors.AsType[*broker.Error](err); e.RetryAfter != f.fault.RetryAfter {
+		return fmt.Errorf("again in %s, the target said %s", e.RetryAfter, f.fault.RetryAfter)
+	}
+	return nil
+}
