@@ -1,6 +1,9 @@
 package faults
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Report is what an emulator holds, counted from the material it unwrapped: the
 // judge of a crash test, which compares it with the test's own list.
@@ -11,6 +14,8 @@ type Report struct {
 	Materials map[string]MaterialReport `json:"materials"` // by SHA-256 of the unwrapped material, hex
 	Orphans   []string                  `json:"orphans"`   // refs of keys without material that are not to be deleted
 	Twins     []Twin                    `json:"twins"`
+
+	byIdentity map[string]*Twin
 }
 
 // KeyReport is one key at one account and region.
@@ -23,6 +28,8 @@ type KeyReport struct {
 	Usage    string            `json:"usage"`
 	Origin   string            `json:"origin"`
 	State    string            `json:"state"`
+	Pending  bool              `json:"pending_deletion"`
+	Orphan   bool              `json:"orphan"`
 	Versions []VersionReport   `json:"versions"` // in the order of import
 	Aliases  []string          `json:"aliases,omitempty"`
 	Tags     map[string]string `json:"tags,omitempty"`
@@ -47,7 +54,7 @@ type NameReport struct {
 	Pending  int `json:"pending_deletion"`
 	Versions int `json:"versions"`
 	Orphans  int `json:"orphans"`
-	Twins    int `json:"twins"` // twins with a key of this name
+	Twins    int `json:"twins"` // twins that a key of this name has a part in
 }
 
 // MaterialReport is where one set of material is.
@@ -57,8 +64,72 @@ type MaterialReport struct {
 	Keys     []string `json:"keys"`     // refs
 }
 
-// Twin is material that came into more than one version.
+// Twin is material that came into more than one version, however it was encoded.
 type Twin struct {
 	SHA256 string   `json:"sha256"` // of the first one's bytes
 	Keys   []string `json:"keys"`   // refs, one for each version
+	Names  []string `json:"names"`  // of those keys
+}
+
+// NewReport is empty. An emulator adds its keys and finishes it.
+func NewReport(at time.Time) *Report {
+	return &Report{
+		At: at, Keys: []KeyReport{}, Names: map[string]NameReport{}, Materials: map[string]MaterialReport{}, Orphans: []string{}, Twins: []Twin{},
+		byIdentity: map[string]*Twin{},
+	}
+}
+
+// Add counts a key. identities tell its versions' material apart where encodings
+// of the same material differ, one for each version.
+func (r *Report) Add(k KeyReport, identities []string) {
+	r.Keys = append(r.Keys, k)
+	n := r.Names[k.Name]
+	n.Keys++
+	n.Versions += len(k.Versions)
+	if k.Pending {
+		n.Pending++
+	}
+	if k.Orphan {
+		n.Orphans++
+		r.Orphans = append(r.Orphans, k.Ref)
+	}
+	r.Names[k.Name] = n
+	for i, v := range k.Versions {
+		m := r.Materials[v.SHA256]
+		m.Imports += v.Imports
+		m.Versions++
+		m.Keys = append(m.Keys, k.Ref)
+		r.Materials[v.SHA256] = m
+		r.identify(k, v, identities[i])
+	}
+}
+
+func (r *Report) identify(k KeyReport, v VersionReport, identity string) {
+	t := r.byIdentity[identity]
+	if t == nil {
+		t = &Twin{SHA256: v.SHA256}
+		r.byIdentity[identity] = t
+	}
+	t.Keys = append(t.Keys, k.Ref)
+	if !slices.Contains(t.Names, k.Name) {
+		t.Names = append(t.Names, k.Name)
+	}
+}
+
+// Finish lists the twins, and sorts what has no order of its own.
+func (r *Report) Finish() {
+	for _, t := range r.byIdentity {
+		if len(t.Keys) < 2 {
+			continue
+		}
+		r.Twins = append(r.Twins, *t)
+		for _, name := range t.Names {
+			n := r.Names[name]
+			n.Twins++
+			r.Names[name] = n
+		}
+	}
+	slices.SortFunc(r.Twins, func(a, b Twin) int { return slices.Compare(a.Keys, b.Keys) })
+	slices.SortFunc(r.Keys, func(a, b KeyReport) int { return slices.Compare([]string{a.Ref}, []string{b.Ref}) })
+	slices.Sort(r.Orphans)
 }

@@ -1,0 +1,220 @@
+package awsemu
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/keyferry/keyferry/localstack/faults"
+)
+
+// call is one request being performed, under the server's lock.
+type call struct {
+	s       *Server
+	action  string
+	who     principal
+	place   place
+	now     time.Time
+	id      string // request id
+	subject *key   // what it is about, once looked up
+}
+
+func (c *call) region() *region { return c.s.store.at(c.place) }
+
+func (c *call) settings() Settings { return c.s.settings }
+
+func (c *call) lenient() bool { return c.s.settings.Lenient }
+
+// lag is how late a change made now is seen.
+func (c *call) lag() lag {
+	s := c.settings()
+	l := lag{reads: s.HiddenReads}
+	if s.HiddenFor > 0 {
+		l.until = c.now.Add(s.HiddenFor.Duration())
+	}
+	return l
+}
+
+// unlocked runs f without the server's lock: for work of seconds. What was looked
+// up before must be looked up again.
+func (c *call) unlocked(f func()) {
+	c.s.mu.Unlock()
+	defer c.s.mu.Lock()
+	f()
+}
+
+// allow refuses an action that the caller is denied.
+func (c *call) allow(action string) error {
+	name := action[strings.Index(action, ":")+1:]
+	for _, d := range c.who.deny {
+		if service, any := strings.CutSuffix(d, "*"); d == action || d == name || any && strings.HasPrefix(action, service) {
+			return refuse(codeAccessDenied,
+				"User: %s is not authorized to perform: %s on this resource because no identity-based policy allows the %s action", c.who.arn, action, action)
+		}
+	}
+	return nil
+}
+
+// key finds a key by its id or ARN. Aliases do not name a key here (API
+// Reference, each operation's KeyId).
+func (c *call) key(ref string) (*key, error) {
+	if err := checkLength("KeyId", len(ref), 1, 2048); err != nil {
+		return nil, err
+	}
+	id, err := c.keyID(ref)
+	if err != nil {
+		return nil, err
+	}
+	k := c.region().keys[id]
+	if k == nil || !k.exists.see(c.now) {
+		return nil, refuse(codeNotFound, "Key '%s' does not exist", c.place.arn("key/"+id))
+	}
+	c.subject = k
+	return k, nil
+}
+
+func (c *call) keyID(ref string) (string, error) {
+	if !strings.HasPrefix(ref, "arn:") {
+		return ref, nil
+	}
+	resource, err := c.resource(ref)
+	if err != nil {
+		return "", err
+	}
+	id, ok := strings.CutPrefix(resource, "key/")
+	if !ok {
+		return "", refuse(codeInvalidArn, "%s is not the ARN of a key", ref)
+	}
+	return id, nil
+}
+
+// resource is the last part of an ARN of this place.
+func (c *call) resource(arn string) (string, error) {
+	part := strings.SplitN(arn, ":", 6)
+	switch {
+	case len(part) != 6 || part[1] != "aws" || part[2] != "kms" || part[5] == "":
+		return "", refuse(codeInvalidArn, "Invalid ARN %s", arn)
+	case part[3] != c.place.region:
+		return "", refuse(codeInvalidArn, "Invalid ARN %s: its region is not %s", arn, c.place.region)
+	case part[4] != c.place.account:
+		return "", refuse(codeNotFound, "Key '%s' does not exist", arn)
+	}
+	return part[5], nil
+}
+
+// aliased finds a key by id, ARN, alias name or alias ARN, as DescribeKey,
+// GetPublicKey and cryptographic operations do.
+func (c *call) aliased(ref string) (*key, error) {
+	name := ref
+	if strings.HasPrefix(ref, "arn:") {
+		resource, err := c.resource(ref)
+		if err != nil {
+			return nil, err
+		}
+		name = resource
+	}
+	if !strings.HasPrefix(name, "alias/") {
+		return c.key(ref)
+	}
+	a := c.region().aliases[name]
+	if a == nil {
+		return nil, refuse(codeNotFound, "Alias %s is not found.", c.place.arn(name))
+	}
+	target := a.target.see(c.now)
+	if target == "" {
+		return nil, refuse(codeNotFound, "Alias %s is not found.", c.place.arn(name))
+	}
+	return c.key(target)
+}
+
+// crypto finds the key of a cryptographic operation, takes the operation from its
+// quota and refuses a wrong usage or state (Developer Guide, Key states).
+func (c *call) crypto(ref, usage string) (*key, error) {
+	k, err := c.aliased(ref)
+	if err != nil {
+		return nil, err
+	}
+	group := cryptoGroup(k.spec)
+	if err := c.throttle(group, cryptoRate(group, c.place.region)); err != nil {
+		return nil, err
+	}
+	if err := k.usable(); err != nil {
+		return nil, err
+	}
+	if usage != "" && k.usage != usage {
+		return nil, refuse(codeInvalidUsage, "%s key usage is %s which is not valid for %s.", k.arn, k.usage, c.action)
+	}
+	return k, nil
+}
+
+// used notes a successful cryptographic operation.
+func (c *call) used(k *key) { k.lastUse = lastUse{action: c.action, request: c.id, at: c.now} }
+
+func (k *key) usable() error {
+	switch k.state() {
+	case stateDisabled:
+		return refuse(codeDisabled, "%s is disabled.", k.arn)
+	case statePendingImport, statePendingDeletion:
+		return k.wrongState()
+	}
+	return nil
+}
+
+// in refuses a key whose state is not among these.
+func (k *key) in(states ...string) error {
+	if slices.Contains(states, k.state()) {
+		return nil
+	}
+	return k.wrongState()
+}
+
+func (k *key) wrongState() error {
+	words := map[string]string{statePendingImport: "pending import", statePendingDeletion: "pending deletion", stateDisabled: "disabled"}[k.state()]
+	if words == "" {
+		words = "not pending deletion"
+	}
+	return refuse(codeInvalidState, "%s is %s.", k.arn, words)
+}
+
+// identify is what fault rules match: the key a request is about, before it is
+// performed. It needs the server's lock.
+func (c *call) identify(tag string, about subject) faults.Call {
+	out := faults.Call{
+		Service: "kms", Action: c.action, Account: c.place.account, Region: c.place.region,
+		AccessKey: c.who.accessKey, RequestID: c.id, Tags: map[string]string{},
+	}
+	for _, t := range about.Tags {
+		out.Tags[t.TagKey] = t.TagValue
+	}
+	if k := c.find(about); k != nil {
+		out.KeyID = k.id
+		for name, value := range k.tags.is {
+			out.Tags[name] = value
+		}
+	}
+	out.Key = out.Tags[tag]
+	return out
+}
+
+// subject are the members of any request that say what it is about.
+type subject struct {
+	KeyId       string //nolint:revive // the API's name
+	TargetKeyId string //nolint:revive // the API's name
+	AliasName   string
+	Tags        []tag
+}
+
+// find is the key meant, without counting as a read; nil for none.
+func (c *call) find(about subject) *key {
+	r := c.region()
+	for _, ref := range []string{about.KeyId, about.TargetKeyId, about.AliasName} {
+		name := ref[strings.LastIndex(ref, ":")+1:]
+		if a := r.aliases[name]; a != nil {
+			name = a.target.is
+		}
+		if k := r.keys[strings.TrimPrefix(name, "key/")]; k != nil {
+			return k
+		}
+	}
+	return nil
+}

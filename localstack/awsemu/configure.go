@@ -1,0 +1,114 @@
+package awsemu
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"regexp"
+	"slices"
+
+	"github.com/keyferry/keyferry/localstack/faults"
+)
+
+// complete fills in the defaults and refuses what cannot be.
+func (c Config) complete() (Config, error) {
+	if c.Now == nil {
+		return c, fmt.Errorf("%w: Now is required", errConfig)
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	for _, f := range []struct {
+		field    *string
+		standard string
+	}{
+		{&c.Addr, "127.0.0.1:0"}, {&c.TLSAddr, "127.0.0.1:0"}, {&c.AdminAddr, "127.0.0.1:0"},
+		{&c.AccountID, DefaultAccount}, {&c.KeyNameTag, DefaultKeyNameTag},
+	} {
+		if *f.field == "" {
+			*f.field = f.standard
+		}
+	}
+	return c, nil
+}
+
+// apply makes a change. It needs the lock once the server runs.
+func (s *Server) apply(c Change) error {
+	for _, k := range c.AccessKeys {
+		if k.Account == "" {
+			k.Account = s.account
+		}
+		if k.ID == "" || !regexp.MustCompile(`^\d{12}$`).MatchString(k.Account) {
+			return fmt.Errorf("%w: access key %q of account %q needs an id, and an account of 12 digits", errConfig, k.ID, k.Account)
+		}
+		if old := s.credentials[k.ID]; old != nil && k.Secret == "" {
+			k.Secret, k.Session = old.Secret, old.Session
+		}
+		s.credentials[k.ID] = newCredential(k, s.account)
+	}
+	for _, r := range c.Roles {
+		if !regexp.MustCompile(roleForm).MatchString(r.ARN) {
+			return fmt.Errorf("%w: %q is not the ARN of a role", errConfig, r.ARN)
+		}
+		s.roles[r.ARN] = r
+	}
+	if c.Settings != nil {
+		s.settings = *c.Settings
+	}
+	return nil
+}
+
+// subjectOf is the emulator as the admin API sees it.
+type subjectOf struct{ s *Server }
+
+// Report is what the emulator holds.
+func (a subjectOf) Report() faults.Report { return a.s.Report() }
+
+// Configure applies a Change in JSON.
+func (a subjectOf) Configure(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	var c Change
+	if err := d.Decode(&c); err != nil {
+		return fmt.Errorf("%w: %w", errConfig, err)
+	}
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	return a.s.apply(c)
+}
+
+// Configuration is the Change that would bring about what is, without secrets.
+func (a subjectOf) Configuration() any {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	settings := a.s.settings
+	c := Change{Settings: &settings}
+	for _, id := range slices.Sorted(maps.Keys(a.s.credentials)) {
+		k := a.s.credentials[id].AccessKey
+		k.Secret, k.Session = "", ""
+		c.AccessKeys = append(c.AccessKeys, k)
+	}
+	for _, arn := range slices.Sorted(maps.Keys(a.s.roles)) {
+		r := a.s.roles[arn]
+		r.ExternalID = ""
+		c.Roles = append(c.Roles, r)
+	}
+	return c
+}
+
+// Reset forgets all keys. Credentials and settings stay.
+func (a subjectOf) Reset() {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	a.s.store = newStore()
+}
+
+// Health says where what is.
+func (a subjectOf) Health() any {
+	return map[string]string{
+		"service": "aws", "url": a.s.URL(), "tls_url": a.s.TLSURL(), "ca_pem": string(a.s.CAPEM()),
+		"account": a.s.account, "access_key_id": a.s.main.ID,
+	}
+}

@@ -1,0 +1,55 @@
+package awsemu
+
+import (
+	"crypto/aes"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+)
+
+// kwpICV is the fixed half of the alternative initial value (RFC 5649 §3).
+const kwpICV = 0xA65959A6
+
+var errKWP = errors.New("AES key wrap with padding does not unwrap")
+
+// unwrapKWP undoes AES key wrap with padding (RFC 5649 §4.2) and checks all of
+// its integrity value: constant, length and zero padding.
+func unwrapKWP(kek, wrapped []byte) ([]byte, error) {
+	block, err := aes.NewCipher(kek)
+	if err != nil {
+		return nil, errKWP
+	}
+	n := len(wrapped)/8 - 1
+	if len(wrapped)%8 != 0 || n < 1 {
+		return nil, errKWP
+	}
+	buf := append([]byte(nil), wrapped...)
+	if n == 1 {
+		block.Decrypt(buf, buf)
+	} else {
+		for j := 5; j >= 0; j-- {
+			for i := n; i >= 1; i-- {
+				var in [16]byte
+				a := binary.BigEndian.Uint64(buf[:8]) ^ uint64(n*j+i)
+				binary.BigEndian.PutUint64(in[:8], a)
+				copy(in[8:], buf[8*i:8*i+8])
+				block.Decrypt(in[:], in[:])
+				copy(buf[:8], in[:8])
+				copy(buf[8*i:], in[8:])
+			}
+		}
+	}
+	return stripKWP(buf[:8], buf[8:])
+}
+
+func stripKWP(aiv, padded []byte) ([]byte, error) {
+	size := uint64(binary.BigEndian.Uint32(aiv[4:]))
+	total := uint64(len(padded))
+	if binary.BigEndian.Uint32(aiv) != kwpICV || size > total || size+8 <= total {
+		return nil, errKWP
+	}
+	if subtle.ConstantTimeCompare(padded[size:], make([]byte, total-size)) != 1 {
+		return nil, errKWP
+	}
+	return padded[:size], nil
+}
