@@ -1,6 +1,7 @@
 package awsemu
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -47,7 +48,7 @@ func (c *call) unlocked(f func()) {
 func (c *call) allow(action string) error {
 	name := action[strings.Index(action, ":")+1:]
 	for _, d := range c.who.deny {
-		if service, any := strings.CutSuffix(d, "*"); d == action || d == name || any && strings.HasPrefix(action, service) {
+		if prefix, wild := strings.CutSuffix(d, "*"); d == action || d == name || wild && strings.HasPrefix(action, prefix) {
 			return refuse(codeAccessDenied,
 				"User: %s is not authorized to perform: %s on this resource because no identity-based policy allows the %s action", c.who.arn, action, action)
 		}
@@ -188,9 +189,7 @@ func (c *call) identify(tag string, about subject) faults.Call {
 	}
 	if k := c.find(about); k != nil {
 		out.KeyID = k.id
-		for name, value := range k.tags.is {
-			out.Tags[name] = value
-		}
+		maps.Copy(out.Tags, k.tags.is)
 	}
 	out.Key = out.Tags[tag]
 	return out
@@ -198,8 +197,8 @@ func (c *call) identify(tag string, about subject) faults.Call {
 
 // subject are the members of any request that say what it is about.
 type subject struct {
-	KeyId       string //nolint:revive // the API's name
-	TargetKeyId string //nolint:revive // the API's name
+	KeyID       string `json:"KeyId"`
+	TargetKeyID string `json:"TargetKeyId"`
 	AliasName   string
 	Tags        []tag
 }
@@ -207,7 +206,7 @@ type subject struct {
 // find is the key meant, without counting as a read; nil for none.
 func (c *call) find(about subject) *key {
 	r := c.region()
-	for _, ref := range []string{about.KeyId, about.TargetKeyId, about.AliasName} {
+	for _, ref := range []string{about.KeyID, about.TargetKeyID, about.AliasName} {
 		name := ref[strings.LastIndex(ref, ":")+1:]
 		if a := r.aliases[name]; a != nil {
 			name = a.target.is

@@ -24,8 +24,11 @@ func (c Config) complete() (Config, error) {
 		field    *string
 		standard string
 	}{
-		{&c.Addr, "127.0.0.1:0"}, {&c.TLSAddr, "127.0.0.1:0"}, {&c.AdminAddr, "127.0.0.1:0"},
-		{&c.AccountID, DefaultAccount}, {&c.KeyNameTag, DefaultKeyNameTag},
+		{&c.Addr, "127.0.0.1:0"},
+		{&c.TLSAddr, "127.0.0.1:0"},
+		{&c.AdminAddr, "127.0.0.1:0"},
+		{&c.AccountID, DefaultAccount},
+		{&c.KeyNameTag, DefaultKeyNameTag},
 	} {
 		if *f.field == "" {
 			*f.field = f.standard

@@ -27,10 +27,12 @@ func unwrapKWP(kek, wrapped []byte) ([]byte, error) {
 	if n == 1 {
 		block.Decrypt(buf, buf)
 	} else {
-		for j := 5; j >= 0; j-- {
+		step := 6 * uint64(n)
+		for range 6 {
 			for i := n; i >= 1; i-- {
 				var in [16]byte
-				a := binary.BigEndian.Uint64(buf[:8]) ^ uint64(n*j+i)
+				a := binary.BigEndian.Uint64(buf[:8]) ^ step
+				step--
 				binary.BigEndian.PutUint64(in[:8], a)
 				copy(in[8:], buf[8*i:8*i+8])
 				block.Decrypt(in[:], in[:])

@@ -47,7 +47,7 @@ func (a authorization) scope() string {
 // Reference, "Create a signed AWS API request").
 func (a authorization) sign(r *http.Request, body []byte, secret string) string {
 	key := []byte("AWS4" + secret)
-	for _, part := range strings.Split(a.scope(), "/") {
+	for part := range strings.SplitSeq(a.scope(), "/") {
 		key = hmacSHA256(key, part)
 	}
 	canonical := sha256.Sum256([]byte(a.canonical(r, body)))

@@ -21,7 +21,7 @@ type State string
 // The states, in order. A call ends as answered, dropped or abandoned.
 const (
 	Running   State = "running"
-	Held      State = "held"      // waiting for release, before or after its commit
+	Held      State = "held"      // waiting for release or its delay's end, before or after its commit
 	Waiting   State = "waiting"   // late: the client is gone, the commit is to come
 	Answered  State = "answered"  // the client has its answer, or a part of it
 	Dropped   State = "dropped"   // ended without an answer

@@ -24,23 +24,23 @@ type ClockState struct {
 
 // Clock is an emulator's time: real time and an offset that tests move.
 type Clock struct {
-	real func() time.Time
+	base func() time.Time // real time
 
 	mu      sync.Mutex
 	offset  time.Duration
 	changed chan struct{} // closed and made anew at each change
 }
 
-// NewClock runs with real time.
-func NewClock(real func() time.Time) *Clock {
-	return &Clock{real: real, changed: make(chan struct{})}
+// NewClock runs with real time, which now tells.
+func NewClock(now func() time.Time) *Clock {
+	return &Clock{base: now, changed: make(chan struct{})}
 }
 
 // Now is the emulator's time, UTC.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.real().Add(c.offset).UTC()
+	return c.base().Add(c.offset).UTC()
 }
 
 // Advance moves the clock by d, which may be negative.
@@ -65,7 +65,7 @@ func (c *Clock) move(f func(time.Duration) time.Duration) {
 func (c *Clock) State() ClockState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return ClockState{Now: c.real().Add(c.offset).UTC(), Offset: Seconds(c.offset.Seconds())}
+	return ClockState{Now: c.base().Add(c.offset).UTC(), Offset: Seconds(c.offset.Seconds())}
 }
 
 // Until waits for the clock to reach at, or for stop to be closed. It is the
@@ -73,7 +73,7 @@ func (c *Clock) State() ClockState {
 func (c *Clock) Until(ctx context.Context, at time.Time, stop <-chan struct{}) error {
 	for {
 		c.mu.Lock()
-		left, changed := at.Sub(c.real().Add(c.offset)), c.changed
+		left, changed := at.Sub(c.base().Add(c.offset)), c.changed
 		c.mu.Unlock()
 		if left <= 0 {
 			return nil

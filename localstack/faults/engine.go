@@ -41,9 +41,9 @@ type gate struct {
 	abandon bool // they end here instead of going on
 }
 
-// NewEngine has no rules. real is real time.
-func NewEngine(clock *Clock, real func() time.Time) *Engine {
-	return &Engine{clock: clock, real: NewClock(real), nth: map[string]int{}, changed: make(chan struct{})}
+// NewEngine has no rules. now tells real time.
+func NewEngine(clock *Clock, now func() time.Time) *Engine {
+	return &Engine{clock: clock, real: NewClock(now), nth: map[string]int{}, changed: make(chan struct{})}
 }
 
 // Add puts r in force.

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"time"
 )
@@ -57,7 +58,7 @@ func (e *Engine) act(ctx context.Context, c *CallState, h *hit, x Exchange, side
 	case Hold:
 		return Answer{}, e.hold(ctx, c, h, side)
 	case Delay:
-		return Answer{}, e.delay(ctx, h)
+		return Answer{}, e.delay(ctx, c, h, side)
 	case Drop:
 		return Answer{}, Dropped
 	case Fail, Throttle, Deny, Expire:
@@ -65,9 +66,7 @@ func (e *Engine) act(ctx context.Context, c *CallState, h *hit, x Exchange, side
 		if answer.Header == nil {
 			answer.Header = http.Header{}
 		}
-		for name, values := range h.header() {
-			answer.Header[name] = values
-		}
+		maps.Copy(answer.Header, h.header())
 		return answer, Running
 	default:
 		return Answer{}, Running
@@ -94,21 +93,26 @@ func (e *Engine) hold(ctx context.Context, c *CallState, h *hit, side When) Stat
 	case <-ctx.Done():
 		return Abandoned
 	}
+	return e.goOn(c, h)
+}
+
+// delay is a hold that ends by itself.
+func (e *Engine) delay(ctx context.Context, c *CallState, h *hit, side When) State {
+	clock := e.clockOf(h)
+	at := clock.Now().Add(h.After.Duration())
+	e.note(c, func(c *CallState) { c.State, c.Side = Held, side })
+	if err := clock.Until(ctx, at, h.gate.open); err != nil {
+		return Abandoned
+	}
+	return e.goOn(c, h)
+}
+
+// goOn lets a held call run, unless the engine ended it.
+func (e *Engine) goOn(c *CallState, h *hit) State {
 	if e.gaveUp(h) {
 		return Dropped
 	}
 	e.note(c, func(c *CallState) { c.State = Running })
-	return Running
-}
-
-func (e *Engine) delay(ctx context.Context, h *hit) State {
-	clock := e.clockOf(h)
-	if err := clock.Until(ctx, clock.Now().Add(h.After.Duration()), h.gate.open); err != nil {
-		return Abandoned
-	}
-	if e.gaveUp(h) {
-		return Dropped
-	}
 	return Running
 }
 

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strconv"
 )
@@ -11,9 +12,7 @@ const slowPieces = 8
 
 // write sends an answer and reports whether the client got all of it.
 func (e *Engine) write(ctx context.Context, w http.ResponseWriter, h *hit, a Answer) bool {
-	for name, values := range a.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), a.Header)
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.Body)))
 	w.WriteHeader(a.Status)
 	switch {

@@ -1,0 +1,441 @@
+package faults_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/keyferry/keyferry/localstack/faults"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// counter is an emulator of one number: every call adds one and answers the sum.
+// The header Action, Key and Size say what a request is.
+type counter struct {
+	engine *faults.Engine
+	clock  *faults.Clock
+	sum    int
+	mu     sync.Mutex
+}
+
+func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	answer := func(code string, status int, text string) faults.Answer {
+		return faults.Answer{Status: status, Code: code, Body: []byte(text), Header: http.Header{"Service": {"counter"}}}
+	}
+	c.engine.Serve(w, r, faults.Exchange{
+		Call: faults.Call{
+			Service: "counter", Action: r.Header.Get("Action"), Key: r.Header.Get("Key"),
+			Tags: map[string]string{"team": r.Header.Get("Team")},
+		},
+		Commit: func() faults.Answer {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if r.Header.Get("Action") == "Refused" {
+				return answer("NoException", http.StatusBadRequest, "no")
+			}
+			c.sum++
+			return answer("", http.StatusOK, "sum="+strconv.Itoa(c.sum))
+		},
+		Refuse: func(f faults.Refusal) faults.Answer {
+			return answer(string(f.Kind)+f.Code, max(f.Status, http.StatusBadRequest), f.Message)
+		},
+		Lie: func(a faults.Answer) faults.Answer { a.Body = bytes.ToUpper(a.Body); return a },
+	})
+}
+
+func (c *counter) Report() faults.Report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := faults.NewReport(c.clock.Now())
+	for range c.sum {
+		r.Add(faults.KeyReport{Ref: "a", Name: "n"}, nil)
+	}
+	r.Finish()
+	return *r
+}
+
+func (c *counter) Configure(change []byte) error {
+	var in struct{ Sum int }
+	d := json.NewDecoder(bytes.NewReader(change))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sum = in.Sum
+	return nil
+}
+
+func (c *counter) Configuration() any { return map[string]int{"Sum": c.total()} }
+func (c *counter) Health() any        { return map[string]string{"service": "counter"} }
+func (c *counter) Reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sum = 0
+}
+
+func (c *counter) total() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sum
+}
+
+// bench is a counter, its admin API, and a client of each.
+type bench struct {
+	*testing.T
+	*counter
+	admin faults.Client
+	url   string
+}
+
+func start(t *testing.T) *bench {
+	t.Helper()
+	clock := faults.NewClock(time.Now)
+	c := &counter{clock: clock, engine: faults.NewEngine(clock, time.Now)}
+	service, admin := httptest.NewServer(c), httptest.NewServer(faults.Admin(c.engine, c))
+	http := &http.Client{Transport: &http.Transport{}}
+	t.Cleanup(func() {
+		c.engine.Close()
+		http.CloseIdleConnections()
+		service.Close()
+		admin.Close()
+	})
+	return &bench{T: t, counter: c, admin: faults.Client{URL: admin.URL, HTTP: http}, url: service.URL}
+}
+
+func (b *bench) add(r faults.Rule) string {
+	b.Helper()
+	id, err := b.admin.Add(b.Context(), r)
+	if err != nil {
+		b.Fatalf("add rule: %v", err)
+	}
+	return id
+}
+
+// outcome is what a client saw of a call.
+type outcome struct {
+	status int
+	body   string
+	header http.Header
+	err    error
+}
+
+// send makes a call on a connection of its own. pairs are headers.
+func (b *bench) send(ctx context.Context, pairs ...string) outcome {
+	transport := &http.Transport{DisableKeepAlives: true}
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.url, http.NoBody)
+	if err != nil {
+		return outcome{err: err}
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		req.Header.Set(pairs[i], pairs[i+1])
+	}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return outcome{err: err}
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	return outcome{resp.StatusCode, string(text), resp.Header, err}
+}
+
+// later sends in the background.
+func (b *bench) later(ctx context.Context, pairs ...string) <-chan outcome {
+	done := make(chan outcome, 1)
+	go func() { done <- b.send(ctx, pairs...) }()
+	return done
+}
+
+func (b *bench) wait(q faults.CallQuery) faults.CallState {
+	b.Helper()
+	c, err := b.admin.Wait(b.Context(), q)
+	if err != nil {
+		b.Fatalf("wait for %+v: %v", q, err)
+	}
+	return c
+}
+
+func (b *bench) want(o outcome, status int, body string) {
+	b.Helper()
+	if o.err != nil || o.status != status || o.body != body {
+		b.Errorf("got %d %q %v, want %d %q", o.status, o.body, o.err, status, body)
+	}
+}
+
+func (b *bench) lost(o outcome) {
+	b.Helper()
+	if o.err == nil {
+		b.Errorf("got %d %q, want a lost answer", o.status, o.body)
+	}
+}
+
+func (b *bench) wantTotal(n int) {
+	b.Helper()
+	if got := b.total(); got != n {
+		b.Errorf("%d commits, want %d", got, n)
+	}
+}
+
+func TestCallsPassWithoutRules(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	o := b.send(t.Context(), "Action", "Add")
+	b.want(o, 200, "sum=1")
+	if o.header.Get("Service") != "counter" {
+		t.Error("the emulator's header is lost")
+	}
+	c := b.wait(faults.CallQuery{State: faults.Answered})
+	if !c.Committed || c.Action != "Add" || c.N != 1 || c.Nth != 1 || c.Status != 200 || c.CommittedAt.IsZero() {
+		t.Errorf("logged as %+v", c)
+	}
+}
+
+func TestHoldBeforeAndAfter(t *testing.T) {
+	t.Parallel()
+	for side, committed := range map[faults.When]int{faults.Before: 0, faults.After: 1} {
+		t.Run(string(side), func(t *testing.T) {
+			t.Parallel()
+			b := start(t)
+			id := b.add(faults.Rule{Kind: faults.Hold, When: side})
+			answer := b.later(t.Context(), "Action", "Add")
+			c := b.wait(faults.CallQuery{State: faults.Held})
+			if c.Side != side || c.Fault != id || c.Committed != (committed == 1) {
+				t.Errorf("held as %+v", c)
+			}
+			b.wantTotal(committed)
+			if err := b.admin.Release(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			b.wantTotal(1)
+			b.want(<-answer, 200, "sum=1")
+		})
+	}
+}
+
+func TestHeldCallEndsWithItsClient(t *testing.T) {
+	t.Parallel()
+	for side, committed := range map[faults.When]int{faults.Before: 0, faults.After: 1} {
+		t.Run(string(side), func(t *testing.T) {
+			t.Parallel()
+			b := start(t)
+			b.add(faults.Rule{Kind: faults.Hold, When: side})
+			ctx, cancel := context.WithCancel(t.Context())
+			answer := b.later(ctx, "Action", "Add")
+			b.wait(faults.CallQuery{State: faults.Held})
+			cancel()
+			b.lost(<-answer)
+			b.wait(faults.CallQuery{State: faults.Abandoned})
+			b.wantTotal(committed)
+		})
+	}
+}
+
+func TestFailAndDropOnBothSides(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []faults.Kind{faults.Fail, faults.Drop} {
+		for side, committed := range map[faults.When]int{faults.Before: 0, faults.After: 1} {
+			t.Run(string(kind)+" "+string(side), func(t *testing.T) {
+				t.Parallel()
+				b := start(t)
+				b.add(faults.Rule{Kind: kind, When: side, Code: "Broken", Status: 503, Message: "words"})
+				o := b.send(t.Context())
+				if kind == faults.Fail {
+					b.want(o, 503, "words")
+				} else {
+					b.lost(o)
+					b.wait(faults.CallQuery{State: faults.Dropped})
+				}
+				b.wantTotal(committed)
+				b.want(b.send(t.Context()), 200, "sum="+strconv.Itoa(committed+1))
+			})
+		}
+	}
+}
+
+func TestLateCommitsByEitherClockOrWhenReleased(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.add(faults.Rule{Kind: faults.Late, After: 0.001})
+	b.lost(b.send(t.Context()))
+	b.wait(faults.CallQuery{Committed: true})
+	b.wantTotal(1)
+
+	b.add(faults.Rule{Kind: faults.Late, After: 3600, Clock: faults.Emulator})
+	b.lost(b.send(t.Context()))
+	b.wait(faults.CallQuery{State: faults.Waiting})
+	b.wantTotal(1)
+	if _, err := b.admin.Advance(t.Context(), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	b.wait(faults.CallQuery{Committed: true, Since: 1})
+	b.wantTotal(2)
+
+	id := b.add(faults.Rule{Kind: faults.Late, After: 3600})
+	b.lost(b.send(t.Context()))
+	if err := b.admin.Release(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	b.wantTotal(3)
+}
+
+func TestLateCanAwaitTheClientsEnd(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.add(faults.Rule{Kind: faults.Late, Await: true, After: 60, Clock: faults.Emulator})
+	ctx, cancel := context.WithCancel(t.Context())
+	answer := b.later(ctx)
+	b.wait(faults.CallQuery{State: faults.Held})
+	cancel()
+	b.lost(<-answer)
+	b.wait(faults.CallQuery{State: faults.Waiting})
+	b.wantTotal(0)
+	if _, err := b.admin.SetOffset(t.Context(), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	b.wait(faults.CallQuery{Committed: true})
+	b.wantTotal(1)
+}
+
+func TestDelayWaitsByTheEmulatorsClock(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.add(faults.Rule{Kind: faults.Delay, After: 7200, Clock: faults.Emulator})
+	answer := b.later(t.Context())
+	b.wait(faults.CallQuery{State: faults.Held})
+	b.wantTotal(0)
+	if _, err := b.admin.Advance(t.Context(), 2*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	b.want(<-answer, 200, "sum=1")
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	for _, kind := range []faults.Kind{faults.Throttle, faults.Deny, faults.Expire} {
+		b.add(faults.Rule{Kind: kind, Message: string(kind), RetryAfter: 3})
+		o := b.send(t.Context())
+		b.want(o, 400, string(kind))
+		if got := o.header.Get("Retry-After"); (got == "3") != (kind == faults.Throttle) {
+			t.Errorf("%s: Retry-After is %q", kind, got)
+		}
+	}
+	b.add(faults.Rule{Kind: faults.Throttle})
+	if o := b.send(t.Context()); o.header.Get("Retry-After") != "" {
+		t.Error("Retry-After without being asked for")
+	}
+	b.wantTotal(0)
+}
+
+func TestAnswersTruncatedSlowAndFalse(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.add(faults.Rule{Kind: faults.Truncate})
+	o := b.send(t.Context())
+	if !errors.Is(o.err, io.ErrUnexpectedEOF) || o.body != "su" {
+		t.Errorf("truncated to %q, %v", o.body, o.err)
+	}
+	b.add(faults.Rule{Kind: faults.Slow, After: 0.004})
+	b.want(b.send(t.Context()), 200, "sum=2")
+	b.add(faults.Rule{Kind: faults.Lie})
+	b.want(b.send(t.Context()), 200, "SUM=3")
+	b.want(b.send(t.Context()), 200, "sum=4")
+}
+
+func TestMatchNthAndCount(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	id := b.add(faults.Rule{
+		Match: faults.Match{Service: "counter", Action: "Add", Key: "k", Tags: map[string]string{"team": "red"}},
+		Nth:   2, Count: 2, Kind: faults.Drop,
+	})
+	for _, other := range [][]string{{"Action", "Sub", "Key", "k", "Team", "red"}, {"Action", "Add", "Key", "l", "Team", "red"}, {"Action", "Add", "Key", "k"}} {
+		if o := b.send(t.Context(), other...); o.err != nil {
+			t.Errorf("%v was hit: %v", other, o.err)
+		}
+	}
+	var lost []bool
+	for range 5 {
+		lost = append(lost, b.send(t.Context(), "Action", "Add", "Key", "k", "Team", "red").err != nil)
+	}
+	if want := []bool{false, true, true, false, false}; !slices.Equal(lost, want) {
+		t.Errorf("lost %v, want %v", lost, want)
+	}
+	rules, err := b.admin.Rules(t.Context())
+	if err != nil || len(rules) != 1 || rules[0].ID != id || rules[0].Hit != 2 || !rules[0].Spent() {
+		t.Errorf("rules are %+v, %v", rules, err)
+	}
+}
+
+func TestEveryCall(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	id := b.add(faults.Rule{Count: -1, Kind: faults.Drop})
+	for range 3 {
+		b.lost(b.send(t.Context()))
+	}
+	if err := b.admin.Remove(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	b.want(b.send(t.Context()), 200, "sum=1")
+}
+
+func TestRefusedCallIsNotCommitted(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.want(b.send(t.Context(), "Action", "Refused"), 400, "no")
+	calls, err := b.admin.Calls(t.Context(), faults.CallQuery{})
+	if err != nil || len(calls) != 1 || calls[0].Committed || calls[0].Code != "NoException" {
+		t.Errorf("logged %+v, %v", calls, err)
+	}
+}
+
+func TestRemovingARuleLetsGo(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.add(faults.Rule{Kind: faults.Hold})
+	answer := b.later(t.Context())
+	b.wait(faults.CallQuery{State: faults.Held})
+	if err := b.admin.Remove(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	b.want(<-answer, 200, "sum=1")
+}
+
+func TestCloseAndResetEndWhatIsHeldOrLate(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*bench) error{
+		"close": func(b *bench) error { b.engine.Close(); return nil },
+		"reset": func(b *bench) error { return b.admin.Reset(b.Context()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := start(t)
+			b.add(faults.Rule{Kind: faults.Late, After: 3600})
+			b.lost(b.send(t.Context()))
+			b.add(faults.Rule{Kind: faults.Hold})
+			answer := b.later(t.Context())
+			b.wait(faults.CallQuery{State: faults.Held})
+			if err := end(b); err != nil {
+				t.Fatal(err)
+			}
+			b.lost(<-answer)
+			b.wantTotal(0)
+		})
+	}
+}
