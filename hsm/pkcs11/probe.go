@@ -114,7 +114,7 @@ func (p prober) once(ctx context.Context, spec broker.KeySpec) (plans []broker.P
 	}
 	if err != nil {
 		for _, m := range broker.Mechanisms() {
-			plans = append(plans, broker.Plan{Spec: spec, Mechanism: m, Reason: "the token does not make such keys: " + err.Error()})
+			plans = append(plans, broker.Plan{Spec: spec, Mechanism: m, Reason: "the token cannot make and use such a key: " + err.Error()})
 		}
 		return plans, nil
 	}
@@ -227,7 +227,7 @@ func final(ctx context.Context, err error) bool {
 }
 
 // judge draws the conclusions that one key of a size cannot show. A token that
-// shortens P-521 scalars shortens all scalars; one that pads private keys to
+// shortens P-521 scalars shortens all scalars; one that pads keys to
 // eight bytes pads RSA keys too, whose length is a multiple of eight by chance.
 func judge(plans []broker.Plan) []broker.Plan {
 	short, pads := false, false

@@ -18,8 +18,8 @@ type Config struct {
 	// PIN is asked when a login is due: at Open, and after the token was away. The
 	// bytes are overwritten after use. A PIN that was refused is never tried again.
 	PIN func(context.Context) ([]byte, error)
-	// Sessions is the most that are open at once; 0 means 16. One more holds the
-	// login.
+	// Sessions is the most that are open at once, and so the most calls at once; 0
+	// means 16, or what the module is known to bear. One more holds the login.
 	Sessions int
 	// CacheDir keeps what was found by probing; "" keeps it in memory only.
 	CacheDir string
@@ -65,23 +65,39 @@ func Open(ctx context.Context, c Config) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Sessions <= 0 {
-		c.Sessions = 16
-	}
 	t := &Token{config: c, module: m, log: c.Logger, probing: make(chan struct{}, 1)}
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}
-	t.pool = newPool(m, c.Sessions, t.login)
-	slot, err := findSlot(ctx, m, c.TokenLabel, c.TokenSerial)
-	if err == nil {
-		t.serial = slot.token.SerialNumber
-		_, err = t.pool.connect(ctx)
-	}
-	if err != nil {
+	if err := t.connect(ctx); err != nil {
 		return nil, errors.Join(err, m.finalize())
 	}
 	return t, nil
+}
+
+func (t *Token) connect(ctx context.Context) error {
+	slot, err := findSlot(ctx, t.module, t.config.TokenLabel, t.config.TokenSerial)
+	if err != nil {
+		return err
+	}
+	t.serial = slot.token.SerialNumber
+	t.pool = newPool(t.module, sessionLimit(t.config.Sessions, slot.token.ManufacturerID), t.login)
+	_, err = t.pool.connect(ctx)
+	return err
+}
+
+// sessionLimit is what was asked for, or what a manufacturer's modules bear.
+// SoftHSM 2.6.1 mixes up objects that are made while others are made or destroyed
+// in the same process: in about one call in a hundred, with errors of many kinds.
+func sessionLimit(asked int, manufacturer string) int {
+	switch {
+	case asked > 0:
+		return asked
+	case manufacturer == "SoftHSM project":
+		return 1
+	default:
+		return 16
+	}
 }
 
 // Close waits for the calls that are under way, at most until ctx ends, then logs

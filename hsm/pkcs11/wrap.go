@@ -18,7 +18,7 @@ func (t *Token) Wrap(ctx context.Context, m broker.Material, key broker.CheckedW
 		return nil, err
 	}
 	if key.PublicKey() == nil {
-		return nil, refuse(broker.Misuse, "wrap", m.String(), "the wrapping key was not checked")
+		return nil, refuse(broker.Rejected, "wrap", m.String(), "the wrapping key was not checked")
 	}
 	if err := t.planned(ctx, m, key.Plan()); err != nil {
 		return nil, err

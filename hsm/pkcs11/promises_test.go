@@ -1,0 +1,52 @@
+package pkcs11_test
+
+import (
+	"testing"
+
+	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/hsm/hsmtest"
+	"github.com/keyferry/keyferry/hsm/softtoken"
+	p11 "github.com/miekg/pkcs11"
+)
+
+func TestPromises(t *testing.T) {
+	each(t, func(t *testing.T, k softtoken.Kind) {
+		made := store(t, k, "promises", "another")[0]
+		hsmtest.Run(t, setup(made, open(t, configOf(made))))
+	})
+}
+
+// setup lets the suite reach behind the token's back by a session of its own.
+func setup(made softtoken.Token, token hsmtest.Token) hsmtest.Setup {
+	return hsmtest.Setup{
+		Token: token,
+		Lose: func(t *testing.T, id broker.MaterialID, class string) {
+			r := rawSession(t, made.Module, made.Serial)
+			for _, h := range r.find(t, p11.NewAttribute(p11.CKA_ID, string(id)), p11.NewAttribute(p11.CKA_CLASS, classOf(class))) {
+				if err := r.ctx.DestroyObject(r.session, h); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+		Twin: func(t *testing.T, id broker.MaterialID) {
+			r := rawSession(t, made.Module, made.Serial)
+			_, err := r.ctx.GenerateKey(r.session, []*p11.Mechanism{p11.NewMechanism(p11.CKM_AES_KEY_GEN, nil)}, []*p11.Attribute{
+				p11.NewAttribute(p11.CKA_ID, string(id)), p11.NewAttribute(p11.CKA_TOKEN, true), p11.NewAttribute(p11.CKA_VALUE_LEN, 32),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+		SessionObjects: func(t *testing.T) int {
+			r := rawSession(t, made.Module, made.Serial)
+			return len(r.find(t, p11.NewAttribute(p11.CKA_TOKEN, false)))
+		},
+	}
+}
+
+func classOf(class string) uint {
+	if class == "private" {
+		return p11.CKO_PRIVATE_KEY
+	}
+	return p11.CKO_PUBLIC_KEY
+}
