@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/broker/config"
+	hsm "github.com/keyferry/keyferry/hsm/memory"
+	cloud "github.com/keyferry/keyferry/providers/memory"
+)
+
+// wrappingKeys are made once: they are the slow part of a target in memory.
+var wrappingKeys = sync.OnceValue(func() []*rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 4096)
+	if err != nil {
+		panic(err)
+	}
+	return []*rsa.PrivateKey{key}
+})
+
+const account = "111122223333"
+
+// world is a config, a store, a token and a target, of which the last two live in
+// this process. Each run of the program in it is a new program.
+type world struct {
+	t           *testing.T
+	dir, config string
+	token       *hsm.Token
+	target      *cloud.Provider
+	fault       cloud.Fault // may be nil
+	genuine     bool
+	interactive bool
+	stdin       string
+	env         map[string]string
+	mu          sync.Mutex
+	time        time.Time
+}
+
+const worldConfig = `store: keyferry.db
+token: {name: hsm, module: /usr/lib/some.so, label: test, environment: ENV, pin: {file: pin}}
+targets:
+  - {name: aws-test, provider: aws, environment: ENV, account: "111122223333", region: eu-central-1}
+policies:
+  - {name: payments, spec: aes-256, targets: [aws-test], retain: token, owner: payments team}
+  - {name: ending, spec: hmac-256, targets: [aws-test], retain: token, valid_for: 30d}
+`
+
+// newWorld has a store; nothing is enrolled.
+func newWorld(t *testing.T, environment string) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), time: time.Date(2026, 11, 24, 9, 30, 5, 0, time.UTC), env: map[string]string{}}
+	w.config = filepath.Join(w.dir, "keyferry.yaml")
+	w.write("keyferry.yaml", strings.ReplaceAll(worldConfig, "ENV", environment))
+	w.token = hsm.New(hsm.Options{Label: "test"})
+	target, err := cloud.New(cloud.Config{
+		Account: account, WrappingKeys: wrappingKeys(), Now: w.now,
+		Fault: func(call string, committed bool) error {
+			if w.fault == nil {
+				return nil
+			}
+			return w.fault(call, committed)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.target = target
+	w.must("init")
+	return w
+}
+
+// enrolledWorld has token and target enrolled.
+func enrolledWorld(t *testing.T, environment string) *world {
+	t.Helper()
+	w := newWorld(t, environment)
+	w.genuine = environment == broker.Production
+	w.must("token", "enrol", "--environment", environment, "--yes")
+	w.must("target", "enrol", "aws-test", "--yes")
+	return w
+}
+
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.time
+}
+
+func (w *world) later(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.time = w.time.Add(d)
+}
+
+func (w *world) write(name, text string) string {
+	w.t.Helper()
+	path := filepath.Join(w.dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	return path
+}
+
+// said is what one run of the program came to.
+type said struct {
+	code        int
+	out, stderr string
+}
+
+func (w *world) program(out, stderr *bytes.Buffer) *program {
+	p := &program{
+		stdin: strings.NewReader(w.stdin), stdout: out, stderr: stderr, now: w.now, interactive: w.interactive,
+		getenv: func(name string) string {
+			if name == "KEYFERRY_CONFIG" && w.env[name] == "" {
+				return w.config
+			}
+			return w.env[name]
+		},
+		openToken: func(context.Context, tokenOptions) (broker.Token, func(context.Context) error, error) {
+			return w.token, func(context.Context) error { return nil }, nil
+		},
+		providers: shipped(),
+	}
+	for i := range p.providers {
+		p.providers[i].open = func(context.Context, config.Target, func() time.Time) (openTarget, error) {
+			return openTarget{provider: w.target, genuine: w.genuine, close: func() {}}, nil
+		}
+	}
+	return p
+}
+
+// run is one run of the program.
+func (w *world) run(args ...string) said {
+	w.t.Helper()
+	var out, stderr bytes.Buffer
+	code := w.program(&out, &stderr).run(w.t.Context(), args)
+	return said{code, out.String(), stderr.String()}
+}
+
+// must run without an error.
+func (w *world) must(args ...string) said {
+	w.t.Helper()
+	s := w.run(args...)
+	if s.code != exitDone {
+		w.t.Fatalf("keyferry %s: code %d\n%s", strings.Join(args, " "), s.code, s.stderr)
+	}
+	return s
+}
+
+// refuses holds that a run ends with the code and says all of wants.
+func (w *world) refuses(code int, args []string, wants ...string) said {
+	w.t.Helper()
+	s := w.run(args...)
+	if s.code != code {
+		w.t.Errorf("keyferry %s: code %d, want %d\n%s%s", strings.Join(args, " "), s.code, code, s.out, s.stderr)
+	}
+	for _, want := range wants {
+		if !strings.Contains(s.stderr, want) {
+			w.t.Errorf("keyferry %s says\n%swant in it: %s", strings.Join(args, " "), s.stderr, want)
+		}
+	}
+	return s
+}
+
+// asks runs with --output json and decodes the answer.
+func asks[T any](w *world, args ...string) T {
+	w.t.Helper()
+	s := w.must(append(args, "--output", "json")...)
+	var v T
+	if err := json.Unmarshal([]byte(s.out), &v); err != nil {
+		w.t.Fatalf("keyferry %s: %v in\n%s", strings.Join(args, " "), err, s.out)
+	}
+	return v
+}
+
+// failing makes the n-th of a call at the target end with err, before or after it
+// took effect.
+func (w *world) failing(call string, nth int, committed bool, err error) {
+	seen := 0
+	w.fault = func(name string, after bool) error {
+		if name != call || after != committed {
+			return nil
+		}
+		if seen++; seen != nth {
+			return nil
+		}
+		return err
+	}
+}
+
+func args(line string) []string { return strings.Fields(line) }
+
+func (s said) String() string { return fmt.Sprintf("code %d\n%s%s", s.code, s.out, s.stderr) }
