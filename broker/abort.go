@@ -23,7 +23,7 @@ func (b *Broker) Abort(ctx context.Context, req AbortRequest) (Aborted, error) {
 	if err := l.abortable(); err != nil {
 		return Aborted{}, err
 	}
-	l.op.Reason, l.op.Ticket = req.Reason, first(req.Ticket, l.op.Ticket)
+	l.why = req.Why
 	out := Aborted{Material: l.version.Material.ID}
 	for _, p := range l.places {
 		if err := l.takeBack(ctx, p, req.Window, &out); err != nil {
@@ -59,30 +59,51 @@ func (b *Broker) PlanAbort(ctx context.Context, req AbortRequest) (Aborted, erro
 	return out, nil
 }
 
-// openAbort is openOperation without a plan: what is taken back is not wrapped.
+// openAbort opens an operation with every placement of its version, whatever was
+// taken back already and however far it came.
 func (b *Broker) openAbort(ctx context.Context, id string) (*line, func(), error) {
 	op, err := b.o.Store.Operation(ctx, id)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read operation %s: %w", id, err)
 	}
-	l, release, err := b.startVerifyLike(ctx, op)
+	o := op.Operation
+	l, release, err := b.startExisting(ctx, existing{kind: OpVerify, name: o.KeyName, number: o.Number, all: true})
 	if err != nil {
 		return nil, nil, err
 	}
-	again, err := b.o.Store.Operation(ctx, id)
+	op, err = b.o.Store.Operation(ctx, id)
+	if err == nil {
+		err = b.witness(ctx, func(log *auditLog) error { return log.operation(op) })
+	}
 	if err != nil {
 		release()
 		return nil, nil, fmt.Errorf("read operation %s: %w", id, err)
 	}
-	l.op, l.resumed = again.Operation, true
-	for _, r := range again.Effects {
+	l.op, l.resumed = op.Operation, true
+	for _, r := range op.Effects {
 		l.effects[r.Effect.ID()] = r
 	}
 	return l, release, nil
 }
 
-func (b *Broker) startVerifyLike(ctx context.Context, op OperationView) (*line, func(), error) {
-	return b.startVerify(ctx, existing{kind: op.Operation.Kind, name: op.Operation.KeyName, number: op.Operation.Number, all: true})
+// abandonIntent is on record before anything is taken back, with who and why.
+type abandonIntent struct {
+	Window string `json:"window"`
+	Reason string `json:"reason"`
+}
+
+// abandoning: an operation that is being taken back is not resumed.
+func abandoning(op OperationView) error {
+	for _, r := range op.Effects {
+		if r.Effect.Step == StepAbandon {
+			return &Error{
+				Kind: Conflict, Op: "go on with", Object: "operation " + op.Operation.ID,
+				Cause: errors.New("it is being taken back"),
+				Hint:  "keyferry operation abort " + op.Operation.ID + " --reason … finishes that",
+			}
+		}
+	}
+	return nil
 }
 
 func (l *line) abortable() error {
@@ -112,22 +133,25 @@ func (l *line) takeBack(ctx context.Context, p *place, window time.Duration, out
 		p.placement.Step = PlacementAbandoned
 		return nil
 	}
-	if err := l.releaseConsumer(ctx, p); err != nil {
-		return err
-	}
-	at, err := l.schedule(ctx, p, first(window, p.target.Window, p.caps.Deletion.Default))
+	window = first(window, p.target.Window, p.caps.Deletion.Default)
+	intent := abandonIntent{Window: window.String(), Reason: l.why.Reason}
+	rec, _, err := l.intend(ctx, p, StepAbandon, intent, map[string]any{"key_ref": v.Key.ID, "window": intent.Window})
 	if err != nil {
 		return err
 	}
-	out.Scheduled = append(out.Scheduled, v)
-	if at.After(out.DeletionAt) {
-		out.DeletionAt = at
+	if err := l.releaseConsumer(ctx, p); err != nil {
+		return err
 	}
-	p.placement.Step, p.placement.Remote, p.placement.SeenAt = PlacementAbandoned, RemoteScheduled, l.b.o.Now()
-	_, err = l.apply(ctx, "placement.abandoned", p, Change{Placements: []Placement{p.placement}}, map[string]any{
-		"key_ref": v.Key.ID, "deletion_at": at,
-	})
-	return err
+	seen, err := scheduleDeletion(ctx, p.target, rec.Effect, v, window)
+	if err != nil {
+		return err
+	}
+	out.add(v, seen)
+	p.placement.Step, p.placement.Remote, p.placement.SeenAt = PlacementAbandoned, seen.State, l.b.o.Now()
+	if rec.Done() {
+		return nil
+	}
+	return l.settle(ctx, p, rec, seen.State, map[string]any{"key_ref": v.Key.ID, "state": seen.State, "deletion_at": seen.DeletionAt})
 }
 
 // findUnrecorded: a key may have been made without its answer arriving. What
@@ -165,53 +189,74 @@ func (l *line) releaseConsumer(ctx context.Context, p *place) error {
 	})
 }
 
-// schedule has the target delete the key after the window; scheduled already, it
-// is left so.
-func (l *line) schedule(ctx context.Context, p *place, window time.Duration) (time.Time, error) {
-	return scheduleDeletion(ctx, p.target, l.effect(p, StepAbandon), p.placement.Version, window)
+// add counts what is really on its way to deletion.
+func (a *Aborted) add(v VersionRef, seen Observation) {
+	if seen.State != RemoteScheduled {
+		return
+	}
+	a.Scheduled = append(a.Scheduled, v)
+	if seen.DeletionAt.After(a.DeletionAt) {
+		a.DeletionAt = seen.DeletionAt
+	}
 }
 
-func scheduleDeletion(ctx context.Context, t Target, e Effect, v VersionRef, window time.Duration) (time.Time, error) {
-	for i := range attempts {
-		seen, err := look(ctx, t, Query{Key: &v.Key})
-		if err != nil {
-			return time.Time{}, err
-		}
-		if len(seen) == 0 || seen[0].State == RemoteDestroyed {
-			return time.Time{}, nil
-		}
-		if seen[0].State == RemoteScheduled {
-			return seen[0].DeletionAt, nil
-		}
-		if i == attempts-1 {
-			break
+// scheduleDeletion has the target delete the key after the window, and returns
+// what is seen of it then: scheduled, or destroyed where it is no longer there.
+// Scheduled already, it is left so.
+func scheduleDeletion(ctx context.Context, t Target, e Effect, v VersionRef, window time.Duration) (Observation, error) {
+	seen, err := lookUntil(ctx, t, v.Key, func(o Observation) bool { return true })
+	for range attempts {
+		if err != nil || seen.State == RemoteScheduled || seen.State == RemoteDestroyed {
+			return seen, err
 		}
 		err = again(ctx, func() error {
 			_, err := t.Provider.Do(ctx, e, v, Action{Kind: Schedule, Window: window})
 			return err
 		})
-		if err != nil && !errors.Is(err, Unclear) {
-			return time.Time{}, err
+		if err != nil && !errors.Is(err, Unclear) && !errors.Is(err, Conflict) {
+			return Observation{}, err
 		}
+		seen, err = lookUntil(ctx, t, v.Key, func(o Observation) bool { return o.State == RemoteScheduled || o.State == RemoteDestroyed })
 	}
-	return time.Time{}, &Error{Kind: Unavailable, Op: "schedule deletion of", Object: v.Key.ID, Cause: errors.New("it was accepted, but is not seen")}
+	if err != nil || seen.State == RemoteScheduled || seen.State == RemoteDestroyed {
+		return seen, err
+	}
+	return Observation{}, &Error{Kind: Unavailable, Op: "schedule deletion of", Object: v.Key.ID, Cause: fmt.Errorf("it was asked for, and the key is %s", seen.State)}
+}
+
+// lookUntil looks at a key until it is as wanted or the target has settled. A key
+// that is not seen by then is destroyed.
+func lookUntil(ctx context.Context, t Target, key KeyRef, wanted func(Observation) bool) (seen Observation, err error) {
+	caps := t.Provider.Capabilities()
+	err = eventually(ctx, caps.Settle, caps.Poll, func() (bool, error) {
+		found, err := look(ctx, t, Query{Key: &key})
+		if err != nil {
+			return true, err
+		}
+		seen = Observation{Version: VersionRef{Key: key}, State: RemoteDestroyed}
+		if len(found) > 0 {
+			seen = found[0]
+		}
+		return len(found) > 0 && wanted(seen), nil
+	})
+	return seen, err
 }
 
 func (l *line) abandon(ctx context.Context, out *Aborted) error {
-	now := l.b.o.Now()
-	l.op.State, l.op.EndedAt, l.op.Problem = Abandoned, now, ""
-	change := Change{Operation: &l.op, Placements: l.placements(), Seal: l.sealHead(ctx)}
-	if l.op.Kind == OpImport {
-		if l.version.State == PreActivation || l.version.State == Active {
-			l.version.State = Deactivated
+	op, version := l.ended(Abandoned), l.version
+	op.Problem = "taken back: " + l.why.Reason
+	change := Change{Operation: &op, Placements: l.placements()}
+	if op.Kind == OpImport {
+		if version.State == PreActivation || version.State == Active {
+			version.State = Deactivated
 		}
-		change.Version = &l.version
+		change.Version = &version
 	}
-	head, err := l.apply(ctx, string(l.op.Kind)+".abandoned", nil, change, map[string]any{"material": out.Material})
+	head, err := l.apply(ctx, string(op.Kind)+".abandoned", nil, change, map[string]any{"material": out.Material})
 	if err != nil {
 		return err
 	}
-	out.Operation = l.op
+	l.op, l.version, out.Operation = op, version, op
 	l.b.remember(ctx, l.setup, head)
 	return nil
 }

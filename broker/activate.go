@@ -32,13 +32,60 @@ func (l *line) activate(ctx context.Context, p *place) error {
 	if err := activatable(l.version, p.placement, l.key.Name); err != nil {
 		return err
 	}
+	if err := l.provenLately(ctx, p); err != nil {
+		return err
+	}
 	if err := l.moveConsumer(ctx, p); err != nil {
 		return fmt.Errorf("activate at target %s: %w", p.target.Name, err)
 	}
-	if err := l.proveThroughConsumer(ctx, p); err != nil {
+	evidence, err := l.proveThroughConsumer(ctx, p)
+	if errors.Is(err, Differs) {
+		return l.giveBack(ctx, p, err, evidence)
+	}
+	if err != nil {
 		return fmt.Errorf("prove through %s at target %s: %w", p.placement.Consumer, p.target.Name, err)
 	}
+	p.placement.Step, p.placement.Proof.At = PlacementActive, l.b.o.Now()
+	_, err = l.apply(ctx, "proof.active", p, Change{Placements: []Placement{p.placement}}, with(evidence, "via", p.placement.Consumer))
+	return err
+}
+
+// provenLately proves a version anew that was proven in an earlier hour: much can
+// happen to what is staged.
+func (l *line) provenLately(ctx context.Context, p *place) error {
+	proof := p.placement.Proof
+	if l.b.o.Now().Sub(proof.At) <= challengeLife || proof.Level == ProofAccepted {
+		return nil
+	}
+	_, evidence, err := l.challenge(ctx, p, p.placement.Version, proof.Level)
+	if errors.Is(err, Differs) {
+		return l.failProof(ctx, p, proof.Level, err, evidence)
+	}
+	if err != nil {
+		return fmt.Errorf("prove at target %s: %w", p.target.Name, err)
+	}
 	return nil
+}
+
+// giveBack lets consumers have what they had before: what they were about to get
+// is not our material.
+func (l *line) giveBack(ctx context.Context, p *place, cause error, evidence map[string]any) error {
+	intent, err := l.activateIntent(p)
+	if err == nil && p.placement.Consumer != "" {
+		err = again(ctx, func() error {
+			_, err := p.target.Provider.Do(ctx, l.effect(p, StepActivate), p.placement.Version,
+				Action{Kind: Deactivate, Consumer: intent.Consumer, Expect: intent.Before})
+			return err
+		})
+	}
+	return errors.Join(l.failProof(ctx, p, p.placement.Proof.Level, cause, with(evidence, "via", p.placement.Consumer)), err)
+}
+
+func (l *line) activateIntent(p *place) (intent activateIntent, err error) {
+	if err := json.Unmarshal(l.effects[l.effect(p, StepActivate).ID()].Intent, &intent); err != nil {
+		return activateIntent{}, fmt.Errorf("decode intent of %s: %w", StepActivate, err)
+	}
+	return intent, nil
 }
 
 // activatable: only what was proven is ever given to consumers. It is a pure
@@ -62,6 +109,9 @@ func activatable(version KeyVersion, p Placement, name string) error {
 // moveConsumer lets the consumer name lead to the version. The value before is in
 // the intent: still that one, act; the new one, it is done; another, a person.
 func (l *line) moveConsumer(ctx context.Context, p *place) error {
+	if p.placement.Consumer == "" {
+		return nil // consumers get what is newest, or name the version
+	}
 	rec, _, err := l.intend(ctx, p, StepActivate, activateIntent{Consumer: p.placement.Consumer}, map[string]any{
 		"consumer": p.placement.Consumer, "after": p.placement.Version.Key.ID,
 	})
@@ -72,9 +122,9 @@ func (l *line) moveConsumer(ctx context.Context, p *place) error {
 	if err != nil {
 		return err
 	}
-	var intent activateIntent
-	if err := json.Unmarshal(rec.Intent, &intent); err != nil {
-		return fmt.Errorf("decode intent: %w", err)
+	intent, err := l.activateIntent(p)
+	if err != nil {
+		return err
 	}
 	for range attempts {
 		switch now {
@@ -83,6 +133,9 @@ func (l *line) moveConsumer(ctx context.Context, p *place) error {
 		case intent.Before:
 		default:
 			return l.consumerTaken(p, intent, now)
+		}
+		if err := l.extend(ctx); err != nil {
+			return err
 		}
 		action := Action{Kind: Activate, Consumer: intent.Consumer, Expect: intent.Before}
 		var receipt Receipt
@@ -123,28 +176,30 @@ func (l *line) consumerTaken(p *place, intent activateIntent, now string) error 
 
 // proveThroughConsumer is read-only. What was changed a moment ago may not be seen
 // everywhere, so it has the target's settle time to come true.
-func (l *line) proveThroughConsumer(ctx context.Context, p *place) error {
+func (l *line) proveThroughConsumer(ctx context.Context, p *place) (evidence map[string]any, err error) {
 	v := p.placement.Version
 	v.Via = p.placement.Consumer
-	var evidence map[string]any
-	err := eventually(ctx, p.caps.Settle, p.caps.Poll, func() (bool, error) {
-		held, err := l.consumerNow(ctx, p)
-		if err != nil {
-			return true, err
-		}
-		if held != v.Key.ID {
-			return false, fmt.Errorf("%s leads to %q, not to %s: %w", v.Via, held, v.Key.ID, Conflict)
+	err = eventually(ctx, p.caps.Settle, p.caps.Poll, func() (bool, error) {
+		if err := l.leadsHere(ctx, p); err != nil {
+			return !errors.Is(err, Conflict), err
 		}
 		if p.placement.Proof.Level == ProofAccepted {
 			return true, nil
 		}
 		_, evidence, err = l.challenge(ctx, p, v, p.placement.Proof.Level)
-		return err == nil || !errors.Is(err, Rejected) && !errors.Is(err, NotFound), err
+		return err == nil || !errors.Is(err, Differs) && !errors.Is(err, NotFound), err
 	})
-	if err != nil {
+	return evidence, err
+}
+
+// leadsHere is a Conflict while consumers get something else.
+func (l *line) leadsHere(ctx context.Context, p *place) error {
+	if p.placement.Consumer == "" {
+		return nil
+	}
+	held, err := l.consumerNow(ctx, p)
+	if err != nil || held == p.placement.Version.Key.ID {
 		return err
 	}
-	p.placement.Step = PlacementActive
-	_, err = l.apply(ctx, "proof.active", p, Change{Placements: []Placement{p.placement}}, with(evidence, "via", v.Via))
-	return err
+	return fmt.Errorf("%s leads to %q, not to %s: %w", p.placement.Consumer, held, p.placement.Version.Key.ID, Conflict)
 }

@@ -32,7 +32,7 @@ type Entry struct {
 type Head struct {
 	Seq       int64     `json:"seq"`
 	Hash      string    `json:"hash"`
-	Operation string    `json:"operation,omitempty"` // it was finished with
+	Operation string    `json:"operation,omitempty"` // of that entry
 	Seal      []byte    `json:"seal,omitempty"`
 	At        time.Time `json:"at,omitzero"`
 }

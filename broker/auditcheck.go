@@ -3,40 +3,68 @@ package broker
 import (
 	"context"
 	"crypto/hmac"
+	"errors"
 	"fmt"
 )
 
-// auditLog is the audit as read from the store and checked without the token.
+// auditLog is the audit as far as it was read, checked without the token.
 type auditLog struct {
 	AuditReport
-	genesis string           // hash of the first entry
-	hashes  map[int64]string // by number; of what passed
-	sealed  *Head            // the newest sealed head
+	genesis string            // hash of the first entry
+	hashes  map[int64]string  // by number
+	rows    map[string]string // digest of each row as last written, by its name
+	sealed  Head              // the newest sealed head; zero none
 	heads   []Head
 }
 
-// readAudit reads the whole audit and recomputes its chain. What does not hold
-// is in Faults, by entry; since, when given, must still be in it.
-func (b *Broker) readAudit(ctx context.Context, since *Head) (auditLog, error) {
-	log := auditLog{hashes: map[int64]string{}}
-	for e, err := range b.o.Store.Entries(ctx, 0) {
+func newAuditLog() auditLog { return auditLog{hashes: map[int64]string{}, rows: map[string]string{}} }
+
+// readRounds bounds how often the audit's tail is read while others write.
+const readRounds = 10
+
+// read goes on to the audit's present end and recomputes its chain. Every entry is
+// written with a sealed head, so the last of both must be the same. What does not
+// hold is in Faults, by entry.
+func (l *auditLog) read(ctx context.Context, s Store) error {
+	var beyond Head // a head without its entry: others write, or entries were cut
+	for range readRounds {
+		for e, err := range s.Entries(ctx, l.Head.Seq) {
+			if err != nil {
+				return fmt.Errorf("read the audit: %w", err)
+			}
+			if err := l.add(e); err != nil {
+				return err
+			}
+		}
+		var err error
+		if beyond, err = l.readHeads(ctx, s); err != nil {
+			return err
+		}
+		if len(l.Faults) > 0 || beyond.Seq == 0 && l.sealed.Seq == l.Head.Seq {
+			return nil
+		}
+	}
+	if beyond.Seq > 0 {
+		l.fault("sealed head %d (operation %s) is not in the audit: entries were cut", beyond.Seq, beyond.Operation)
+	} else {
+		l.fault("entries after %d carry no seal: something else added them, or their heads were removed", l.sealed.Seq)
+	}
+	return nil
+}
+
+// readHeads reads the heads of the entries that were read, and the first one
+// beyond them.
+func (l *auditLog) readHeads(ctx context.Context, s Store) (beyond Head, err error) {
+	for h, err := range s.Heads(ctx, l.sealed.Seq) {
 		if err != nil {
-			return auditLog{}, fmt.Errorf("read the audit: %w", err)
+			return Head{}, fmt.Errorf("read the audit's heads: %w", err)
 		}
-		if err := log.add(e); err != nil {
-			return auditLog{}, err
+		if h.Seq > l.Head.Seq {
+			return h, nil
 		}
+		l.addHead(h)
 	}
-	for h, err := range b.o.Store.Heads(ctx) {
-		if err != nil {
-			return auditLog{}, fmt.Errorf("read the audit's heads: %w", err)
-		}
-		log.addHead(h)
-	}
-	if since != nil && log.hashes[since.Seq] != since.Hash {
-		log.fault("entry %d with hash %.16s… was there before and is not now: the audit was cut or rewritten", since.Seq, since.Hash)
-	}
-	return log, nil
+	return Head{}, nil
 }
 
 func (l *auditLog) fault(format string, args ...any) {
@@ -63,6 +91,10 @@ func (l *auditLog) add(e Entry) error {
 	if l.Entries == 1 {
 		l.genesis = e.Hash
 	}
+	written, _ := e.Details[rowsField].(map[string]any) // entries that wrote no row have none
+	for name, sum := range written {
+		l.rows[name], _ = sum.(string)
+	}
 	return nil
 }
 
@@ -71,22 +103,26 @@ func (l *auditLog) addHead(h Head) {
 		l.fault("sealed head %d (operation %s) is not in the audit: entries were cut, or the head was edited", h.Seq, h.Operation)
 	}
 	l.heads = append(l.heads, h)
-	l.sealed = &l.heads[len(l.heads)-1]
+	l.sealed = h
 }
 
 func equalSeal(a, b []byte) bool { return len(a) > 0 && hmac.Equal(a, b) }
 
-// VerifyAudit recomputes the whole chain and every head's seal, and looks for
-// since where it is given. What was edited, removed, reordered or cut is in the
-// report's Faults; an error means that it could not be verified.
+// VerifyAudit recomputes the whole chain and every head's seal, looks for since
+// where it is given, and holds every key, operation and enrolment on record
+// against what the audit tells of it. What was edited, removed, reordered or cut
+// is in the report's Faults; an error means that it could not be verified.
 func (b *Broker) VerifyAudit(ctx context.Context, since *Head) (AuditReport, error) {
 	setup, err := b.token()
 	if err != nil {
 		return AuditReport{}, err
 	}
-	log, err := b.readAudit(ctx, since)
-	if err != nil {
+	log := newAuditLog()
+	if err := log.read(ctx, b.o.Store); err != nil {
 		return AuditReport{}, err
+	}
+	if since != nil && log.hashes[since.Seq] != since.Hash {
+		log.fault("entry %d with hash %.16s… was there before and is not now: the audit was cut or rewritten", since.Seq, since.Hash)
 	}
 	for _, h := range log.heads {
 		mac, err := seal(ctx, setup, h.Record())
@@ -97,10 +133,65 @@ func (b *Broker) VerifyAudit(ctx context.Context, since *Head) (AuditReport, err
 			log.fault("the seal of head %d (operation %s) does not match", h.Seq, h.Operation)
 			continue
 		}
-		log.AuditReport.Heads++
+		log.AuditReport.Heads++ //nolint:staticcheck // log.Heads would read like the slice beside it
 	}
-	if err := b.checkAnchor(ctx, setup, log); err != nil {
-		log.fault("%v", err)
+	for _, check := range []func(context.Context, *auditLog) error{b.checkRows, b.checkRemembered} {
+		if err := check(ctx, &log); errors.Is(err, Tampered) || errors.Is(err, Conflict) {
+			log.fault("%v", err)
+		} else if err != nil {
+			return AuditReport{}, err
+		}
 	}
 	return log.AuditReport, nil
+}
+
+// checkRemembered holds the audit against what the token remembers of it.
+func (b *Broker) checkRemembered(ctx context.Context, log *auditLog) error {
+	setup, err := b.token()
+	if err != nil {
+		return err
+	}
+	return b.checkAnchor(ctx, setup, log)
+}
+
+// checkRows holds everything on record against the audit; again when others wrote
+// meanwhile.
+func (b *Broker) checkRows(ctx context.Context, log *auditLog) error {
+	for {
+		err := b.rowsNow(ctx, log)
+		before := log.Head.Seq
+		if !errors.Is(err, Tampered) {
+			return err
+		}
+		if err := log.read(ctx, b.o.Store); err != nil {
+			return err
+		}
+		if log.Head.Seq == before {
+			return err
+		}
+	}
+}
+
+func (b *Broker) rowsNow(ctx context.Context, log *auditLog) error {
+	var faults []error
+	for view, err := range b.o.Store.Keys(ctx, KeyFilter{}) {
+		if err != nil {
+			return fmt.Errorf("read keys: %w", err)
+		}
+		faults = append(faults, log.view(view))
+	}
+	for op, err := range b.o.Store.Operations(ctx, OperationFilter{}) {
+		if err != nil {
+			return fmt.Errorf("read operations: %w", err)
+		}
+		faults = append(faults, log.operation(op))
+	}
+	enrolled, err := b.o.Store.Enrolments(ctx)
+	if err != nil {
+		return fmt.Errorf("read enrolments: %w", err)
+	}
+	for _, e := range enrolled {
+		faults = append(faults, log.row(enrolmentRow(e), e))
+	}
+	return errors.Join(faults...)
 }

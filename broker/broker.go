@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Options are what a Broker works with. Store, Now and Actor are required; what
+// Options are what a Broker works with. Store, Now, Holder and Actor are required; what
 // only reads works without a token and without targets.
 type Options struct {
 	Store    Store
@@ -78,9 +78,11 @@ type Broker struct {
 
 // New checks that the options fit together.
 func New(o Options) (*Broker, error) {
-	if o.Store == nil || o.Now == nil {
-		return nil, fmt.Errorf("make broker: a store and a clock are required: %w", Misuse)
+	if o.Store == nil || o.Now == nil || o.Holder == "" {
+		return nil, fmt.Errorf("make broker: a store, a clock and the holder of leases are required: %w", Misuse)
 	}
+	clock := o.Now
+	o.Now = func() time.Time { return clock().UTC().Truncate(time.Microsecond) } // as exact as every store keeps it
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -89,7 +91,7 @@ func New(o Options) (*Broker, error) {
 			return nil, fmt.Errorf("make broker: target %s is there twice: %w", t.Name, Misuse)
 		}
 	}
-	return &Broker{o: o, known: trusted{targets: map[string]Enrolment{}, identities: map[string]Identity{}}}, nil
+	return &Broker{o: o, known: trusted{targets: map[string]Enrolment{}, identities: map[string]Identity{}, audit: newAuditLog()}}, nil
 }
 
 // Why is what a person says about a change, for the audit.

@@ -17,14 +17,14 @@ import (
 )
 
 // Compare decides whether the provider's answer shows the same material as the
-// token's. Its error is Rejected and says what differs: the material must then
+// token's. Its error is Differs and says what: the material must then
 // never be activated.
 func (c Challenge) Compare(token, provider Answer, now time.Time) error {
 	if age := now.Sub(c.madeAt); age < 0 || age > challengeLife {
 		return fmt.Errorf("compare answers: challenge is %s old, %s are allowed: %w", age, challengeLife, Expired)
 	}
 	if err := c.compare(token, provider); err != nil {
-		return &Error{Kind: Rejected, Op: "compare answers of", Object: c.subject.Ref.Key.ID, Cause: err}
+		return &Error{Kind: Differs, Op: "compare answers of", Object: c.subject.Ref.Key.ID, Cause: err}
 	}
 	return nil
 }

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// controlName is the name that the throwaway key is marked with.
+const controlName = "keyferry-negative-control"
+
 // controlSpec is what the negative control is done with: the smallest key spec
 // whose proof is a reimport.
 func controlSpec(caps Capabilities) (KeySpec, bool) {
@@ -70,21 +73,34 @@ func (c controlRun) run(ctx context.Context) (finding string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("import throwaway material: %w", err)
 	}
-	_, err = c.offer(ctx, 2, ImportIn{Key: key, Kind: ImportExisting, Version: &held.Version})
-	switch {
-	case err == nil:
-		return "it accepts other material as existing", nil
-	case errors.Is(err, Rejected):
+	existing := ImportIn{Key: key, Kind: ImportExisting, Version: &held.Version}
+	if _, err := c.offer(ctx, 1, existing); final(err) {
+		return "it refuses the same material too: " + reasonOf(err), nil
+	} else if err != nil {
+		return "", fmt.Errorf("offer the same material: %w", err)
+	}
+	if _, err = c.offer(ctx, 2, existing); final(err) {
 		return RefusesOther, nil
-	default:
+	} else if err != nil {
 		return "", fmt.Errorf("offer other material: %w", err)
+	}
+	return "it accepts other material as existing", nil
+}
+
+// final reports whether an endpoint refused what it was offered, and will again.
+func final(err error) bool {
+	switch KindOf(err) {
+	case Differs, Rejected, Conflict, Unsupported:
+		return err != nil
+	default:
+		return false
 	}
 }
 
 func (c controlRun) prepare(ctx context.Context) (KeyRef, error) {
 	var made Prepared
 	in := PrepareIn{
-		Name: "keyferry-negative-control", KeyID: c.keyID(), Number: 1, Spec: c.plan.Spec,
+		Name: controlName, KeyID: c.keyID(), Number: 1, Spec: c.plan.Spec,
 		Purpose: c.plan.Spec.Purposes()[0], Mode: NewKey,
 	}
 	err := again(ctx, func() (err error) { made, err = c.target.Provider.Prepare(ctx, c.effect, in); return err })
@@ -129,15 +145,21 @@ func (c controlRun) offer(ctx context.Context, n int, in ImportIn) (Imported, er
 	return done, err
 }
 
-// clear schedules what carries the control's mark for deletion and destroys its
-// material in the token.
+// clear schedules what carries the control's mark, and is nothing else, for
+// deletion, and destroys its material in the token. A mark only nominates: a key
+// that is on record, or not as the control makes it, is left alone.
 func (c controlRun) clear(ctx context.Context) error {
 	seen, err := look(ctx, c.target, Query{Effect: c.effect.ID()})
 	if err != nil {
 		return err
 	}
+	known, err := c.b.recorded(ctx, c.target)
+	if err != nil {
+		return err
+	}
 	for _, o := range seen {
-		if o.State == RemoteScheduled || o.State == RemoteDestroyed {
+		ours := o.Name == controlName && o.Origin == OriginExternal && o.Spec == c.plan.Spec && !known[o.Version.Key.ID]
+		if !ours || o.State == RemoteScheduled || o.State == RemoteDestroyed {
 			continue
 		}
 		if _, err := scheduleDeletion(ctx, c.target, c.effect, o.Version, c.window()); err != nil {

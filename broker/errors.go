@@ -24,6 +24,7 @@ const (
 	Undecided   Kind = "undecided"   // a person must choose
 	Misuse      Kind = "misuse"      // the request itself is wrong
 	Tampered    Kind = "tampered"    // a sealed record does not match
+	Differs     Kind = "differs"     // other material than it should be: a failed proof
 )
 
 // Error names the kind, so that a Kind can be wrapped with %w.

@@ -58,50 +58,50 @@ func (b *Broker) existingLine(ctx context.Context, want existing, lease Lease) (
 	if err != nil {
 		return nil, fmt.Errorf("read key %s: %w", want.name, err)
 	}
+	version, placements, err := pick(view, want)
+	if err != nil {
+		return nil, err
+	}
+	l, err := b.newExisting(ctx, view, version, placements, want, lease)
+	if err != nil || want.kind == OpVerify {
+		return l, err
+	}
 	for op, err := range b.o.Store.Operations(ctx, OperationFilter{KeyName: want.name}) {
 		if err != nil {
 			return nil, fmt.Errorf("read operations of key %s: %w", want.name, err)
 		}
 		if op.Operation.State.Open() {
-			return b.unfinished(ctx, view, op, want, lease)
+			return b.unfinished(ctx, view, op, l.op, lease)
 		}
 	}
-	version, placements, err := pick(view, want)
-	if err != nil {
-		return nil, err
-	}
-	return b.newExisting(view, version, placements, want, lease)
+	return l, nil
 }
 
 // unfinished: one operation on a key at a time; the same one asked again goes on.
-func (b *Broker) unfinished(ctx context.Context, view KeyView, op OperationView, want existing, lease Lease) (*line, error) {
+func (b *Broker) unfinished(ctx context.Context, view KeyView, op OperationView, asked Operation, lease Lease) (*line, error) {
 	o := op.Operation
-	if o.Kind == want.kind && o.Params.ValidTo.Equal(want.params.ValidTo) && o.State != UndecidedState {
+	same := o.Kind == asked.Kind && o.Number == asked.Number && slices.Equal(o.Targets, asked.Targets) &&
+		o.Params.ValidTo.Equal(asked.Params.ValidTo)
+	if same && o.State != UndecidedState {
 		return b.rebuild(ctx, view, op, lease)
 	}
 	return nil, &Error{
-		Kind: Conflict, Op: string(want.kind) + " of", Object: "key " + want.name,
-		Cause: fmt.Errorf("its %s %s is %s: %s", o.Kind, o.ID, o.State, o.Problem),
+		Kind: Conflict, Op: string(asked.Kind) + " of", Object: "key " + o.KeyName,
+		Cause: fmt.Errorf("its %s %s is %s: %s", o.Kind, o.ID, o.State, first(o.Problem, "it did not finish")),
 		Hint:  fmt.Sprintf("keyferry operation resume %s, or keyferry operation abort %s --reason …, first", o.ID, o.ID),
 	}
 }
 
-func (b *Broker) newExisting(view KeyView, version KeyVersion, placements []Placement, want existing, lease Lease) (*line, error) {
-	setup, err := b.token()
+// newExisting is a line with a new operation on a version and its placements.
+func (b *Broker) newExisting(ctx context.Context, view KeyView, version KeyVersion, placements []Placement, want existing, lease Lease) (*line, error) {
+	l, err := b.lineOf(ctx, view, version, lease)
 	if err != nil {
 		return nil, err
 	}
-	policy, err := b.policy(view.Key.Policy)
-	if err != nil {
-		return nil, err
-	}
-	now := b.o.Now().UTC()
-	l := &line{
-		b: b, setup: setup, policy: policy, key: view.Key, version: version, lease: lease, effects: map[string]EffectRecord{},
-		op: Operation{
-			ID: newOperationID(now), Kind: want.kind, State: Running, KeyID: view.Key.ID, KeyName: view.Key.Name,
-			Number: version.Number, Params: want.params, Actor: b.o.Actor, Reason: want.why.Reason, Ticket: want.why.Ticket, StartedAt: now,
-		},
+	now := b.o.Now()
+	l.op = Operation{
+		ID: newOperationID(now), Kind: want.kind, State: Running, KeyID: view.Key.ID, KeyName: view.Key.Name,
+		Number: version.Number, Params: want.params, Actor: b.o.Actor, Reason: want.why.Reason, Ticket: want.why.Ticket, StartedAt: now,
 	}
 	for _, placement := range placements {
 		t, err := b.target(placement.Target)
@@ -160,7 +160,7 @@ func (b *Broker) Activate(ctx context.Context, req ActivateRequest) (Result, err
 		return Result{}, err
 	}
 	defer release()
-	if l.version.State == Active && l.allActive() {
+	if !l.resumed && l.version.State == Active && l.allActive() {
 		key, err := b.o.Store.Key(ctx, req.Name)
 		return Result{Key: key, AlreadyDone: true}, err
 	}

@@ -10,23 +10,36 @@ import (
 // transaction. What is to be sealed or destroyed in the token is so before: after
 // the last proof, and on record either way.
 func (l *line) finish(ctx context.Context) error {
-	now := l.b.o.Now()
-	active := l.allActive()
-	if active {
+	for _, p := range l.places {
+		if p.placement.Step != PlacementProven && p.placement.Step != PlacementActive {
+			return l.unusable(fmt.Errorf("at target %s it is %s, not proven", p.target.Name, p.placement.Step))
+		}
+	}
+	if l.allActive() {
 		if err := l.retainAfterLast(ctx); err != nil {
 			return err
 		}
-		l.version.State, l.version.ActivatedAt = Active, now
 	}
-	l.op.State, l.op.EndedAt, l.op.Problem = Finished, now, ""
-	change := Change{Version: &l.version, Operation: &l.op, Placements: l.placements(), Seal: l.sealHead(ctx)}
-	head, err := l.apply(ctx, string(l.op.Kind)+".finished", nil, change, map[string]any{"state": l.version.State})
+	version, op := l.version, l.ended(Finished)
+	if l.allActive() {
+		version.State = Active
+		version.ActivatedAt = first(version.ActivatedAt, op.EndedAt)
+	}
+	change := Change{Version: &version, Operation: &op, Placements: l.placements()}
+	head, err := l.apply(ctx, string(op.Kind)+".finished", nil, change, map[string]any{"state": version.State})
 	if err != nil {
-		l.op.State = Running
 		return err
 	}
+	l.version, l.op = version, op
 	l.b.remember(ctx, l.setup, head)
 	return nil
+}
+
+// ended is the operation as it will be on record when it has ended.
+func (l *line) ended(state OperationState) Operation {
+	op := l.op
+	op.State, op.EndedAt, op.Problem = state, l.b.o.Now(), ""
+	return op
 }
 
 func (l *line) allActive() bool {
@@ -36,10 +49,6 @@ func (l *line) allActive() bool {
 		}
 	}
 	return len(l.places) > 0
-}
-
-func (l *line) sealHead(ctx context.Context) func(Head) ([]byte, error) {
-	return func(h Head) ([]byte, error) { return seal(ctx, l.setup, h.Record()) }
 }
 
 // remember lets the token keep the newest sealed head.
@@ -52,41 +61,62 @@ func (b *Broker) remember(ctx context.Context, setup TokenSetup, head Head) {
 	}
 }
 
-// retainAfterLast: as long as the version waits at another target, its proof
-// there may still need the token's copy.
+// retainAfterLast does to the token's copy what the policy says, now that
+// everything was proven; as long as the version waits at another target, its proof
+// there may still need the copy.
 func (l *line) retainAfterLast(ctx context.Context) error {
-	view, err := l.b.o.Store.Key(ctx, l.key.Name)
-	if err != nil {
-		return fmt.Errorf("read key %s: %w", l.key.Name, err)
+	change, ok := map[Retain]MaterialChange{RetainSealed: Seal, RetainNone: Destroy}[l.version.Retain]
+	if !ok || l.version.Material.Ended != "" {
+		return nil
 	}
-	for _, p := range view.Placements {
-		here := slices.ContainsFunc(l.places, func(q *place) bool { return q.target.Name == p.Target })
-		if p.Number == l.version.Number && !here && p.Step != PlacementActive && p.Step != PlacementAbandoned {
+	others, err := l.elsewhere(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range others {
+		if p.placement.Step != PlacementActive {
 			return nil
 		}
 	}
-	return l.retain(ctx)
+	return l.retain(ctx, change, others)
 }
 
-// retain does to the token's copy what the policy says, now that everything was
-// proven. The version on record says sealed or none already, so a restart does it
-// again.
-func (l *line) retain(ctx context.Context) error {
-	var change MaterialChange
-	switch l.version.Retain {
-	case RetainSealed:
-		change = Seal
-	case RetainNone:
-		change = Destroy
-	default:
-		return nil
+// elsewhere are the version's other places.
+func (l *line) elsewhere(ctx context.Context) ([]*place, error) {
+	view, err := l.b.o.Store.Key(ctx, l.key.Name)
+	if err != nil {
+		return nil, fmt.Errorf("read key %s: %w", l.key.Name, err)
 	}
-	if err := l.keepChallenges(ctx); err != nil {
-		return err
+	if err := l.b.witness(ctx, func(log *auditLog) error { return log.view(view) }); err != nil {
+		return nil, err
+	}
+	var others []*place
+	for _, p := range view.Placements {
+		here := slices.ContainsFunc(l.places, func(q *place) bool { return q.target.Name == p.Target })
+		if p.Number != l.version.Number || here || p.Step == PlacementAbandoned {
+			continue
+		}
+		t, err := l.b.target(p.Target)
+		if err != nil {
+			return nil, err
+		}
+		others = append(others, l.newPlace(t, p))
+	}
+	return others, nil
+}
+
+// retain seals or destroys. The record says so afterwards; killed in between, it
+// is done once more, which changes nothing.
+func (l *line) retain(ctx context.Context, change MaterialChange, others []*place) error {
+	if change == Destroy {
+		if err := l.keepChallenges(ctx, append(slices.Clone(l.places), others...)); err != nil {
+			return err
+		}
 	}
 	if err := l.setup.Token.Change(ctx, l.version.Material, change); err != nil {
 		return fmt.Errorf("%s %s: %w", change, l.version.Material, err)
 	}
-	_, err := l.apply(ctx, "material."+string(change), nil, Change{}, map[string]any{"material": l.version.Material.ID})
+	l.version.Material.Ended = change
+	_, err := l.apply(ctx, "material."+string(change), nil, Change{Version: &l.version}, map[string]any{"material": l.version.Material.ID})
 	return err
 }

@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 )
@@ -30,14 +32,27 @@ func (l *line) generate(ctx context.Context) error {
 	l.version.Material = m
 	_, err = l.apply(ctx, "material.generated", nil, Change{Version: &l.version}, map[string]any{
 		"material": m.ID, "spec": m.Spec, "attributes": m.Attributes, "token": info, "kcv": fmt.Sprintf("%x", m.KCV),
-		"usage": in.Usage,
+		"usage": in.Usage, "check_value": checkValue(m),
 	})
 	return err
+}
+
+// checkValue of a pair is SHA-256 over its public key's SubjectPublicKeyInfo; for
+// secrets there is none that identifies.
+func checkValue(m Material) string {
+	if len(m.PublicKey) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256(m.PublicKey)
+	return hex.EncodeToString(sum[:])
 }
 
 // generateAfresh: half a pair, or two objects, left by a run that was killed
 // before anything was imported are of no use to anybody.
 func (l *line) generateAfresh(ctx context.Context, in GenerateIn) (Material, error) {
+	if _, err := l.apply(ctx, "material.discarded", nil, Change{}, map[string]any{"material": in.ID}); err != nil {
+		return Material{}, err
+	}
 	if err := l.setup.Token.Change(ctx, Material{ID: in.ID, Spec: in.Spec}, Destroy); err != nil {
 		return Material{}, fmt.Errorf("destroy incomplete material: %w", err)
 	}
@@ -54,6 +69,7 @@ func (l *line) usage() Usage {
 			u.MAC = true
 		case ProofCipher:
 			u.Encrypt = true
+		default: // the other levels ask nothing of the token's copy
 		}
 	}
 	return u

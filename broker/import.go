@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 )
 
 // Import makes version 1 of a key exist at its targets. Finished already, it says
@@ -23,7 +24,7 @@ func (b *Broker) Import(ctx context.Context, req ImportRequest) (Result, error) 
 		return Result{}, err
 	}
 	defer release()
-	l, err := b.findImport(ctx, w, lease) // is it there already?
+	l, err := b.reopen(ctx, w, lease) // is it there already?
 	switch {
 	case err != nil:
 		return Result{}, err
@@ -46,6 +47,10 @@ func (l *line) run(ctx context.Context) (Result, error) {
 		steps = l.renewing
 	case OpActivate:
 		steps = l.activating
+	default:
+	}
+	if err := l.goOn(ctx); err != nil {
+		return Result{}, err
 	}
 	if err := steps(ctx); err != nil {
 		return Result{}, l.stop(ctx, err)
@@ -53,8 +58,20 @@ func (l *line) run(ctx context.Context) (Result, error) {
 	return l.view(ctx, false)
 }
 
+// goOn puts on record that an operation goes on, and by whom.
+func (l *line) goOn(ctx context.Context) error {
+	if !l.resumed {
+		return nil
+	}
+	_, err := l.apply(ctx, string(l.op.Kind)+".resumed", nil, Change{Operation: &l.op}, nil)
+	return err
+}
+
 // importing is steps 3 to 10 of an import.
 func (l *line) importing(ctx context.Context) error {
+	if err := l.usable(); err != nil {
+		return err
+	}
 	if err := l.generate(ctx); err != nil { //        3 generate
 		return err
 	}
@@ -77,124 +94,135 @@ func (l *line) importing(ctx context.Context) error {
 	return l.finish(ctx) //                          10 finish
 }
 
-// findImport finds the import of version 1 of the key at the targets: finished,
-// unfinished, or none (nil).
-func (b *Broker) findImport(ctx context.Context, w want, lease Lease) (*line, error) {
-	view, err := b.o.Store.Key(ctx, w.name)
-	if errors.Is(err, NotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read key %s: %w", w.name, err)
-	}
-	if why := w.differs(view.Key); why != "" {
-		return nil, &Error{
-			Kind: Conflict, Op: "import", Object: "key " + w.name, Cause: errors.New(why),
-			Hint: "a key's spec, purpose and policy never change: import under another name",
+// usable: a version whose proof failed, or that was taken back, is never imported
+// anywhere else.
+func (l *line) usable() error {
+	for _, p := range l.places {
+		if p.placement.Step == PlacementFailed || p.placement.Step == PlacementAbandoned {
+			return l.unusable(fmt.Errorf("at target %s it is %s: %s", p.target.Name, p.placement.Step, p.placement.Proof.Detail))
 		}
 	}
-	for op, err := range b.o.Store.Operations(ctx, OperationFilter{KeyName: w.name}) {
-		if err != nil {
-			return nil, fmt.Errorf("read operations of key %s: %w", w.name, err)
-		}
-		if op.Operation.Kind != OpImport || op.Operation.State == Abandoned {
-			continue
-		}
-		if missing := without(targetNames(w.targets), op.Operation.Targets); len(missing) > 0 {
-			return nil, &Error{
-				Kind: Conflict, Op: "import", Object: "key " + w.name,
-				Cause: fmt.Errorf("it was imported at %s, not at %s, by operation %s", listed(op.Operation.Targets), listed(missing), op.Operation.ID),
-				Hint:  "import under another name, or at the targets it has",
-			}
-		}
-		if err := w.sameImport(view, op.Operation); err != nil {
-			return nil, err
-		}
-		return b.reopen(ctx, view, op, lease)
+	if s := l.version.State; s != PreActivation && s != Active {
+		return l.unusable(fmt.Errorf("it is %s", s))
 	}
-	return nil, b.abandonedName(w.name)
+	return nil
 }
 
-// abandonedName: numbers are never used again, so a key whose only import was
-// taken back keeps its name to itself.
-func (b *Broker) abandonedName(name string) error {
+func (l *line) unusable(why error) error {
 	return &Error{
-		Kind: Conflict, Op: "import", Object: "key " + name,
-		Cause: errors.New("its import was taken back, and a version number is never used twice"),
-		Hint:  "import under another name",
+		Kind: Conflict, Op: "import", Object: fmt.Sprintf("key %s version %d", l.key.Name, l.version.Number), Cause: why,
+		Hint: "keyferry operation abort " + l.op.ID + " --reason … takes it back; import under another name",
 	}
 }
 
-// reopen puts a line back together from what is on record.
-func (b *Broker) reopen(ctx context.Context, view KeyView, op OperationView, lease Lease) (*line, error) {
-	if op.Operation.State == UndecidedState {
+// reopen puts the import of the key's version 1 back together from what is on
+// record; nil where there is none.
+func (b *Broker) reopen(ctx context.Context, w want, lease Lease) (*line, error) {
+	view, op, err := b.findImport(ctx, w)
+	switch {
+	case err != nil:
+		return nil, err
+	case op.Operation.ID == "":
+		return nil, nil
+	case op.Operation.State == UndecidedState:
 		return nil, &Error{
-			Kind: Undecided, Op: "import", Object: "key " + view.Key.Name, Cause: errors.New(op.Operation.Problem),
+			Kind: Undecided, Op: "import", Object: "key " + w.name, Cause: errors.New(op.Operation.Problem),
 			Hint: fmt.Sprintf("look at what was found, then keyferry operation resume %s or keyferry operation abort %s --reason …", op.Operation.ID, op.Operation.ID),
 		}
 	}
 	return b.rebuild(ctx, view, op, lease)
 }
 
-func (b *Broker) rebuild(ctx context.Context, view KeyView, op OperationView, lease Lease) (*line, error) {
-	setup, err := b.token()
-	if err != nil {
-		return nil, err
+// findImport finds the import of version 1 of the key at the targets, finished or
+// not; without an operation where there is none.
+func (b *Broker) findImport(ctx context.Context, w want) (KeyView, OperationView, error) {
+	view, err := b.o.Store.Key(ctx, w.name)
+	if errors.Is(err, NotFound) {
+		return KeyView{}, OperationView{}, nil
 	}
+	if err != nil {
+		return KeyView{}, OperationView{}, fmt.Errorf("read key %s: %w", w.name, err)
+	}
+	conflict := func(why error, hint string) (KeyView, OperationView, error) {
+		return KeyView{}, OperationView{}, &Error{Kind: Conflict, Op: "import", Object: "key " + w.name, Cause: why, Hint: hint}
+	}
+	if why := w.differs(view.Key); why != "" {
+		return conflict(errors.New(why), "a key's spec, purpose and policy never change: import under another name")
+	}
+	for op, err := range b.o.Store.Operations(ctx, OperationFilter{KeyName: w.name}) {
+		if err != nil {
+			return KeyView{}, OperationView{}, fmt.Errorf("read operations of key %s: %w", w.name, err)
+		}
+		if op.Operation.Kind != OpImport || op.Operation.State == Abandoned {
+			continue
+		}
+		if missing := without(targetNames(w.targets), op.Operation.Targets); len(missing) > 0 {
+			return conflict(
+				fmt.Errorf("it was imported at %s, not at %s, by operation %s", listed(op.Operation.Targets), listed(missing), op.Operation.ID),
+				"import under another name, or at the targets it has")
+		}
+		return view, op, w.sameImport(view, op.Operation)
+	}
+	return conflict(errors.New("its import was taken back, and a version number is never used twice"), "import under another name")
+}
+
+// rebuild puts a line back together from what is on record, after holding that
+// against the audit.
+func (b *Broker) rebuild(ctx context.Context, view KeyView, op OperationView, lease Lease) (*line, error) {
 	version, ok := view.Version(op.Operation.Number)
 	if !ok {
 		return nil, fmt.Errorf("rebuild operation %s: version %d is not in the store: %w", op.Operation.ID, op.Operation.Number, Tampered)
 	}
-	policy, err := b.policy(view.Key.Policy)
+	l, err := b.lineOf(ctx, view, version, lease)
 	if err != nil {
 		return nil, err
 	}
-	l := &line{
-		b: b, setup: setup, policy: policy, op: op.Operation, key: view.Key, version: version,
-		effects: map[string]EffectRecord{}, resumed: true, lease: lease,
+	if err := b.witness(ctx, func(log *auditLog) error { return log.operation(op) }); err != nil {
+		return nil, err
 	}
+	l.op, l.resumed = op.Operation, true
 	for _, r := range op.Effects {
 		l.effects[r.Effect.ID()] = r
 	}
-	if l.op.State == Finished {
+	if !l.op.State.Open() {
 		return l, nil
 	}
+	if err := abandoning(op); err != nil {
+		return nil, err
+	}
 	for _, name := range op.Operation.Targets {
-		placement, _ := view.Placement(version.Number, name)
-		if err := l.addPlace(ctx, name, placement); err != nil {
+		t, err := b.target(name)
+		if err != nil {
 			return nil, err
 		}
+		placement, _ := view.Placement(version.Number, name)
+		l.places = append(l.places, l.newPlace(t, placement))
 	}
 	l.op.State, l.op.Problem = Running, ""
 	return l, nil
 }
 
-// addPlace finds the target and, unless all is imported, a plan of the mechanism
-// that the operation was begun with.
-func (l *line) addPlace(ctx context.Context, name string, placement Placement) error {
-	t, err := l.b.target(name)
+// lineOf is a line on a version that is on record, without its operation.
+func (b *Broker) lineOf(ctx context.Context, view KeyView, version KeyVersion, lease Lease) (*line, error) {
+	setup, err := b.token()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p := l.newPlace(t, placement)
-	l.places = append(l.places, p)
-	plans, err := l.setup.Token.Plans(ctx)
-	if err != nil {
-		return fmt.Errorf("probe token %s: %w", l.setup.Name, err)
+	if view.Key.Environment != setup.Environment {
+		return nil, &Error{
+			Kind: Denied, Op: "use", Object: "key " + view.Key.Name,
+			Cause: fmt.Errorf("it belongs to environment %q, token %s to %q", view.Key.Environment, setup.Name, setup.Environment),
+		}
 	}
-	policy := l.policy
-	if m := placement.Transport.Mechanism; m != "" {
-		policy.Mechanisms = []Mechanism{m}
+	if err := b.witness(ctx, func(log *auditLog) error { return log.view(view) }); err != nil {
+		return nil, err
 	}
-	p.plan, err = choose(l.key.Spec, p.caps, plans, policy)
-	return err
+	return &line{b: b, setup: setup, key: view.Key, version: version, lease: lease, effects: map[string]EffectRecord{}}, nil
 }
 
 func (l *line) newPlace(t Target, placement Placement) *place {
 	caps := t.Provider.Capabilities()
-	l.b.known.mu.Lock()
-	defer l.b.known.mu.Unlock()
-	return &place{target: t, caps: caps, spec: caps.Specs[l.key.Spec], placement: placement, enrolled: l.b.known.targets[t.Name]}
+	return &place{target: t, caps: caps, spec: caps.Specs[l.key.Spec], placement: placement, enrolled: l.b.enrolled(t.Name)}
 }
 
 // without returns the words that are not in others.
@@ -215,20 +243,19 @@ func without(words, others []string) []string {
 // begin chooses a plan for every target and puts the operation on record. Before
 // it, nothing has happened anywhere.
 func (b *Broker) begin(ctx context.Context, w want, lease Lease) (*line, error) {
+	if err := w.checkTimes(b.o.Now()); err != nil {
+		return nil, err
+	}
 	l, err := b.newLine(w, lease)
 	if err != nil {
 		return nil, err
-	}
-	plans, err := l.setup.Token.Plans(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("probe token %s: %w", l.setup.Name, err)
 	}
 	for _, t := range w.targets {
 		p := l.newPlace(t, Placement{
 			KeyID: l.key.ID, Number: l.version.Number, Target: t.Name, Step: PlacementIntended,
 			Consumer: t.consumerOf(w.name), ValidTo: w.validTo,
 		})
-		if p.plan, err = choose(w.spec, p.caps, plans, w.policy); err != nil {
+		if err := l.plan(ctx, p); err != nil {
 			return nil, err
 		}
 		p.placement.Transport = Transport{Mechanism: p.plan.Mechanism, Way: p.plan.Way}
@@ -237,15 +264,34 @@ func (b *Broker) begin(ctx context.Context, w want, lease Lease) (*line, error) 
 		}
 		l.places = append(l.places, p)
 	}
-	change := Change{NewKey: &l.key, NewVersion: &l.version, NewOperation: &l.op}
-	for _, p := range l.places {
-		change.Placements = append(change.Placements, p.placement)
-	}
-	_, err = l.apply(ctx, "import.begun", nil, change, map[string]any{
+	_, err = l.apply(ctx, "import.begun", nil, Change{
+		NewKey: &l.key, NewVersion: &l.version, NewOperation: &l.op, Placements: l.placements(),
+	}, map[string]any{
 		"spec": l.key.Spec, "purpose": l.key.Purpose, "policy": l.key.Policy, "retain": l.version.Retain,
 		"targets": l.op.Targets, "valid_to": l.op.Params.ValidTo,
 	})
 	return l, err
+}
+
+// plan finds the way to wrap for a place, where it has none yet: by the mechanism
+// that an import was begun with, or the best there is now.
+func (l *line) plan(ctx context.Context, p *place) error {
+	if p.plan.Mechanism != "" {
+		return nil
+	}
+	plans, err := l.setup.Token.Plans(ctx)
+	if err != nil {
+		return fmt.Errorf("probe token %s: %w", l.setup.Name, err)
+	}
+	policy, err := l.b.policy(l.key.Policy)
+	if err != nil {
+		return err
+	}
+	if m := p.placement.Transport.Mechanism; m != "" && l.op.Kind == OpImport {
+		policy.Mechanisms = []Mechanism{m}
+	}
+	p.plan, err = choose(l.key.Spec, p.caps, plans, policy)
+	return err
 }
 
 func (b *Broker) newLine(w want, lease Lease) (*line, error) {
@@ -259,14 +305,14 @@ func (b *Broker) newLine(w want, lease Lease) (*line, error) {
 		Environment: setup.Environment, Owner: w.owner, Tags: maps.Clone(w.tags), CreatedAt: now,
 	}
 	return &line{
-		b: b, setup: setup, policy: w.policy, key: key, lease: lease, effects: map[string]EffectRecord{},
+		b: b, setup: setup, key: key, lease: lease, effects: map[string]EffectRecord{},
 		version: KeyVersion{
 			KeyID: key.ID, Number: 1, State: PreActivation, Retain: w.retain, Provenance: "generated", CreatedAt: now,
 		},
 		op: Operation{
 			ID: newOperationID(now), Kind: OpImport, State: Running, KeyID: key.ID, KeyName: key.Name, Number: 1,
 			Targets: targetNames(w.targets), Actor: b.o.Actor, Reason: w.req.Reason, Ticket: w.req.Ticket, StartedAt: now,
-			Params: Params{ValidTo: w.validTo, ActivateAt: w.req.ActivateAt, NoActivate: w.req.NoActivate},
+			Params: Params{ValidTo: w.validTo, ActivateAt: w.req.ActivateAt.UTC().Truncate(time.Second), NoActivate: w.req.NoActivate},
 		},
 	}, nil
 }

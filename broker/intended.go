@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
@@ -13,24 +12,34 @@ func (b *Broker) PlanImport(ctx context.Context, req ImportRequest) (Intended, e
 	if err != nil {
 		return Intended{}, err
 	}
+	if err := b.trustRecords(ctx, w.targets); err != nil {
+		return Intended{}, err
+	}
 	setup, err := b.token()
 	if err != nil {
 		return Intended{}, err
 	}
-	out := Intended{Key: w.name, Number: 1, Spec: w.spec, Purpose: w.purpose, Retain: w.retain, Tags: w.tags}
-	if err := b.alreadyThere(ctx, w, &out); err != nil {
+	_, op, err := b.findImport(ctx, w)
+	if err != nil {
 		return Intended{}, err
+	}
+	out := Intended{Key: w.name, Number: 1, Spec: w.spec, Purpose: w.purpose, Retain: w.retain, Tags: w.tags}
+	switch {
+	case op.Operation.State == Finished:
+		out.Done = true
+	case op.Operation.ID != "":
+		out.Resumes = op.Operation.ID
+	default:
+		if err := w.checkTimes(b.o.Now()); err != nil {
+			return Intended{}, err
+		}
 	}
 	plans, err := setup.Token.Plans(ctx)
 	if err != nil {
 		return Intended{}, fmt.Errorf("probe token %s: %w", setup.Name, err)
 	}
-	enrolled, err := b.o.Store.Enrolments(ctx)
-	if err != nil {
-		return Intended{}, fmt.Errorf("read enrolments: %w", err)
-	}
 	for _, t := range w.targets {
-		row, err := intendedAt(t, w, plans, enrolled)
+		row, err := b.intendedAt(t, w, plans)
 		if err != nil {
 			return Intended{}, err
 		}
@@ -39,47 +48,17 @@ func (b *Broker) PlanImport(ctx context.Context, req ImportRequest) (Intended, e
 	return out, nil
 }
 
-func intendedAt(t Target, w want, plans []Plan, enrolled []Enrolment) (IntendedTarget, error) {
-	e, err := find(enrolled, EnrolTarget, t.Name)
-	if err != nil {
-		return IntendedTarget{}, err
-	}
+func (b *Broker) intendedAt(t Target, w want, plans []Plan) (IntendedTarget, error) {
 	caps := t.Provider.Capabilities()
 	plan, err := choose(w.spec, caps, plans, w.policy)
 	if err != nil {
 		return IntendedTarget{}, err
 	}
-	level, _ := levelAt(t, caps, e, Key{Spec: w.spec, Purpose: w.purpose})
+	level, _ := levelAt(t, caps, b.enrolled(t.Name), Key{Spec: w.spec, Purpose: w.purpose})
 	return IntendedTarget{
 		Target: t.Name, Environment: t.Environment, Account: t.Pins[PinAccount], Place: t.Pins["region"],
 		Mechanism: plan.Mechanism, Way: plan.Way, Proof: level, Consumer: t.consumerOf(w.name), ValidTo: w.validTo,
 	}, nil
-}
-
-// alreadyThere finds an earlier import of the key, which Import would go on with.
-func (b *Broker) alreadyThere(ctx context.Context, w want, out *Intended) error {
-	view, err := b.o.Store.Key(ctx, w.name)
-	if errors.Is(err, NotFound) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read key %s: %w", w.name, err)
-	}
-	if why := w.differs(view.Key); why != "" {
-		return &Error{Kind: Conflict, Op: "import", Object: "key " + w.name, Cause: errors.New(why), Hint: "import under another name"}
-	}
-	for op, err := range b.o.Store.Operations(ctx, OperationFilter{KeyName: w.name}) {
-		if err != nil {
-			return fmt.Errorf("read operations of key %s: %w", w.name, err)
-		}
-		if op.Operation.Kind == OpImport {
-			out.Done = op.Operation.State == Finished
-			if op.Operation.State.Open() {
-				out.Resumes = op.Operation.ID
-			}
-		}
-	}
-	return nil
 }
 
 // PlanActivate says what Activate would do, and touches nothing.

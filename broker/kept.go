@@ -12,11 +12,8 @@ const keptPerPlacement = 8
 
 // keepChallenges has the token answer challenges for later checks, before its
 // copy is destroyed.
-func (l *line) keepChallenges(ctx context.Context) error {
-	if l.version.Retain != RetainNone {
-		return nil
-	}
-	for _, p := range l.places {
+func (l *line) keepChallenges(ctx context.Context, places []*place) error {
+	for _, p := range places {
 		level := p.placement.Proof.Level
 		if level != ProofMAC && level != ProofCipher || len(p.placement.Proof.Kept) > 0 {
 			continue
@@ -71,13 +68,14 @@ func (l *line) challengeKept(ctx context.Context, p *place) error {
 		subject: l.subject(p, p.placement.Version, p.placement.Proof.Level), madeAt: l.b.o.Now(),
 		message: kept[0].Message, ciphertext: kept[0].Ciphertext,
 	}
-	theirs, err := p.target.Provider.Prove(ctx, p.placement.Version, c)
+	var theirs Answer
+	err := again(ctx, func() (err error) { theirs, err = p.target.Provider.Prove(ctx, p.placement.Version, c); return err })
 	if err != nil {
 		return fmt.Errorf("ask the target: %w", err)
 	}
 	sum := sha256.Sum256(theirs.Value)
 	if same("answer", kept[0].Answer, sum[:]) != nil {
-		return &Error{Kind: Rejected, Op: "compare answers of", Object: p.placement.Version.Key.ID, Cause: errors.New("the answer to a kept challenge differs")}
+		return &Error{Kind: Differs, Op: "compare answers of", Object: p.placement.Version.Key.ID, Cause: errors.New("the answer to a kept challenge differs")}
 	}
 	return nil
 }

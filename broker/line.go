@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 )
 
@@ -16,13 +17,13 @@ import (
 type line struct {
 	b       *Broker
 	setup   TokenSetup
-	policy  Policy
 	op      Operation
 	key     Key
 	version KeyVersion
 	places  []*place
 	effects map[string]EffectRecord // by effect id
 	resumed bool                    // an earlier run may have done more than is on record
+	why     Why                     // of this run, where it is not the operation's own
 	lease   Lease
 }
 
@@ -40,11 +41,11 @@ type place struct {
 // host that is dead is recognised at once.
 const leaseLife = 10 * time.Minute
 
-// takeLease makes this process the one writer of a key. The returned function
-// gives the lease back.
+// takeLease makes this run the one writer of a key: another run of the same
+// process is another holder. The returned function gives the lease back.
 func (b *Broker) takeLease(ctx context.Context, name string) (Lease, func(), error) {
 	now := b.o.Now()
-	l := Lease{Name: "key/" + name, Holder: b.o.Holder, Now: now, Until: now.Add(leaseLife), Stale: b.o.Stale}
+	l := Lease{Name: "key/" + name, Holder: b.o.Holder + "#" + newID(4), Now: now, Until: now.Add(leaseLife), Stale: b.stale}
 	if err := b.o.Store.Lease(ctx, l); err != nil {
 		return Lease{}, nil, fmt.Errorf("take the lease of key %s: %w", name, err)
 	}
@@ -56,13 +57,27 @@ func (b *Broker) takeLease(ctx context.Context, name string) (Lease, func(), err
 	}, nil
 }
 
-// extend keeps the lease while a line runs for longer than half of it.
+// stale asks for the process of a holder.
+func (b *Broker) stale(holder string) bool {
+	process, _, _ := strings.Cut(holder, "#")
+	return b.o.Stale != nil && b.o.Stale(process)
+}
+
+// extend keeps the lease while a line runs for longer than half of it. A lease
+// that ran out is never taken again: somebody else may have finished the work.
 func (l *line) extend(ctx context.Context) error {
 	now := l.b.o.Now()
+	l.lease.Now = now
+	if !now.Before(l.lease.Until) {
+		return &Error{
+			Kind: Conflict, Op: "keep the lease of", Object: "key " + l.key.Name, Cause: errors.New("it ran out while this waited"),
+			Hint: "run the same command again: it goes on from what is on record",
+		}
+	}
 	if l.lease.Until.Sub(now) > leaseLife/2 {
 		return nil
 	}
-	l.lease.Now, l.lease.Until = now, now.Add(leaseLife)
+	l.lease.Until = now.Add(leaseLife)
 	if err := l.b.o.Store.Lease(ctx, l.lease); err != nil {
 		return fmt.Errorf("extend the lease of key %s: %w", l.key.Name, err)
 	}
@@ -77,17 +92,26 @@ func (l *line) apply(ctx context.Context, event string, p *place, c Change, deta
 	c.Lease = &l.lease
 	c.Entry = Entry{
 		At: l.b.o.Now(), Event: event, Operation: l.op.ID, Key: l.key.Name, Number: l.version.Number,
-		Actor: l.b.o.Actor, Reason: l.op.Reason, Ticket: l.op.Ticket, Details: details,
+		Actor: l.b.o.Actor, Reason: first(l.why.Reason, l.op.Reason), Ticket: first(l.why.Ticket, l.op.Ticket), Details: details,
 	}
 	if p != nil {
 		c.Entry.Target = p.target.Name
 		c.Entry.Principal = l.b.principal(p.target.Name)
 	}
-	head, err := l.b.o.Store.Apply(ctx, c)
-	if err != nil {
-		return Head{}, fmt.Errorf("record %s: %w", event, err)
+	return l.b.write(ctx, l.setup, c)
+}
+
+// write puts a change on record: its rows in the audit, the audit under seal.
+func (b *Broker) write(ctx context.Context, setup TokenSetup, c Change) (Head, error) {
+	c, err := c.witnessed()
+	if err == nil {
+		c.Seal = func(h Head) ([]byte, error) { return seal(ctx, setup, h.Record()) }
+		var head Head
+		if head, err = b.o.Store.Apply(ctx, c); err == nil {
+			return head, nil
+		}
 	}
-	return head, nil
+	return Head{}, fmt.Errorf("record %s: %w", c.Entry.Event, err)
 }
 
 // intend puts an effect on record before it happens. When it was there already,

@@ -25,23 +25,42 @@ type killer struct {
 	at     int // the call to die at; 0: never
 	after  bool
 	calls  int
-	died   string // at which call
+	open   []openCall // sealing happens inside the store's transaction
+	died   string     // at which call
 	cancel context.CancelFunc
+}
+
+type openCall struct {
+	name   string
+	number int
 }
 
 func (k *killer) fault(call string, before bool) error {
 	if k.died != "" {
 		return errKilled
 	}
+	if number := k.number(call, before); number != k.at || before == k.after {
+		return nil
+	}
+	k.died = call
+	k.cancel()
+	return errKilled
+}
+
+// number counts calls as they begin; one that failed never came to its end.
+func (k *killer) number(call string, before bool) int {
 	if before {
 		k.calls++
+		k.open = append(k.open, openCall{call, k.calls})
+		return k.calls
 	}
-	if k.calls == k.at && before != k.after {
-		k.died = call
-		k.cancel()
-		return errKilled
+	for {
+		last := k.open[len(k.open)-1]
+		k.open = k.open[:len(k.open)-1]
+		if last.name == call {
+			return last.number
+		}
 	}
-	return nil
 }
 
 // mortal is a store whose process can be killed.

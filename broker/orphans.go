@@ -52,6 +52,15 @@ func (b *Broker) orphansAt(ctx context.Context, t Target) ([]Orphan, error) {
 	if err != nil {
 		return nil, err
 	}
+	known, err := b.recorded(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return orphansAmong(t.Name, seen, known), nil
+}
+
+// recorded are the ids of the keys at a target that placements name.
+func (b *Broker) recorded(ctx context.Context, t Target) (map[string]bool, error) {
 	known := map[string]bool{}
 	for view, err := range b.o.Store.Keys(ctx, KeyFilter{Target: t.Name}) {
 		if err != nil {
@@ -61,7 +70,7 @@ func (b *Broker) orphansAt(ctx context.Context, t Target) ([]Orphan, error) {
 			known[p.Version.Key.ID] = known[p.Version.Key.ID] || p.Target == t.Name
 		}
 	}
-	return orphansAmong(t.Name, seen, known), nil
+	return known, nil
 }
 
 // orphansAmong is the decision; pure.

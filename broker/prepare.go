@@ -32,8 +32,11 @@ func (l *line) prepare(ctx context.Context, p *place) error {
 	if err != nil {
 		return fmt.Errorf("prepare at target %s: %w", p.target.Name, err)
 	}
+	if made.Key.ID == "" {
+		return &Error{Kind: Rejected, Op: "prepare a key", Object: "at target " + p.target.Name, Cause: errors.New("the answer names no key")}
+	}
 	p.placement.Version = VersionRef{Key: made.Key}
-	return l.settle(ctx, p, rec, made, map[string]any{"key_ref": made.Key.ID, "receipt": made.Receipt})
+	return l.settle(ctx, p, rec, made, map[string]any{"key_ref": made.Key.ID, "key_policy": made.PolicyHash, "receipt": made.Receipt})
 }
 
 func (l *line) prepared(ctx context.Context, p *place, rec EffectRecord, known bool) (Prepared, error) {
@@ -46,6 +49,9 @@ func (l *line) prepared(ctx context.Context, p *place, rec EffectRecord, known b
 			if key, ok, err := l.findPrepared(ctx, p, rec, in); err != nil || ok {
 				return Prepared{Key: key}, err
 			}
+		}
+		if err := l.extend(ctx); err != nil {
+			return Prepared{}, err
 		}
 		var made Prepared
 		err := again(ctx, func() (err error) { made, err = p.target.Provider.Prepare(ctx, rec.Effect, in); return err })
@@ -84,6 +90,9 @@ func (l *line) findPrepared(ctx context.Context, p *place, rec EffectRecord, in 
 
 // look collects what a query yields, asking again after a passing fault.
 func (l *line) look(ctx context.Context, p *place, q Query) ([]Observation, error) {
+	if err := l.extend(ctx); err != nil {
+		return nil, err
+	}
 	return look(ctx, p.target, q)
 }
 
@@ -141,18 +150,27 @@ func adopt(in PrepareIn, intended time.Time, seen []Observation) (key KeyRef, ok
 // unlike says how a marked key differs from the one that was asked for.
 func unlike(in PrepareIn, intended time.Time, o Observation) string {
 	switch {
-	case o.Origin != OriginExternal:
-		return "its origin is " + string(o.Origin)
 	case o.HasMaterial:
 		return "it has material already"
+	case o.CreatedAt.Before(intended.Add(-clockSlack)):
+		return "it was made before the operation began"
+	case !o.PolicyMatch:
+		return "its key policy is not the one that was sent"
+	default:
+		return unlikeKey(in, o)
+	}
+}
+
+// unlikeKey says how a key differs from the one that was asked for, whatever it
+// holds by now.
+func unlikeKey(in PrepareIn, o Observation) string {
+	switch {
+	case o.Origin != OriginExternal:
+		return "its origin is " + string(o.Origin)
 	case o.Spec != in.Spec:
 		return "its spec is " + string(o.Spec)
 	case o.Purpose != in.Purpose:
 		return "its purpose is " + string(o.Purpose)
-	case !o.PolicyMatch:
-		return "its key policy is not the one that was sent"
-	case o.CreatedAt.Before(intended.Add(-clockSlack)):
-		return "it was made before the operation began"
 	default:
 		return ""
 	}

@@ -13,38 +13,35 @@ func (l *line) prove(ctx context.Context, p *place) error {
 	if p.placement.Step != PlacementStaged {
 		return nil
 	}
-	var proof Proof
-	var evidence map[string]any
-	err := l.arrived(ctx, p)
-	if err == nil {
-		proof, evidence, err = l.proof(ctx, p)
+	if err := l.arrived(ctx, p); err != nil {
+		return fmt.Errorf("see the import at target %s: %w", p.target.Name, err)
 	}
-	if err != nil && !errors.Is(err, Rejected) {
+	proof, evidence, err := l.proof(ctx, p)
+	if errors.Is(err, Differs) {
+		return l.failProof(ctx, p, proof.Level, err, evidence)
+	}
+	if err != nil {
 		return fmt.Errorf("prove at target %s: %w", p.target.Name, err)
 	}
 	proof.At = l.b.o.Now()
-	p.placement.Proof = proof
-	p.placement.Step = PlacementProven
-	change := Change{}
-	if err != nil {
-		p.placement.Step, p.placement.Proof.Failed, p.placement.Proof.Detail = PlacementFailed, true, err.Error()
-		l.version.State = Suspended
-		change.Version = &l.version
-	}
-	change.Placements = []Placement{p.placement}
-	event := "proof." + string(p.placement.Step)
-	if _, recordErr := l.apply(ctx, event, p, change, with(evidence, "level", proof.Level)); recordErr != nil {
-		return errors.Join(err, recordErr)
-	}
-	return l.failedProof(p, err)
+	p.placement.Proof, p.placement.Step = proof, PlacementProven
+	_, err = l.apply(ctx, "proof.proven", p, Change{Placements: []Placement{p.placement}}, with(evidence, "level", proof.Level))
+	return err
 }
 
-func (l *line) failedProof(p *place, err error) error {
-	if err == nil {
-		return nil
+// failProof puts on record that a target holds other material: the placement is
+// unusable and the version suspended.
+func (l *line) failProof(ctx context.Context, p *place, level ProofLevel, cause error, evidence map[string]any) error {
+	p.placement.Step = PlacementFailed
+	p.placement.Proof.Level, p.placement.Proof.At = level, l.b.o.Now()
+	p.placement.Proof.Failed, p.placement.Proof.Detail = true, cause.Error()
+	l.version.State = Suspended
+	change := Change{Version: &l.version, Placements: []Placement{p.placement}}
+	if _, err := l.apply(ctx, "proof.failed", p, change, with(with(evidence, "level", level), "problem", cause.Error())); err != nil {
+		return errors.Join(cause, err)
 	}
 	return &Error{
-		Kind: Rejected, Op: "prove", Object: fmt.Sprintf("key %s at target %s", l.key.Name, p.target.Name), Cause: err,
+		Kind: Differs, Op: "prove", Object: fmt.Sprintf("key %s at target %s", l.key.Name, p.target.Name), Cause: cause,
 		Changed: l.leftBehind() + "; the version is suspended and will never be activated",
 		Hint:    "the target holds other material than the token: find out whose, before anything else; keyferry operation abort " + l.op.ID + " --reason … schedules the key at the target for deletion",
 	}
@@ -59,6 +56,7 @@ func (l *line) proof(ctx context.Context, p *place) (Proof, map[string]any, erro
 		return l.reimport(ctx, p, proof)
 	case ProofAccepted:
 		return proof, map[string]any{"reason": detail}, nil
+	default:
 	}
 	answer, evidence, err := l.challenge(ctx, p, p.placement.Version, level)
 	if err == nil && answer.Reason != "" {
@@ -115,18 +113,22 @@ func (l *line) subject(p *place, v VersionRef, level ProofLevel) ChallengeSubjec
 	}
 }
 
-// tokenAnswer is the token's side. A pair's public key must be the one on record:
-// the token's copy of it is never asked for more.
+// tokenAnswer is the token's side. What the token holds of a pair must be what is
+// on record; a copy that was destroyed is answered for by the record.
 func (l *line) tokenAnswer(ctx context.Context, c Challenge) (Answer, error) {
-	switch c.Level() {
-	case ProofReimport:
-		return Answer{}, nil
-	case ProofPublicKey:
-		return Answer{PublicKey: l.version.Material.PublicKey}, nil
+	onRecord := Answer{PublicKey: l.version.Material.PublicKey}
+	if c.Level() == ProofReimport || l.version.Material.Ended == Destroy {
+		return onRecord, nil
 	}
 	a, err := l.setup.Token.Answer(ctx, l.version.Material, c)
 	if err != nil {
 		return Answer{}, fmt.Errorf("ask the token: %w", err)
+	}
+	if c.Level() == ProofPublicKey && same("public key", onRecord.PublicKey, a.PublicKey) != nil {
+		return Answer{}, &Error{
+			Kind: Undecided, Op: "ask the token for", Object: l.version.Material.String(),
+			Cause: errors.New("its public key is not the one on record"), Hint: "find out who changed the token",
+		}
 	}
 	return a, nil
 }
@@ -147,6 +149,7 @@ func transcript(c Challenge, theirs Answer) map[string]any {
 		t["answer"] = fmt.Sprintf("%x", theirs.Value)
 	case ProofReimport:
 		t["version"] = theirs.Version
+	default:
 	}
 	if theirs.Reason != "" {
 		t["reason"] = theirs.Reason
@@ -165,7 +168,7 @@ func (l *line) reimport(ctx context.Context, p *place, proof Proof) (Proof, map[
 	evidence := map[string]any{"version": done.Version.ID, "receipt": done.Receipt}
 	if v := p.placement.Version; done.Version.ID != v.ID {
 		err = &Error{
-			Kind: Rejected, Op: "import again", Object: v.Key.ID,
+			Kind: Differs, Op: "import again", Object: v.Key.ID,
 			Cause: fmt.Errorf("the target answered with material %s, it was %s", done.Version.ID, v.ID),
 		}
 	}

@@ -99,8 +99,10 @@ type PrepareIn struct {
 
 // Prepared is the answer to Prepare.
 type Prepared struct {
-	Key     KeyRef  `json:"key"`
-	Receipt Receipt `json:"receipt"`
+	Key KeyRef `json:"key"`
+	// PolicyHash is SHA-256, hex, of the key policy that was sent, in canonical form.
+	PolicyHash string  `json:"policy_hash,omitempty"`
+	Receipt    Receipt `json:"receipt"`
 }
 
 // ImportKind says what an import is to the provider.

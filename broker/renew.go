@@ -2,34 +2,42 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 )
 
 // Renew imports the same material again with another end: also after the cloud's
 // copy expired or was deleted.
 func (b *Broker) Renew(ctx context.Context, req RenewRequest) (Result, error) {
 	l, release, err := b.startExisting(ctx, existing{
-		kind: OpRenew, name: req.Name, number: req.Number, target: req.Target, why: req.Why, params: Params{ValidTo: req.ValidTo},
+		kind: OpRenew, name: req.Name, number: req.Number, target: req.Target, why: req.Why, params: Params{ValidTo: req.ValidTo.UTC().Truncate(time.Second)},
 	})
 	if err != nil {
 		return Result{}, err
 	}
 	defer release()
-	if err := renewable(req.Name, l.version, l.placements()); err != nil {
+	if err := l.renewalFits(); err != nil {
 		return Result{}, err
-	}
-	for _, p := range l.places {
-		if err := checkValidTo(req.Name, p.caps, req.ValidTo, b.o.Now()); err != nil {
-			return Result{}, err
-		}
-		if err := l.planAgain(ctx, p); err != nil {
-			return Result{}, err
-		}
 	}
 	if err := l.open(ctx, "renewal.begun", map[string]any{"valid_to": req.ValidTo}); err != nil {
 		return Result{}, err
 	}
 	return l.run(ctx)
+}
+
+// renewalFits is asked at the start and when going on: the end may have passed,
+// and the version changed.
+func (l *line) renewalFits() error {
+	if err := renewable(l.key.Name, l.version, l.placements()); err != nil {
+		return err
+	}
+	for _, p := range l.places {
+		if err := checkValidTo(l.key.Name, p.caps, l.op.Params.ValidTo, l.b.o.Now()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // renewable: what was never imported, failed its proof, or is gone from the token
@@ -41,7 +49,7 @@ func renewable(name string, version KeyVersion, placements []Placement) error {
 	switch {
 	case version.State == Suspended || version.State == Compromised || version.State == Destroyed:
 		return refuse(Conflict, fmt.Errorf("it is %s", version.State), "keyferry key show "+name)
-	case version.Retain != RetainToken && version.State == Active:
+	case version.Material.Ended != "":
 		return refuse(Unsupported, errNoCopy, fmt.Sprintf("it was imported with retain: %s; import another key with retain: token", version.Retain))
 	}
 	for _, p := range placements {
@@ -52,18 +60,11 @@ func renewable(name string, version KeyVersion, placements []Placement) error {
 	return nil
 }
 
-// planAgain finds the plan by which the material crossed, or the best there is now.
-func (l *line) planAgain(ctx context.Context, p *place) error {
-	plans, err := l.setup.Token.Plans(ctx)
-	if err != nil {
-		return fmt.Errorf("probe token %s: %w", l.setup.Name, err)
-	}
-	p.plan, err = choose(l.key.Spec, p.caps, plans, l.policy)
-	return err
-}
-
 // renewing is steps 5 to 8 with material that the target had before, and 10.
 func (l *line) renewing(ctx context.Context) error {
+	if err := l.renewalFits(); err != nil {
+		return err
+	}
 	if err := l.materialThere(ctx); err != nil {
 		return err
 	}
@@ -102,45 +103,50 @@ func (l *line) renewAt(ctx context.Context, p *place) error {
 	if err != nil {
 		return err
 	}
-	if done.Version.ID != v.ID {
-		return &Error{
-			Kind: Rejected, Op: "renew", Object: v.Key.ID,
-			Cause: fmt.Errorf("the target answered with material %s, it was %s", done.Version.ID, v.ID),
-			Hint:  "look at the key before anything else: it holds other material than the token",
-		}
-	}
-	if err := l.proveRenewed(ctx, p); err != nil {
+	p.placement.ValidTo = l.op.Params.ValidTo
+	if err := l.arrived(ctx, p); err != nil {
 		return err
 	}
-	now := l.b.o.Now()
-	p.placement.ValidTo, p.placement.Remote, p.placement.SeenAt = l.op.Params.ValidTo, RemoteEnabled, now
-	p.placement.Proof.At = now
+	if err := l.proveRenewed(ctx, p, done.Version); err != nil {
+		return err
+	}
 	return l.settle(ctx, p, rec, done, map[string]any{"version_ref": done.Version, "valid_to": l.op.Params.ValidTo, "receipt": done.Receipt})
 }
 
 // proveRenewed: to be accepted as existing material is the reimport proof itself;
 // the other levels are asked anew.
-func (l *line) proveRenewed(ctx context.Context, p *place) error {
+func (l *line) proveRenewed(ctx context.Context, p *place, answered VersionRef) error {
 	level, _ := l.proofLevel(p)
-	if level == ProofReimport || level == ProofAccepted {
-		return nil
+	var evidence map[string]any
+	var err error
+	switch v := p.placement.Version; {
+	case answered.ID != v.ID:
+		err = &Error{
+			Kind: Differs, Op: "renew", Object: v.Key.ID, Cause: fmt.Errorf("the target answered with material %s, it was %s", answered.ID, v.ID),
+		}
+	case level != ProofReimport && level != ProofAccepted:
+		_, evidence, err = l.challenge(ctx, p, v, level)
 	}
-	_, evidence, err := l.challenge(ctx, p, p.placement.Version, level)
+	if errors.Is(err, Differs) {
+		return l.failProof(ctx, p, level, err, evidence)
+	}
 	if err != nil {
 		return fmt.Errorf("prove: %w", err)
+	}
+	if level != ProofAccepted {
+		p.placement.Proof.At = l.b.o.Now()
 	}
 	_, err = l.apply(ctx, "proof.renewed", p, Change{}, with(evidence, "level", level))
 	return err
 }
 
 func (l *line) finishRenewal(ctx context.Context) error {
-	now := l.b.o.Now()
-	l.op.State, l.op.EndedAt, l.op.Problem = Finished, now, ""
-	head, err := l.apply(ctx, "renewal.finished", nil, Change{Operation: &l.op, Seal: l.sealHead(ctx)}, nil)
+	op := l.ended(Finished)
+	head, err := l.apply(ctx, "renewal.finished", nil, Change{Operation: &op}, nil)
 	if err != nil {
-		l.op.State = Running
 		return err
 	}
+	l.op = op
 	l.b.remember(ctx, l.setup, head)
 	return nil
 }

@@ -35,8 +35,8 @@ type Store interface {
 type Records interface {
 	// Entries of the audit after seq, in order.
 	Entries(ctx context.Context, after int64) iter.Seq2[Entry, error]
-	// Heads that were sealed, in order.
-	Heads(ctx context.Context) iter.Seq2[Head, error]
+	// Heads that were sealed, of entries after seq, in order.
+	Heads(ctx context.Context, after int64) iter.Seq2[Head, error]
 	// Enrolments of tokens and targets, in order of kind and name.
 	Enrolments(ctx context.Context) ([]Enrolment, error)
 	// Cached is a value kept for speed, which may be gone at any time: NotFound.

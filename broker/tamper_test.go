@@ -31,14 +31,15 @@ func (s tampered) Enrolments(ctx context.Context) ([]broker.Enrolment, error) {
 }
 
 func (s tampered) Entries(ctx context.Context, after int64) iter.Seq2[broker.Entry, error] {
-	return edited(s.Store.Entries(ctx, after), s.entries)
+	return edited(s.Store.Entries(ctx, 0), s.entries, func(e broker.Entry) bool { return e.Seq > after })
 }
 
-func (s tampered) Heads(ctx context.Context) iter.Seq2[broker.Head, error] {
-	return edited(s.Store.Heads(ctx), s.heads)
+func (s tampered) Heads(ctx context.Context, after int64) iter.Seq2[broker.Head, error] {
+	return edited(s.Store.Heads(ctx, 0), s.heads, func(h broker.Head) bool { return h.Seq > after })
 }
 
-func edited[T any](rows iter.Seq2[T, error], edit func([]T) []T) iter.Seq2[T, error] {
+// edited is what a reader gets of edited rows.
+func edited[T any](rows iter.Seq2[T, error], edit func([]T) []T, asked func(T) bool) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var all []T
 		for row, err := range rows {
@@ -52,7 +53,7 @@ func edited[T any](rows iter.Seq2[T, error], edit func([]T) []T) iter.Seq2[T, er
 			all = edit(all)
 		}
 		for _, row := range all {
-			if !yield(row, nil) {
+			if asked(row) && !yield(row, nil) {
 				return
 			}
 		}
@@ -219,7 +220,7 @@ func TestAnOlderStoreIsRefused(t *testing.T) {
 	t.Parallel()
 	w := finished(t)
 	var heads []broker.Head
-	for h, err := range w.store.Heads(t.Context()) {
+	for h, err := range w.store.Heads(t.Context(), 0) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -121,6 +121,9 @@ type Material struct {
 	PublicKey   []byte     `json:"public_key,omitempty"` // pairs: DER SubjectPublicKeyInfo (RFC 5280)
 	KCV         []byte     `json:"kcv,omitempty"`        // secrets: CKA_CHECK_VALUE where the token gives one: a hint for people, never identity
 	Attributes  Attributes `json:"attributes"`
+	// Ended is what retaining did to the token's copy: sealed or destroyed; "" it
+	// can still be wrapped. Tokens do not look at it.
+	Ended MaterialChange `json:"ended,omitempty"`
 }
 
 // Attributes are the boolean facts about an object that evidence needs, read

@@ -31,11 +31,45 @@ func (l *line) transfer(ctx context.Context, p *place) error {
 	return l.settle(ctx, p, rec, done, map[string]any{"version_ref": done.Version, "receipt": done.Receipt})
 }
 
+// keyStands looks at the key that material is about to go into: it is still as it
+// was asked for, so whoever may use it was decided by us. What holds material
+// already may have got another key policy in the meantime, by its owner.
+func (l *line) keyStands(ctx context.Context, p *place, in ImportIn) error {
+	seen, err := l.look(ctx, p, Query{Key: &in.Key})
+	if err != nil {
+		return err
+	}
+	asked := PrepareIn{Spec: l.key.Spec, Purpose: l.key.Purpose}
+	why := "it is not there"
+	for _, o := range seen {
+		switch why = unlikeKey(asked, o); {
+		case why != "":
+		case o.Name != l.key.Name:
+			why = fmt.Sprintf("it is marked as key %q", o.Name)
+		case in.Kind == ImportNew && !o.PolicyMatch:
+			why = "its key policy is not the one that was sent"
+		}
+	}
+	if why == "" {
+		return nil
+	}
+	return &Error{
+		Kind: Undecided, Op: "send material into", Object: in.Key.ID, Cause: errors.New(why),
+		Hint: "nothing was wrapped for it; find out who changed it",
+	}
+}
+
 // send wraps the material under a fresh wrapping key and imports it, and repeats
 // that where repeating cannot make a second version.
 func (l *line) send(ctx context.Context, p *place, step Step, in ImportIn) (EffectRecord, Imported, error) {
 	if rec, ok := l.effects[l.effect(p, step).ID()]; ok && !l.repeats(p, in) {
 		return rec, Imported{}, l.undecidedImport(p)
+	}
+	if err := l.plan(ctx, p); err != nil {
+		return EffectRecord{}, Imported{}, err
+	}
+	if err := l.keyStands(ctx, p, in); err != nil {
+		return EffectRecord{}, Imported{}, err
 	}
 	var last error
 	for range attempts {
@@ -48,6 +82,10 @@ func (l *line) send(ctx context.Context, p *place, step Step, in ImportIn) (Effe
 		err = again(ctx, func() (err error) { done, err = p.target.Provider.Import(ctx, rec.Effect, in); return err })
 		last = err
 		switch {
+		case err == nil && done.Version.Key != in.Key:
+			return rec, Imported{}, &Error{
+				Kind: Tampered, Op: "import into", Object: in.Key.ID, Cause: fmt.Errorf("the answer names %s", done.Version.Key.ID),
+			}
 		case err == nil:
 			return rec, done, nil
 		case errors.Is(err, Unclear) && !l.repeats(p, in):

@@ -15,12 +15,35 @@ type trusted struct {
 	token      *Enrolment
 	targets    map[string]Enrolment
 	identities map[string]Identity
+	audit      auditLog
+}
+
+// enrolled is a target's enrolment as trusted; zero before.
+func (b *Broker) enrolled(target string) Enrolment {
+	b.known.mu.Lock()
+	defer b.known.mu.Unlock()
+	return b.known.targets[target]
 }
 
 // trust holds token, audit and the named targets against what the token sealed,
 // before anything is sent anywhere. It then asks each target who the broker is
 // there, once. Its errors name the record that does not match.
 func (b *Broker) trust(ctx context.Context, targets []Target) error {
+	if err := b.trustRecords(ctx, targets); err != nil {
+		return err
+	}
+	b.known.mu.Lock()
+	defer b.known.mu.Unlock()
+	for _, t := range targets {
+		if err := b.identify(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trustRecords is what of it is asked of the token and the store alone.
+func (b *Broker) trustRecords(ctx context.Context, targets []Target) error {
 	b.known.mu.Lock()
 	defer b.known.mu.Unlock()
 	enrolled, err := b.o.Store.Enrolments(ctx)
@@ -35,37 +58,50 @@ func (b *Broker) trust(ctx context.Context, targets []Target) error {
 			return err
 		}
 	}
-	for _, t := range targets {
-		if err := b.identify(ctx, t); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
 func (b *Broker) trustToken(ctx context.Context, enrolled []Enrolment) error {
-	if b.known.token != nil {
-		return nil
-	}
 	setup, err := b.token()
 	if err != nil {
 		return err
+	}
+	if b.known.token != nil {
+		return b.trustAudit(ctx, setup)
 	}
 	e, err := find(enrolled, EnrolToken, setup.Name)
 	if err != nil {
 		return err
 	}
-	if err := b.checkSeal(ctx, setup, e); err != nil {
-		return err
-	}
-	if err := e.Matches(setup.Environment, setup.Pins); err != nil {
-		return err
-	}
-	if err := b.trustAudit(ctx, setup); err != nil {
-		return err
+	for _, check := range []func() error{
+		func() error { return b.checkSeal(ctx, setup, e) },
+		func() error { return e.Matches(setup.Environment, setup.Pins) },
+		func() error { return b.sameToken(ctx, setup, e) },
+		func() error { return b.trustAudit(ctx, setup) },
+		func() error { return b.known.audit.row(enrolmentRow(e), e) },
+	} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
 	b.known.token = &e
 	return nil
+}
+
+// sameToken holds what the token says of itself against its enrolment.
+func (b *Broker) sameToken(ctx context.Context, setup TokenSetup, e Enrolment) error {
+	info, err := setup.Token.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("describe token %s: %w", setup.Name, err)
+	}
+	switch {
+	case info.Serial != e.TokenSerial:
+		return e.differs("serial", e.TokenSerial, info.Serial)
+	case info.Environment != e.Environment:
+		return e.differs("environment of the seal key", e.Environment, info.Environment)
+	default:
+		return nil
+	}
 }
 
 func (b *Broker) trustTarget(ctx context.Context, enrolled []Enrolment, t Target) error {
@@ -87,6 +123,9 @@ func (b *Broker) trustTarget(ctx context.Context, enrolled []Enrolment, t Target
 		return err
 	}
 	if err := sameEnvironment(setup, t); err != nil {
+		return err
+	}
+	if err := b.known.audit.row(enrolmentRow(e), e); err != nil {
 		return err
 	}
 	b.known.targets[t.Name] = e
@@ -188,11 +227,13 @@ type anchored struct {
 	Head  Head   `json:"head"`
 }
 
-// trustAudit verifies the audit against its sealed heads and against the head
-// that the token itself remembers: a store that was rolled back is older.
+// trustAudit reads the audit to its end and holds it against its newest sealed
+// head and, the first time, against the head that the token itself remembers: a
+// store that was rolled back is older. known is locked.
 func (b *Broker) trustAudit(ctx context.Context, setup TokenSetup) error {
-	log, err := b.readAudit(ctx, nil)
-	if err != nil {
+	log := &b.known.audit
+	checked := log.sealed.Seq
+	if err := log.read(ctx, b.o.Store); err != nil {
 		return err
 	}
 	if len(log.Faults) > 0 {
@@ -201,13 +242,31 @@ func (b *Broker) trustAudit(ctx context.Context, setup TokenSetup) error {
 			Hint: "keyferry audit verify lists everything; restore a backup, and find out who changed it",
 		}
 	}
-	if log.sealed == nil {
+	if log.sealed.Seq == checked {
 		return nil
 	}
-	if err := b.checkHead(ctx, setup, *log.sealed); err != nil {
+	if err := b.checkHead(ctx, setup, log.sealed); err != nil {
 		return err
 	}
+	if checked > 0 {
+		return nil
+	}
 	return b.checkAnchor(ctx, setup, log)
+}
+
+// witness holds rows that were read from the store against an audit that is as new
+// as they are.
+func (b *Broker) witness(ctx context.Context, rows func(*auditLog) error) error {
+	setup, err := b.token()
+	if err != nil {
+		return err
+	}
+	b.known.mu.Lock()
+	defer b.known.mu.Unlock()
+	if err := b.trustAudit(ctx, setup); err != nil {
+		return err
+	}
+	return rows(&b.known.audit)
 }
 
 func (b *Broker) checkHead(ctx context.Context, setup TokenSetup, h Head) error {
@@ -225,30 +284,45 @@ func (b *Broker) checkHead(ctx context.Context, setup TokenSetup, h Head) error 
 	return nil
 }
 
-func (b *Broker) checkAnchor(ctx context.Context, setup TokenSetup, log auditLog) error {
-	mem, ok := setup.Token.(Anchorer)
-	if !ok {
-		return nil
+// Its error is Tampered for an older store, Conflict for another one.
+func (b *Broker) checkAnchor(ctx context.Context, setup TokenSetup, log *auditLog) error {
+	kept, err := remembered(ctx, setup)
+	if err != nil || kept.Store == "" {
+		return err
 	}
-	text, err := mem.Anchor(ctx, anchorName)
-	if errors.Is(err, NotFound) || errors.Is(err, Unsupported) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read the audit head kept on token %s: %w", setup.Name, err)
-	}
-	var kept anchored
-	if err := json.Unmarshal(text, &kept); err != nil {
-		return fmt.Errorf("read the audit head kept on token %s: %w", setup.Name, err)
-	}
-	if kept.Store != log.genesis || log.hashes[kept.Head.Seq] == kept.Head.Hash {
+	var why error
+	kind := Tampered
+	switch {
+	case kept.Store != log.genesis:
+		kind, why = Conflict, fmt.Errorf("the token remembers another store, which began with %.16s…", kept.Store)
+	case log.hashes[kept.Head.Seq] != kept.Head.Hash:
+		why = fmt.Errorf("the token remembers entry %d of this store (%.16s…), which is not in it: the store is older than that, or was rewritten", kept.Head.Seq, kept.Head.Hash)
+	default:
 		return nil
 	}
 	return &Error{
-		Kind: Tampered, Op: "check the store", Object: fmt.Sprintf("at audit entry %d", log.Head.Seq),
-		Cause: fmt.Errorf("the token remembers entry %d of this store (%.16s…), which is not in it: the store is older than its last sealed head, or was rewritten", kept.Head.Seq, kept.Head.Hash),
-		Hint:  "restore the newest backup; nothing is changed on an older store",
+		Kind: kind, Op: "check the store", Object: fmt.Sprintf("at audit entry %d", log.Head.Seq), Cause: why,
+		Hint: "restore the newest backup; to use this store on purpose, enrol the token with it: keyferry token enrol",
 	}
+}
+
+// remembered is what the token remembers; zero where it remembers nothing.
+func remembered(ctx context.Context, setup TokenSetup) (kept anchored, err error) {
+	mem, ok := setup.Token.(Anchorer)
+	if !ok {
+		return anchored{}, nil
+	}
+	text, err := mem.Anchor(ctx, anchorName)
+	if errors.Is(err, NotFound) || errors.Is(err, Unsupported) {
+		return anchored{}, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &kept)
+	}
+	if err != nil {
+		return anchored{}, fmt.Errorf("read the audit head kept on token %s: %w", setup.Name, err)
+	}
+	return kept, nil
 }
 
 // anchor lets the token remember the newest head. It fails softly: the head is
@@ -257,6 +331,9 @@ func (b *Broker) anchor(ctx context.Context, setup TokenSetup, genesis string, h
 	mem, ok := setup.Token.(Anchorer)
 	if !ok {
 		return
+	}
+	if kept, err := remembered(ctx, setup); err == nil && kept.Store == genesis && kept.Head.Seq > head.Seq {
+		return // another process finished later
 	}
 	text, err := json.Marshal(anchored{Store: genesis, Head: Head{Seq: head.Seq, Hash: head.Hash}})
 	if err == nil {

@@ -32,7 +32,7 @@ func (b *Broker) Verify(ctx context.Context, req VerifyRequest) ([]Check, error)
 }
 
 func (b *Broker) verifyVersion(ctx context.Context, want existing) ([]Check, error) {
-	l, release, err := b.startVerify(ctx, want)
+	l, release, err := b.startExisting(ctx, want)
 	if err != nil {
 		return nil, err
 	}
@@ -51,53 +51,8 @@ func (b *Broker) verifyVersion(ctx context.Context, want existing) ([]Check, err
 	return checks, nil
 }
 
-// startVerify is like the start of other operations, but an unfinished one does
-// not stand in its way: verifying changes nothing at a target.
-func (b *Broker) startVerify(ctx context.Context, want existing) (*line, func(), error) {
-	view, err := b.o.Store.Key(ctx, want.name)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read key %s: %w", want.name, err)
-	}
-	_, placements, err := pick(view, want)
-	if err != nil {
-		return nil, nil, err
-	}
-	var targets []Target
-	for _, p := range placements {
-		t, err := b.target(p.Target)
-		if err != nil {
-			return nil, nil, err
-		}
-		targets = append(targets, t)
-	}
-	if err := b.trust(ctx, targets); err != nil {
-		return nil, nil, err
-	}
-	lease, release, err := b.takeLease(ctx, want.name)
-	if err != nil {
-		return nil, nil, err
-	}
-	l, err := b.verifyLine(ctx, want, lease)
-	if err != nil {
-		release()
-		return nil, nil, err
-	}
-	return l, release, nil
-}
-
-func (b *Broker) verifyLine(ctx context.Context, want existing, lease Lease) (*line, error) {
-	view, err := b.o.Store.Key(ctx, want.name)
-	if err != nil {
-		return nil, fmt.Errorf("read key %s: %w", want.name, err)
-	}
-	version, placements, err := pick(view, want)
-	if err != nil {
-		return nil, err
-	}
-	return b.newExisting(view, version, placements, want, lease)
-}
-
-// verifyAt looks at the placement and asks for its proof again.
+// verifyAt looks at the placement and asks for its proof again. What turns out to
+// be other material is unusable from then on.
 func (l *line) verifyAt(ctx context.Context, p *place) (Check, error) {
 	c := Check{Key: l.key.Name, Number: l.version.Number, Target: p.target.Name, Level: p.placement.Proof.Level, At: l.b.o.Now()}
 	v := p.placement.Version
@@ -106,12 +61,23 @@ func (l *line) verifyAt(ctx context.Context, p *place) (Check, error) {
 		return Check{}, err
 	}
 	c.State, c.Detail = l.observed(p, seen)
-	if c.Detail == "" {
-		if c.OK, c.Detail, err = l.proveAgain(ctx, p); err != nil {
-			return Check{}, err
-		}
-	}
 	p.placement.Remote, p.placement.SeenAt = c.State, c.At
+	if c.Detail == "" {
+		c.OK, c.Detail, err = l.proveAgain(ctx, p)
+	}
+	c.Placement = p.placement
+	if errors.Is(err, Differs) {
+		c.Detail = err.Error()
+		failed := l.failProof(ctx, p, c.Level, err, nil)
+		c.Placement = p.placement
+		if KindOf(failed) != Differs {
+			return Check{}, failed // it could not be put on record
+		}
+		return c, nil
+	}
+	if err != nil {
+		return Check{}, err
+	}
 	if c.OK && c.Level != ProofAccepted {
 		p.placement.Proof.At = c.At
 	}
@@ -147,16 +113,24 @@ func (l *line) proveAgain(ctx context.Context, p *place) (ok bool, detail string
 		return false, proof.Detail, nil
 	case proof.Level == "":
 		return false, "it was not proven yet: keyferry operation list --key " + l.key.Name, nil
+	case p.placement.Step == PlacementActive:
+		if err := l.leadsHere(ctx, p); errors.Is(err, Conflict) {
+			return false, err.Error(), nil
+		} else if err != nil {
+			return false, "", err
+		}
+	}
+	switch {
 	case proof.Level == ProofAccepted:
 		return true, "cannot be proven: " + proof.Detail, nil
-	case l.version.Retain == RetainNone && l.version.State == Active && (proof.Level == ProofMAC || proof.Level == ProofCipher):
+	case l.version.Material.Ended == Destroy && (proof.Level == ProofMAC || proof.Level == ProofCipher):
 		err = l.challengeKept(ctx, p)
 	default:
 		var answer Answer
 		answer, _, err = l.challenge(ctx, p, p.placement.Version, proof.Level)
 		detail = answer.Reason
 	}
-	if errors.Is(err, Rejected) || errors.Is(err, Unsupported) {
+	if errors.Is(err, Unsupported) {
 		return false, err.Error(), nil
 	}
 	return err == nil, detail, err

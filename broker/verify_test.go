@@ -133,7 +133,7 @@ func TestAFailedProofMakesTheVersionUnusable(t *testing.T) {
 	}
 	_, err := w.run(nil).Import(t.Context(), lines()[1])
 	w.inject = nil
-	if !errors.Is(err, broker.Rejected) || !strings.Contains(err.Error(), "prove") {
+	if !errors.Is(err, broker.Differs) || !strings.Contains(err.Error(), "prove") {
 		t.Fatalf("import: %v", err)
 	}
 	view, err := w.store.Key(t.Context(), "hmac")

@@ -73,7 +73,7 @@ func (b *Broker) resolve(req ImportRequest) (want, error) {
 	if b.o.Token != nil && b.o.Token.Environment == Production && req.Retain == "" && policy.Retain == "" {
 		return want{}, misuse("import "+w.name, "in production retain is named, not defaulted: give --retain, or a policy that has it")
 	}
-	for _, check := range []func() error{w.checkSpec, w.checkPolicy, w.checkTimes(b.o.Now())} {
+	for _, check := range []func() error{w.checkSpec, w.checkPolicy} {
 		if err := check(); err != nil {
 			return want{}, err
 		}
@@ -131,22 +131,22 @@ func (w *want) checkPolicy() error {
 	return nil
 }
 
-func (w *want) checkTimes(now time.Time) func() error {
-	return func() error {
-		w.validTo = w.req.ValidTo
-		if w.validTo.IsZero() && w.policy.ValidFor > 0 {
-			w.validTo = now.Add(w.policy.ValidFor).Truncate(time.Second)
-		}
-		switch {
-		case w.validTo.IsZero():
-			return nil
-		case !w.validTo.After(now):
-			return misuse("import "+w.name, "valid-to "+stamp(w.validTo)+" is in the past")
-		case !w.req.ActivateAt.IsZero() && !w.validTo.After(w.req.ActivateAt):
-			return misuse("import "+w.name, "valid-to "+stamp(w.validTo)+" is not after the activation at "+stamp(w.req.ActivateAt))
-		}
-		return nil
+// checkTimes fills in the end and refuses one that cannot be. It is asked when an
+// import begins: one that is on record keeps its end.
+func (w *want) checkTimes(now time.Time) error {
+	w.validTo = w.req.ValidTo.UTC().Truncate(time.Second)
+	if w.validTo.IsZero() && w.policy.ValidFor > 0 {
+		w.validTo = now.Add(w.policy.ValidFor).Truncate(time.Second)
 	}
+	for _, t := range w.targets {
+		if err := checkValidTo(w.name, t.Provider.Capabilities(), w.validTo, now); err != nil {
+			return err
+		}
+	}
+	if at := w.req.ActivateAt; !w.validTo.IsZero() && !at.IsZero() && !w.validTo.After(at) {
+		return misuse("import "+w.name, "valid-to "+stamp(w.validTo)+" is not after the activation at "+stamp(at))
+	}
+	return nil
 }
 
 func (b *Broker) resolveTargets(w *want) error {
@@ -157,12 +157,15 @@ func (b *Broker) resolveTargets(w *want) error {
 	if len(names) == 0 {
 		return misuse("import "+w.name, "no target: give --target, or a policy that has targets")
 	}
-	for _, name := range names {
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			return misuse("import "+w.name, "target "+name+" is named twice")
+		}
 		t, err := b.target(name)
 		if err != nil {
 			return err
 		}
-		if err := w.fits(t, b.o.Now()); err != nil {
+		if err := w.fits(t); err != nil {
 			return err
 		}
 		w.targets = append(w.targets, t)
@@ -171,7 +174,7 @@ func (b *Broker) resolveTargets(w *want) error {
 }
 
 // fits refuses what a target will never take, before anything happens.
-func (w *want) fits(t Target, now time.Time) error {
+func (w *want) fits(t Target) error {
 	caps := t.Provider.Capabilities()
 	consumer := t.consumerOf(w.name)
 	if consumer != "" && !caps.Names.Allows(consumer) {
@@ -183,7 +186,7 @@ func (w *want) fits(t Target, now time.Time) error {
 			Cause: fmt.Errorf("it takes the purposes %s there, not %s", joinWords(offered.Purposes), w.purpose),
 		}
 	}
-	return checkValidTo(w.name, caps, w.validTo, now)
+	return nil
 }
 
 // checkValidTo holds an end against what a provider can do.

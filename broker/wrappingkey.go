@@ -47,7 +47,9 @@ type CheckedWrappingKey struct {
 }
 
 // PublicKey of the provider.
-func (c CheckedWrappingKey) PublicKey() *rsa.PublicKey { return c.key }
+func (c CheckedWrappingKey) PublicKey() *rsa.PublicKey {
+	return &rsa.PublicKey{N: new(big.Int).Set(c.key.N), E: c.key.E}
+}
 
 // Plan to wrap by.
 func (c CheckedWrappingKey) Plan() Plan { return c.plan }

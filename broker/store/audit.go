@@ -92,9 +92,9 @@ func entryRow(rows *sql.Rows) (broker.Entry, error) {
 }
 
 // Heads implements broker.Store.
-func (s *Store) Heads(ctx context.Context) iter.Seq2[broker.Head, error] {
+func (s *Store) Heads(ctx context.Context, after int64) iter.Seq2[broker.Head, error] {
 	return each(ctx, s, func(rows *sql.Rows) (h broker.Head, err error) {
 		err = rows.Scan(&h.Seq, &h.Hash, &h.Operation, &h.Seal, moment{&h.At})
 		return h, err
-	}, `SELECT seq, hash, operation, seal, at FROM heads ORDER BY seq`)
+	}, `SELECT seq, hash, operation, seal, at FROM heads WHERE seq > ? ORDER BY seq`, after)
 }

@@ -34,7 +34,7 @@ var kinds = map[string]broker.Kind{
 	"ExpiredTokenException":       broker.Expired,
 
 	"IncorrectKeyException":            broker.Rejected,
-	"IncorrectKeyMaterialException":    broker.Rejected,
+	"IncorrectKeyMaterialException":    broker.Differs,
 	"InvalidAliasNameException":        broker.Rejected,
 	"InvalidArnException":              broker.Rejected,
 	"InvalidCiphertextException":       broker.Rejected,

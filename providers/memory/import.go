@@ -197,9 +197,9 @@ func (p *Provider) place(k *key, e broker.Effect, in broker.ImportIn, m material
 	c, held := p.c.Capabilities.Specs[k.in.Spec], k.holding(m)
 	switch {
 	case in.Kind != broker.ImportNew && held == nil:
-		return nil, fmt.Errorf("it is other material than the key's: %w", broker.Rejected)
+		return nil, fmt.Errorf("it is other material than the key's: %w", broker.Differs)
 	case in.Kind != broker.ImportNew && in.Version != nil && in.Version.ID != held.id:
-		return nil, fmt.Errorf("it is other material than version %s: %w", in.Version.ID, broker.Rejected)
+		return nil, fmt.Errorf("it is other material than version %s: %w", in.Version.ID, broker.Differs)
 	case in.Kind != broker.ImportNew, held != nil && c.ImportRepeats:
 		return held, nil
 	case len(k.versions) > 0 && !c.SecondVersion:

@@ -30,7 +30,7 @@ func auditChain(t *testing.T, open Open) {
 		last = head
 	}
 	wholeChain(t, s)
-	equal(t, "no head was to be sealed", []broker.Head(nil), collect(t, s.Heads(t.Context())))
+	equal(t, "no head was to be sealed", []broker.Head(nil), collect(t, s.Heads(t.Context(), 0)))
 }
 
 // auditDetails gives an entry all that JSON may change on its way.
@@ -77,7 +77,7 @@ func auditSeal(t *testing.T, open Open) {
 		apply(t, s, c)
 		apply(t, s, broker.Change{}) // an entry between heads
 	}
-	heads := collect(t, open(t).Heads(t.Context()))
+	heads := collect(t, open(t).Heads(t.Context(), 0))
 	if len(heads) != 3 || len(given) != 3 {
 		t.Fatalf("%d heads of %d sealed ones, want 3", len(heads), len(given))
 	}

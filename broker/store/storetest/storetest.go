@@ -72,7 +72,7 @@ func readAll(t TB, s broker.Store) everything {
 		Keys:       collect(t, s.Keys(ctx, broker.KeyFilter{})),
 		Operations: collect(t, s.Operations(ctx, broker.OperationFilter{})),
 		Entries:    collect(t, s.Entries(ctx, 0)),
-		Heads:      collect(t, s.Heads(ctx)),
+		Heads:      collect(t, s.Heads(ctx, 0)),
 		Enrolments: enrolments,
 	}
 }

@@ -33,7 +33,7 @@ func timesUTC(t *testing.T, open Open) {
 		op, err := s.Operation(t.Context(), "op-"+name)
 		must(t, err)
 		entries := collect(t, s.Entries(t.Context(), head.Seq-1))
-		heads := collect(t, s.Heads(t.Context()))
+		heads := collect(t, s.Heads(t.Context(), 0))
 		want := given.UTC().Truncate(time.Microsecond)
 		for where, got := range map[string]time.Time{
 			"key": view.Key.CreatedAt, "operation": op.Operation.StartedAt, "parameter": op.Operation.Params.ValidTo,

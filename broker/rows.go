@@ -1,0 +1,164 @@
+package broker
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// rowsField is the audit detail that holds the SHA-256 of every row a change
+// wrote, by the row's name. The audit is sealed with each entry, so whoever edits
+// a row without the token leaves a row that its audit does not tell of.
+const rowsField = "rows"
+
+func keyRow(id string) string                 { return "key " + id }
+func versionRow(id string, number int) string { return fmt.Sprintf("version %d of key %s", number, id) }
+func placementRow(p Placement) string {
+	return fmt.Sprintf("placement at target %s of version %d of key %s", p.Target, p.Number, p.KeyID)
+}
+func operationRow(id string) string { return "operation " + id }
+func effectRow(e Effect) string {
+	return "effect " + string(e.Step) + " at target " + e.Target + " of operation " + e.Operation
+}
+func enrolmentRow(e Enrolment) string { return "enrolment of " + string(e.Kind) + " " + e.Name }
+
+// rows are what a change writes, by name.
+func (c Change) rows() map[string]any {
+	rows := map[string]any{}
+	if c.NewKey != nil {
+		rows[keyRow(c.NewKey.ID)] = *c.NewKey
+	}
+	for _, v := range []*KeyVersion{c.NewVersion, c.Version} {
+		if v != nil {
+			rows[versionRow(v.KeyID, v.Number)] = *v
+		}
+	}
+	for _, p := range c.Placements {
+		rows[placementRow(p)] = p
+	}
+	for _, o := range []*Operation{c.NewOperation, c.Operation} {
+		if o != nil {
+			rows[operationRow(o.ID)] = *o
+		}
+	}
+	for _, r := range []*EffectRecord{c.Intent, c.Result} {
+		if r != nil {
+			rows[effectRow(r.Effect)] = *r
+		}
+	}
+	if c.Enrolment != nil {
+		rows[enrolmentRow(*c.Enrolment)] = *c.Enrolment
+	}
+	return rows
+}
+
+// witnessed is the change with the digests of its rows in its audit entry.
+func (c Change) witnessed() (Change, error) {
+	digests := map[string]string{}
+	for name, row := range c.rows() {
+		sum, err := digest(row)
+		if err != nil {
+			return Change{}, fmt.Errorf("digest %s: %w", name, err)
+		}
+		digests[name] = sum
+	}
+	if len(digests) > 0 {
+		c.Entry.Details = with(c.Entry.Details, rowsField, digests)
+	}
+	return c, nil
+}
+
+// digest is SHA-256 over a row's JSON without what is empty: a store may give
+// back an empty map as none.
+func digest(row any) (string, error) {
+	text, err := json.Marshal(row)
+	if err != nil {
+		return "", err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return "", err
+	}
+	if text, err = json.Marshal(full(value)); err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// full is a JSON value without its empty members.
+func full(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for name, member := range v {
+			if member = full(member); member != nil {
+				out[name] = member
+			}
+		}
+		if len(out) == 0 {
+			return nil
+		}
+		return out
+	case []any:
+		if len(v) == 0 {
+			return nil
+		}
+		for i := range v {
+			v[i] = full(v[i])
+		}
+		return v
+	case string:
+		if v == "" {
+			return nil
+		}
+	}
+	return value
+}
+
+// row holds one row that was read from the store against the audit.
+func (l *auditLog) row(name string, row any) error {
+	sum, err := digest(row)
+	if err != nil {
+		return fmt.Errorf("digest %s: %w", name, err)
+	}
+	told, ok := l.rows[name]
+	switch {
+	case ok && told == sum:
+		return nil
+	case !ok:
+		err = errors.New("the audit tells of no such row")
+	default:
+		err = errors.New("it is not as the audit tells: somebody edited the store")
+	}
+	return &Error{
+		Kind: Tampered, Op: "check", Object: name, Cause: err,
+		Hint: "keyferry audit verify lists everything; restore a backup, and find out who changed it",
+	}
+}
+
+// view holds a key and everything under it against the audit.
+func (l *auditLog) view(k KeyView) error {
+	faults := []error{l.row(keyRow(k.Key.ID), k.Key)}
+	for _, v := range k.Versions {
+		faults = append(faults, l.row(versionRow(v.KeyID, v.Number), v))
+	}
+	for _, p := range k.Placements {
+		faults = append(faults, l.row(placementRow(p), p))
+	}
+	return errors.Join(faults...)
+}
+
+// operation holds an operation and its effects against the audit.
+func (l *auditLog) operation(o OperationView) error {
+	faults := []error{l.row(operationRow(o.Operation.ID), o.Operation)}
+	for _, r := range o.Effects {
+		faults = append(faults, l.row(effectRow(r.Effect), r))
+	}
+	return errors.Join(faults...)
+}
