@@ -116,7 +116,7 @@ func unknownFlag(command, name string, leaf *cli.Command) error {
 	if leaf == nil {
 		return misuse("there is no flag --%s", name)
 	}
-	return misuse("%s has no flag --%s%s", command, name, orNear(name, flagNames(leaf.Flags)))
+	return misuse("%s has no flag --%s%s", command, name, orNear("--"+name, dashed(leaf)))
 }
 
 // orNear is a suggestion where one of the words is close, else the list.

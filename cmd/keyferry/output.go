@@ -32,6 +32,9 @@ func (c *call) print(a answer) error {
 	if err != nil {
 		return err
 	}
+	if out.Len() == 0 && c.String("output") == "table" {
+		c.p.say("there is nothing to show")
+	}
 	if _, err := c.p.stdout.Write(out.Bytes()); err != nil {
 		return fmt.Errorf("write the answer: %w", err)
 	}

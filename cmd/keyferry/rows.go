@@ -175,7 +175,7 @@ type entryRow struct {
 	At        time.Time      `json:"at"`
 	Event     string         `json:"event"`
 	Key       string         `json:"key"`
-	Version   int            `json:"version"`
+	Version   int            `json:"version,omitzero"`
 	Target    string         `json:"target"`
 	User      string         `json:"user"`
 	Host      string         `json:"host" table:"-"`

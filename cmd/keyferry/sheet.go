@@ -40,7 +40,7 @@ func sheetOf(value any) sheet {
 	for i := range list.Len() {
 		var row []string
 		for _, f := range columns(list.Type().Elem()) {
-			row = append(row, cell(list.Index(i).FieldByIndex(f.Index)))
+			row = append(row, fieldCell(list.Index(i).FieldByIndex(f.Index), f))
 		}
 		t.rows = append(t.rows, row)
 	}
@@ -55,6 +55,14 @@ func columns(t reflect.Type) []reflect.StructField {
 		}
 	}
 	return out
+}
+
+// fieldCell is empty for what JSON would leave out.
+func fieldCell(v reflect.Value, f reflect.StructField) string {
+	if v.IsZero() && strings.Contains(f.Tag.Get("json"), ",omit") {
+		return ""
+	}
+	return cell(v)
 }
 
 // cell is a value as text; what has no short form is JSON.

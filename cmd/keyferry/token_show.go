@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -14,6 +15,29 @@ type tokenShown struct {
 	Info    broker.TokenInfo `json:"info"`
 	Plans   []broker.Plan    `json:"plans"`
 	Objects []broker.Object  `json:"objects,omitempty"`
+}
+
+// planRow is a plan in a table.
+type planRow struct {
+	Spec       broker.KeySpec   `json:"spec"`
+	Mechanism  broker.Mechanism `json:"mechanism"`
+	Way        broker.Way       `json:"way"`
+	AESNumber  string           `json:"aes_number" table:"-"` // as PKCS#11 writes it
+	Works      bool             `json:"works"`
+	Conforming bool             `json:"conforming"`
+	Reason     string           `json:"reason"`
+}
+
+func planRows(plans []broker.Plan) []planRow {
+	var rows []planRow
+	for _, p := range plans {
+		row := planRow{Spec: p.Spec, Mechanism: p.Mechanism, Way: p.Way, Works: p.Works, Conforming: p.Conforming, Reason: p.Reason}
+		if p.AESNumber != 0 {
+			row.AESNumber = fmt.Sprintf("0x%04X", p.AESNumber)
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 // objectRow is an object of the token in a table.
@@ -47,7 +71,7 @@ func (s *session) showToken(ctx context.Context) (err error) {
 	if out.Plans, err = s.token.Plans(ctx); err != nil {
 		return err
 	}
-	tables := []any{facts(out.Info), out.Plans}
+	tables := []any{facts(out.Info), planRows(out.Plans)}
 	if s.Bool("objects") {
 		for o, err := range s.token.Objects(ctx, broker.ObjectQuery{}) {
 			if err != nil {
