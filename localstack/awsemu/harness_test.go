@@ -67,7 +67,6 @@ func start(t *testing.T, c awsemu.Config) *emulator {
 type clocked struct{ server *awsemu.Server }
 
 func (c clocked) SignHTTP( //nolint:revive // the interface is the SDK's
-
 	ctx context.Context, k aws.Credentials, r *http.Request, hash, service, region string, _ time.Time, o ...func(*v4.SignerOptions),
 ) error {
 	return v4.NewSigner().SignHTTP(ctx, k, r, hash, service, region, c.server.Now(), o...)
