@@ -42,7 +42,10 @@ func checkFile(o Options) (path string, err error) {
 }
 
 func unreachable(path string, err error) error {
-	e := &broker.Error{Kind: broker.Denied, Op: "open database", Object: path, Cause: reason(err)}
+	e := &broker.Error{
+		Kind: broker.Denied, Op: "open database", Object: path, Cause: reason(err),
+		Hint: "check the path, and that you may enter its directories",
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		e.Kind = broker.NotFound
 		e.Hint = "check the path; a new inventory is made with: keyferry init"
@@ -82,15 +85,12 @@ func usable(path string, readOnly bool) error {
 	if readOnly {
 		mode, fix = unix.R_OK, "chmod u+r "
 	}
-	if err := accessible(path, mode, fix+path); err != nil {
-		return err
-	}
 	dir := filepath.Dir(path)
-	return accessible(dir, unix.W_OK|unix.X_OK, "SQLite keeps its -wal and -shm files there: chmod u+wx "+dir)
-}
-
-func accessible(path string, mode uint32, hint string) error {
-	err := unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS)
+	err, hint := unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS), fix+path
+	if err == nil {
+		err = unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+		hint = "SQLite keeps its -wal and -shm files beside it: chmod u+wx " + dir
+	}
 	if err == nil {
 		return nil
 	}

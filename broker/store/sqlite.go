@@ -78,7 +78,9 @@ func failed(op, object string, err error) error {
 	case sqlite3.SQLITE_FULL:
 		e.Kind = broker.Rejected
 		e.Hint = "make room on the file system of " + object + ", then try again"
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR:
+		// The statements are fixed and tested: one that fails met a file that is not
+		// what it was written for.
 		e.Kind = broker.Rejected
 		e.Hint = damagedHint
 	case sqlite3.SQLITE_IOERR:

@@ -1,0 +1,90 @@
+package store_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+func TestOpenNewerSchema(t *testing.T) {
+	t.Parallel()
+	path := sample(t)
+	change(t, path, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)`)
+	openFails(t, path, broker.Rejected, "newer keyferry", "schema 99, this one knows 1", "use the newer keyferry, or restore a backup")
+	change(t, path, `DELETE FROM goose_db_version WHERE version_id = 99`)
+	must(t, opened(t, path).Check(t.Context()))
+}
+
+func TestOpenForeignFiles(t *testing.T) {
+	t.Parallel()
+	foreign := map[string]func(path string){
+		"another program's": func(path string) {
+			change(t, path, `PRAGMA application_id = 1`, `CREATE TABLE keys (id TEXT)`, `INSERT INTO keys VALUES ('theirs')`)
+		},
+		"nobody's":    func(path string) { change(t, path, `CREATE TABLE keys (id TEXT)`) },
+		"a WAL one":   func(path string) { change(t, path, `PRAGMA journal_mode = WAL`, `CREATE TABLE t (id TEXT)`) },
+		"empty":       func(path string) { must(t, os.WriteFile(path, nil, 0o600)) },
+		"some text":   func(path string) { must(t, os.WriteFile(path, []byte(strings.Repeat("not a database\n", 999)), 0o600)) },
+		"a few bytes": func(path string) { must(t, os.WriteFile(path, []byte("SQLite format 3\x00"), 0o600)) },
+	}
+	for name, make := range foreign {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "inventory.db")
+			make(path)
+			must(t, os.Chmod(path, 0o600))
+			openFails(t, path, broker.Rejected)
+		})
+	}
+}
+
+// The guards are against mistakes, of people with an SQL shell too: the seals are
+// what notices malice.
+func TestAuditIsAppendOnly(t *testing.T) {
+	t.Parallel()
+	path := sample(t)
+	db := raw(t, path)
+	for _, statement := range []string{
+		`UPDATE audit SET entry = replace(entry, 'key-000001', 'key-000002')`,
+		`UPDATE audit SET seq = 99 WHERE seq = 20`,
+		`DELETE FROM audit WHERE seq = 20`,
+		`DELETE FROM audit`,
+		`INSERT OR REPLACE INTO audit (seq, entry) SELECT seq, entry FROM audit WHERE seq = 20`,
+		`INSERT INTO audit (seq, entry) VALUES (30, '{"seq":30}')`,
+		`INSERT INTO audit (seq, entry) VALUES (21, '{"seq":22}')`,
+		`INSERT INTO audit (seq, entry) VALUES (21, 'text')`,
+		`INSERT INTO audit (seq, entry) VALUES (0, '{"seq":0}')`,
+		`UPDATE heads SET seal = x'00'`,
+		`DELETE FROM heads`,
+		`INSERT OR REPLACE INTO heads SELECT seq, hash, operation, x'00', at FROM heads WHERE seq = 20`,
+		`INSERT INTO heads SELECT 5, hash, operation, seal, at FROM heads WHERE seq = 20`,
+	} {
+		if _, err := db.ExecContext(t.Context(), statement); err == nil {
+			t.Errorf("%s: done", statement)
+		}
+	}
+	must(t, db.Close())
+	info, err := opened(t, path).Info(t.Context())
+	must(t, err)
+	if info.Entries != 20 || info.Heads != 20 {
+		t.Errorf("%+v: want 20 entries and heads", info)
+	}
+}
+
+// Every table is STRICT, so that a column holds what it says.
+func TestTablesAreStrict(t *testing.T) {
+	t.Parallel()
+	rows, err := raw(t, sample(t)).QueryContext(t.Context(),
+		`SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND NOT strict AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'goose_%'`)
+	must(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		must(t, rows.Scan(&name))
+		t.Errorf("table %s is not STRICT", name)
+	}
+	must(t, rows.Err())
+}
