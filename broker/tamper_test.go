@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -250,12 +251,20 @@ func flip(t *testing.T, v reflect.Value) {
 	case *map[string]any:
 		*x = map[string]any{"flipped": true}
 		return
+	case *json.RawMessage:
+		*x = json.RawMessage(`{"flipped":true}`)
+		return
+	case *[]string:
+		*x = append([]string{"flipped"}, *x...)
+		return
 	}
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(v.String() + "x")
 	case reflect.Int, reflect.Int64:
 		v.SetInt(v.Int() + 1)
+	case reflect.Bool:
+		v.SetBool(!v.Bool())
 	case reflect.Slice:
 		flipSlice(t, v)
 	case reflect.Struct:
