@@ -30,7 +30,7 @@ func (p *program) auditHead() *cli.Command {
 		run: func(ctx context.Context, c *call) error {
 			return c.reading(ctx, func(s *session) error {
 				var newest *broker.Head
-				for h, err := range s.store.Heads(ctx) {
+				for h, err := range s.store.Heads(ctx, 0) {
 					if err != nil {
 						return err
 					}
