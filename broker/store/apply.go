@@ -150,7 +150,11 @@ func versionRecord(v *broker.KeyVersion) record {
 
 func versionColumns(v *broker.KeyVersion) []any {
 	return []any{
-		v.State, v.Retain, document{v.Material}, v.Provenance, moment{&v.CreatedAt}, moment{&v.ActivatedAt},
+		v.State, v.Retain,
+		document{v.Material},
+		v.Provenance,
+		moment{&v.CreatedAt},
+		moment{&v.ActivatedAt},
 		v.KeyID, v.Number,
 	}
 }

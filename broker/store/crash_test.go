@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -123,26 +124,31 @@ func dump(t *testing.T, path string) string {
 	for _, table := range []string{
 		"keys", "key_tags", "key_versions", "placements", "operations", "effects", "audit", "heads", "enrolments", "leases", "cache", "goose_db_version", "sqlite_schema",
 	} {
-		rows, err := db.QueryContext(t.Context(), `SELECT * FROM `+table+` ORDER BY 1, 2`)
-		must(t, err)
-		columns, err := rows.Columns()
-		must(t, err)
-		for rows.Next() {
-			values, into := make([]any, len(columns)), make([]any, len(columns))
-			for i := range values {
-				into[i] = &values[i]
-			}
-			must(t, rows.Scan(into...))
-			if table == "sqlite_schema" {
-				values[3] = nil // the page a table begins at
-			}
-			fmt.Fprintf(&b, "%s %v\n", table, values)
-		}
-		must(t, rows.Err())
-		must(t, rows.Close())
+		dumpTable(t, &b, db, table)
 	}
 	must(t, db.Close())
 	return b.String()
+}
+
+func dumpTable(t *testing.T, b *strings.Builder, db *sql.DB, table string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), `SELECT * FROM `+table+` ORDER BY 1, 2`)
+	must(t, err)
+	defer func() { must(t, rows.Close()) }()
+	columns, err := rows.Columns()
+	must(t, err)
+	for rows.Next() {
+		values, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		must(t, rows.Scan(into...))
+		if table == "sqlite_schema" {
+			values[3] = nil // the page a table begins at
+		}
+		fmt.Fprintf(b, "%s %v\n", table, values)
+	}
+	must(t, rows.Err())
 }
 
 func TestBackupWhileOthersWrite(t *testing.T) {

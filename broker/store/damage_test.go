@@ -9,13 +9,14 @@ import (
 
 	"github.com/keyferry/keyferry/broker"
 	"github.com/keyferry/keyferry/broker/store"
+	"github.com/keyferry/keyferry/broker/store/storetest"
 )
 
 // pageSize is SQLite's.
 const pageSize = 4096
 
 // whole is a sample database as one file, with nothing left in its -wal.
-func whole(t testing.TB) []byte {
+func whole(t storetest.TB) []byte {
 	t.Helper()
 	path := sample(t)
 	change(t, path, `PRAGMA wal_checkpoint(TRUNCATE)`)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyferry/keyferry/broker"
 	"github.com/keyferry/keyferry/broker/store"
+	"github.com/keyferry/keyferry/broker/store/storetest"
 )
 
 func TestOpenMissing(t *testing.T) {
@@ -86,7 +87,7 @@ func TestCreate(t *testing.T) {
 
 // onlyFile holds that nothing but a database and what belongs to it is in its
 // directory.
-func onlyFile(t testing.TB, path string) {
+func onlyFile(t storetest.TB, path string) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Dir(path))
 	must(t, err)

@@ -10,11 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/keyferry/keyferry/broker"
 	"github.com/keyferry/keyferry/broker/store"
+	"github.com/keyferry/keyferry/broker/store/storetest"
 )
 
 // noon is when tests happen.
@@ -33,7 +33,7 @@ func numbered(n int) broker.Change {
 }
 
 // sample is a database with some records.
-func sample(t testing.TB) string {
+func sample(t storetest.TB) string {
 	t.Helper()
 	path := created(t)
 	s := opened(t, path)
@@ -47,7 +47,7 @@ func sample(t testing.TB) string {
 
 // explains holds that an error tells a person what happened, to what, why, that
 // nothing was changed, and what to do.
-func explains(t testing.TB, err error, kind broker.Kind, object string, words ...string) {
+func explains(t storetest.TB, err error, kind broker.Kind, object string, words ...string) {
 	t.Helper()
 	e, ok := errors.AsType[*broker.Error](err)
 	if !ok {
@@ -67,7 +67,7 @@ func explains(t testing.TB, err error, kind broker.Kind, object string, words ..
 }
 
 // openFails opens what must not open, and holds that the attempt changed nothing.
-func openFails(t testing.TB, path string, kind broker.Kind, words ...string) {
+func openFails(t storetest.TB, path string, kind broker.Kind, words ...string) {
 	t.Helper()
 	for _, readOnly := range []bool{false, true} {
 		before := contents(t, filepath.Dir(path))
@@ -84,7 +84,7 @@ func openFails(t testing.TB, path string, kind broker.Kind, words ...string) {
 
 // contents lists the files of a directory with what is in them. The -shm file is
 // no content: readers keep their marks there.
-func contents(t testing.TB, dir string) string {
+func contents(t storetest.TB, dir string) string {
 	t.Helper()
 	entries, _ := os.ReadDir(dir) // what cannot be listed was not changed either
 	var b strings.Builder
@@ -107,7 +107,7 @@ func empty(e os.DirEntry) bool {
 }
 
 // raw opens a database around the store.
-func raw(t testing.TB, path string) *sql.DB {
+func raw(t storetest.TB, path string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(2000)")
 	must(t, err)
@@ -117,7 +117,7 @@ func raw(t testing.TB, path string) *sql.DB {
 }
 
 // change changes a database around the store.
-func change(t testing.TB, path string, statements ...string) {
+func change(t storetest.TB, path string, statements ...string) {
 	t.Helper()
 	db := raw(t, path)
 	for _, statement := range statements {
@@ -134,7 +134,7 @@ type child struct {
 	stdin io.Closer
 }
 
-func startChild(t testing.TB, role, path string) *child {
+func startChild(t storetest.TB, role, path string) *child {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], role, path)
 	cmd.Env = append(os.Environ(), childEnv+"=1")
@@ -152,7 +152,7 @@ func startChild(t testing.TB, role, path string) *child {
 }
 
 // line is the next line the child printed.
-func (c *child) line(t testing.TB) string {
+func (c *child) line(t storetest.TB) string {
 	t.Helper()
 	if !c.lines.Scan() {
 		t.Fatalf("the child ended: %v", c.lines.Err())

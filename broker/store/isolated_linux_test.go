@@ -51,7 +51,7 @@ func isolated(t *testing.T) (inside bool) {
 
 // cannot fails a test that cannot run, unless someone said in so many words that
 // it may be left out.
-func cannot(t testing.TB, thing string, err error) {
+func cannot(t *testing.T, thing string, err error) {
 	t.Helper()
 	if slices.Contains(strings.Split(os.Getenv("KEYFERRY_TEST_SKIP"), ","), thing) {
 		t.Skipf("left out by KEYFERRY_TEST_SKIP: %v", err)

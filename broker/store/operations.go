@@ -30,8 +30,14 @@ func writeOperations(ctx context.Context, tx *sql.Tx, c broker.Change, seq int64
 func operationColumns(o broker.Operation) []any {
 	o.Params.ValidTo, o.Params.ActivateAt = cut(o.Params.ValidTo), cut(o.Params.ActivateAt)
 	return []any{
-		o.Kind, o.State, o.KeyID, o.KeyName, o.Number, document{o.Targets}, document{o.Params}, document{o.Actor},
-		o.Reason, o.Ticket, o.Problem, moment{&o.StartedAt}, moment{&o.EndedAt}, o.ID,
+		o.Kind, o.State, o.KeyID, o.KeyName, o.Number,
+		document{o.Targets},
+		document{o.Params},
+		document{o.Actor},
+		o.Reason, o.Ticket, o.Problem,
+		moment{&o.StartedAt},
+		moment{&o.EndedAt},
+		o.ID,
 	}
 }
 

@@ -80,7 +80,7 @@ func TestTablesAreStrict(t *testing.T) {
 	rows, err := raw(t, sample(t)).QueryContext(t.Context(),
 		`SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND NOT strict AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'goose_%'`)
 	must(t, err)
-	defer rows.Close()
+	defer func() { must(t, rows.Close()) }()
 	for rows.Next() {
 		var name string
 		must(t, rows.Scan(&name))

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strconv"
 	"time"
 
 	"github.com/keyferry/keyferry/broker"
@@ -65,7 +66,7 @@ func (f *filler) known(v reflect.Value) bool {
 	case json.RawMessage:
 		value = json.RawMessage(fmt.Sprintf(`{"raw": %d.50}`, f.n))
 	case []byte:
-		value = []byte{0, byte(f.n), 0xff, byte(f.n >> 8)}
+		value = append([]byte{0, 0xff}, strconv.Itoa(f.n)...)
 	case broker.State:
 		value = broker.Suspended
 	case broker.Retain:

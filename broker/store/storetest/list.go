@@ -174,7 +174,8 @@ func listWhileWriting(t *testing.T, open Open) {
 	if seen != 5 {
 		t.Errorf("%d keys seen, want the 5 that were there when the list began", seen)
 	}
-	for range s.Keys(t.Context(), broker.KeyFilter{}) {
+	for _, err := range s.Keys(t.Context(), broker.KeyFilter{}) {
+		must(t, err)
 		break
 	}
 	if n := len(readAll(t, s).Keys); n != 10 {
