@@ -1,0 +1,124 @@
+"""What the judges need: boto3 clients of the emulator, its admin port, and the
+table of rules, which says what each test must see refused."""
+
+import contextlib
+import datetime
+import json
+import os
+import urllib.request
+
+import boto3
+import botocore.auth
+import botocore.config
+import pytest
+from botocore.exceptions import ClientError
+
+from cloud import Cloud
+
+HERE = os.path.dirname(__file__)
+with open(os.path.join(HERE, "rules.json")) as table:
+    ROWS = {row["test"]: row for row in json.load(table)["rows"]}
+
+
+def name(item):
+    """A test as the table names it: without its parameters."""
+    return f"{item.path.stem}.{item.originalname}"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        row = ROWS.get(name(item))
+        if row and bool(row.get("refusal")) != ("refused" in item.fixturenames):
+            raise pytest.UsageError(f"{name(item)}: the table's refusal and the fixture refused go together")
+
+
+def pytest_runtest_logreport(report):
+    """Writes a line of JSON for each phase of each test that says something."""
+    if report.when != "call" and report.passed:
+        return
+    line = {"id": report.nodeid, "outcome": report.outcome, "seconds": report.duration, "text": report.longreprtext}
+    with open(os.environ["JUDGE_RESULTS"], "a") as out:
+        out.write(json.dumps(line) + "\n")
+
+
+class Admin:
+    """The emulator's admin port, and the time that clients sign with."""
+
+    def __init__(self):
+        self.ahead = datetime.timedelta()
+
+    def call(self, method, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(os.environ["JUDGE_ADMIN"] + path, data, method=method)
+        with urllib.request.urlopen(request) as answer:
+            return json.loads(answer.read() or "null")
+
+    def settings(self, **settings):
+        self.call("POST", "/config", {"settings": settings})
+
+    def advance(self, **how):
+        """Moves the emulator's clock, and that of the clients with it."""
+        step = datetime.timedelta(**how)
+        self.call("POST", "/clock", {"advance": step.total_seconds()})
+        self.ahead += step
+
+    def now(self):
+        return datetime.datetime.now(datetime.timezone.utc) + self.ahead
+
+
+@pytest.fixture
+def admin(monkeypatch):
+    admin = Admin()
+    admin.call("POST", "/reset")
+    admin.settings()
+
+    def now(remove_tzinfo=True):
+        return admin.now().replace(tzinfo=None) if remove_tzinfo else admin.now()
+
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", now)
+    return admin
+
+
+@pytest.fixture
+def connect(admin):
+    """Makes a client: of a region, with other credentials, over TLS."""
+
+    def connect(region="eu-central-1", service="kms", **more):
+        settings = {
+            "endpoint_url": os.environ["JUDGE_URL"],
+            "aws_access_key_id": os.environ["JUDGE_KEY_ID"],
+            "aws_secret_access_key": os.environ["JUDGE_SECRET"],
+            "config": botocore.config.Config(retries={"total_max_attempts": 1}, parameter_validation=False),
+        }
+        return boto3.client(service, region_name=region, **{**settings, **more})
+
+    return connect
+
+
+@pytest.fixture
+def kms(connect):
+    return connect()
+
+
+@pytest.fixture
+def cloud(kms, admin):
+    return Cloud(kms, admin)
+
+
+@pytest.fixture
+def refused(request):
+    """A context in which the call must be refused as the table says."""
+    row = ROWS[name(request.node)]
+    seen = []
+
+    @contextlib.contextmanager
+    def refused():
+        with pytest.raises(ClientError) as caught:
+            yield caught
+        error = caught.value.response
+        assert error["Error"]["Code"] in row["refusal"].split("|"), error
+        assert error["ResponseMetadata"]["HTTPStatusCode"] == 400, error
+        seen.append(error)
+
+    yield refused
+    assert seen, "nothing was refused"
