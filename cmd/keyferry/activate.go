@@ -18,7 +18,7 @@ func (p *program) activate() *cli.Command {
 			&cli.IntFlag{Name: "number", Usage: "the version: `N`; the newest if left out"},
 		),
 		run: func(ctx context.Context, c *call) error {
-			req := broker.ActivateRequest{Name: c.argument(0), Number: c.Int("number"), Target: c.String("target"), Why: c.why()}
+			req := broker.ActivateRequest{Name: c.argument(), Number: c.Int("number"), Target: c.String("target"), Why: c.why()}
 			return c.working(ctx, func(s *session) error {
 				intended, err := s.broker.PlanActivate(ctx, req)
 				if err != nil || s.Bool("dry-run") {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -62,10 +63,8 @@ func rightNumber(names, args []string) error {
 			needed++
 		}
 	}
-	for _, n := range names {
-		if n == "" {
-			return misuse("a name is empty")
-		}
+	if slices.Contains(names, "") {
+		return misuse("a name is empty")
 	}
 	switch {
 	case len(names) < needed:
@@ -76,8 +75,8 @@ func rightNumber(names, args []string) error {
 	return nil
 }
 
-// argument by position; "" where it was left out.
-func (c *call) argument(i int) string { return c.Args().Get(i) }
+// argument is the one name that a command takes; "" where it was left out.
+func (c *call) argument() string { return c.Args().First() }
 
 // why is what a person says about a change.
 func (c *call) why() broker.Why {

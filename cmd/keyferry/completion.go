@@ -18,9 +18,9 @@ func (p *program) completion() *cli.Command {
 		about:    "SHELL is bash, zsh or fish.\n  bash: source <(keyferry completion bash)\n  zsh:  source <(keyferry completion zsh)\n  fish: keyferry completion fish | source",
 		examples: []string{"keyferry completion bash", "keyferry completion zsh", "keyferry completion fish"},
 		run: func(_ context.Context, c *call) error {
-			script, ok := scripts()[c.argument(0)]
+			script, ok := scripts()[c.argument()]
 			if !ok {
-				return misuse("completion: shell %q is unknown%s", c.argument(0), orNear(c.argument(0), []string{"bash", "zsh", "fish"}))
+				return misuse("completion: shell %q is unknown%s", c.argument(), orNear(c.argument(), []string{"bash", "zsh", "fish"}))
 			}
 			_, err := fmt.Fprint(p.stdout, script)
 			return err

@@ -58,7 +58,7 @@ func importFlags() []cli.Flag {
 // importRequest reads the flags; nothing was touched when one is wrong.
 func (c *call) importRequest() (broker.ImportRequest, error) {
 	req := broker.ImportRequest{
-		Name: c.argument(0), Policy: c.String("policy"), Targets: c.StringSlice("target"), Owner: c.String("owner"),
+		Name: c.argument(), Policy: c.String("policy"), Targets: c.StringSlice("target"), Owner: c.String("owner"),
 		NoActivate: c.Bool("no-activate"), Why: c.why(),
 	}
 	if err := broker.CheckKeyName(req.Name); err != nil {

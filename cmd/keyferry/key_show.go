@@ -13,9 +13,9 @@ func (p *program) keyShow() *cli.Command {
 		examples: []string{"keyferry key show payments/db", "keyferry key show payments/db --output yaml"},
 		run: func(ctx context.Context, c *call) error {
 			return c.reading(ctx, func(s *session) error {
-				k, err := s.store.Key(ctx, c.argument(0))
+				k, err := s.store.Key(ctx, c.argument())
 				if err != nil {
-					return fmt.Errorf("show key %s: %w", c.argument(0), err)
+					return fmt.Errorf("show key %s: %w", c.argument(), err)
 				}
 				return c.print(answer{value: k, tables: []any{facts(keyRowOf(k)), versionRows(k), placementRows(k, p.now())}})
 			})

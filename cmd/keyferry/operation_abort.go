@@ -31,7 +31,7 @@ func (p *program) operationAbort() *cli.Command {
 			if err != nil {
 				return err
 			}
-			req := broker.AbortRequest{Operation: c.argument(0), Window: window, Why: c.why()}
+			req := broker.AbortRequest{Operation: c.argument(), Window: window, Why: c.why()}
 			if req.Reason == "" {
 				return misuse("abort operation %s: a reason is required: --reason TEXT", req.Operation)
 			}

@@ -24,9 +24,9 @@ func (p *program) operationResume() *cli.Command {
 
 // planResume shows how far the operation came: the rest is what would be done.
 func (s *session) planResume(ctx context.Context) error {
-	o, err := s.store.Operation(ctx, s.argument(0))
+	o, err := s.store.Operation(ctx, s.argument())
 	if err != nil {
-		return fmt.Errorf("resume operation %s: %w", s.argument(0), err)
+		return fmt.Errorf("resume operation %s: %w", s.argument(), err)
 	}
 	if o.Operation.State.Open() {
 		s.p.say("it would go on after the effects below")
@@ -37,9 +37,9 @@ func (s *session) planResume(ctx context.Context) error {
 }
 
 func (s *session) resume(ctx context.Context) error {
-	o, err := s.store.Operation(ctx, s.argument(0))
+	o, err := s.store.Operation(ctx, s.argument())
 	if err != nil {
-		return fmt.Errorf("resume operation %s: %w", s.argument(0), err)
+		return fmt.Errorf("resume operation %s: %w", s.argument(), err)
 	}
 	if o.Operation.State.Open() {
 		what := fmt.Sprintf("Resume %s of %s", o.Operation.Kind, o.Operation.KeyName)

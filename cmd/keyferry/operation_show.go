@@ -13,9 +13,9 @@ func (p *program) operationShow() *cli.Command {
 		examples: []string{"keyferry operation show " + exampleID, "keyferry operation show " + exampleID + " --output json"},
 		run: func(ctx context.Context, c *call) error {
 			return c.reading(ctx, func(s *session) error {
-				o, err := s.store.Operation(ctx, c.argument(0))
+				o, err := s.store.Operation(ctx, c.argument())
 				if err != nil {
-					return fmt.Errorf("show operation %s: %w", c.argument(0), err)
+					return fmt.Errorf("show operation %s: %w", c.argument(), err)
 				}
 				return c.print(answer{value: o, tables: []any{facts(operationRowOf(o.Operation)), effectRows(o)}})
 			})

@@ -43,7 +43,7 @@ func (p *program) renew() *cli.Command {
 }
 
 func (c *call) renewRequest() (broker.RenewRequest, error) {
-	req := broker.RenewRequest{Name: c.argument(0), Number: c.Int("number"), Target: c.String("target"), Why: c.why()}
+	req := broker.RenewRequest{Name: c.argument(), Number: c.Int("number"), Target: c.String("target"), Why: c.why()}
 	if (c.String("valid-to") == "") != c.Bool("no-end") {
 		return req, misuse("renew %s: give --valid-to TIME or --no-end, one of them", req.Name)
 	}

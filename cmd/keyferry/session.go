@@ -16,8 +16,8 @@ type session struct {
 	*call
 	config *config.Config
 	store  *store.Store
-	token  broker.Token   // nil where only the store was opened
-	broker *broker.Broker // without a token it only reads
+	token  broker.Token   // nil where only the store is read
+	broker *broker.Broker // nil where only the store is read
 }
 
 // loadConfig finds and reads the config, and checks the flags that every command
@@ -40,11 +40,7 @@ func (c *call) reading(ctx context.Context, f func(*session) error) error {
 		return err
 	}
 	return c.withStore(ctx, store.Options{Path: string(cfg.Store), ReadOnly: true}, func(st *store.Store) error {
-		b, err := broker.New(broker.Options{Store: st, Now: c.p.now, Log: c.log()})
-		if err != nil {
-			return err
-		}
-		return f(&session{call: c, config: cfg, store: st, broker: b})
+		return f(&session{call: c, config: cfg, store: st})
 	})
 }
 

@@ -20,7 +20,7 @@ func (p *program) storeBackup() *cli.Command {
 		examples: []string{"keyferry store backup keyferry-2026-11-24.db", "keyferry store backup keyferry-2026-11-24.db --dry-run"},
 		flags:    []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "show what would be written, and write nothing"}},
 		run: func(ctx context.Context, c *call) error {
-			path, err := filepath.Abs(c.argument(0))
+			path, err := filepath.Abs(c.argument())
 			if err != nil {
 				return err
 			}

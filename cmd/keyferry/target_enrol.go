@@ -16,7 +16,7 @@ func (p *program) targetEnrol() *cli.Command {
 		examples: []string{"keyferry target enrol aws-test", "keyferry target enrol aws-test --dry-run"},
 		flags:    changeFlags(),
 		run: func(ctx context.Context, c *call) error {
-			return c.working(ctx, func(s *session) error { return s.enrolTarget(ctx, c.argument(0)) })
+			return c.working(ctx, func(s *session) error { return s.enrolTarget(ctx, c.argument()) })
 		},
 	})
 }

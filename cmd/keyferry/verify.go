@@ -35,7 +35,7 @@ func (p *program) verify() *cli.Command {
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be verified, and ask nobody"},
 		},
 		run: func(ctx context.Context, c *call) error {
-			if (c.argument(0) == "") != c.Bool("all") {
+			if (c.argument() == "") != c.Bool("all") {
 				return misuse("verify: give the NAME of a key or --all, one of them")
 			}
 			if c.Bool("dry-run") {
@@ -48,7 +48,7 @@ func (p *program) verify() *cli.Command {
 
 // toVerify is the keys that were asked for.
 func (s *session) toVerify(ctx context.Context) ([]broker.KeyView, error) {
-	if name := s.argument(0); name != "" {
+	if name := s.argument(); name != "" {
 		k, err := s.store.Key(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("verify key %s: %w", name, err)
@@ -91,7 +91,10 @@ func (s *session) verifyKeys(ctx context.Context) error {
 	for _, k := range keys {
 		more, err := s.broker.Verify(ctx, broker.VerifyRequest{Name: k.Key.Name, Target: s.String("target")})
 		checks = append(checks, more...)
-		if err != nil && !(s.Bool("all") && errors.Is(err, broker.NotFound)) {
+		if s.Bool("all") && errors.Is(err, broker.NotFound) {
+			continue // it has no placement there
+		}
+		if err != nil {
 			failed = err
 			break
 		}

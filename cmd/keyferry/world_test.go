@@ -102,13 +102,12 @@ func (w *world) later(d time.Duration) {
 	w.time = w.time.Add(d)
 }
 
-func (w *world) write(name, text string) string {
+func (w *world) write(name, text string) {
 	w.t.Helper()
 	path := filepath.Join(w.dir, name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
-	return path
 }
 
 // said is what one run of the program came to.
