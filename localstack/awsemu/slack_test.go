@@ -1,0 +1,209 @@
+package awsemu_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"github.com/keyferry/keyferry/localstack/awsemu"
+	"github.com/keyferry/keyferry/localstack/faults"
+)
+
+// Rule 28, by reads.
+func TestChangesAreHiddenForReads(t *testing.T) {
+	t.Parallel()
+	e := start(t, awsemu.Config{Settings: awsemu.Settings{HiddenReads: 2}})
+	key := e.symmetric()
+	describe := func(id string) error {
+		_, err := e.DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: &id})
+		return err
+	}
+	for range 2 {
+		refused(t, describe(key), "NotFoundException")
+	}
+	e.state(key, types.KeyStatePendingImport)
+
+	if err := e.alias("alias/x", key); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if n := len(must(e.ListAliases(t.Context(), &kms.ListAliasesInput{}))(t).Aliases); n != 0 {
+			t.Errorf("%d aliases seen early", n)
+		}
+	}
+	if err := describe("alias/x"); err != nil {
+		t.Error(err)
+	}
+
+	must(e.TagResource(t.Context(), &kms.TagResourceInput{KeyId: &key, Tags: []types.Tag{{TagKey: aws.String("a"), TagValue: aws.String("b")}}}))(t)
+	for want := range []int{0, 0, 1} {
+		tags := must(e.ListResourceTags(t.Context(), &kms.ListResourceTagsInput{KeyId: &key}))(t).Tags
+		if seen := len(tags) == 1; seen != (want == 2) {
+			t.Errorf("read %d: tags %v", want+1, tags)
+		}
+	}
+
+	must(e.bring(key, random(32)))(t)
+	for range 2 {
+		e.state(key, types.KeyStatePendingImport)
+	}
+	e.state(key, types.KeyStateEnabled)
+}
+
+// Rule 28, by time.
+func TestChangesAreHiddenForATime(t *testing.T) {
+	t.Parallel()
+	e := start(t, awsemu.Config{Settings: awsemu.Settings{HiddenFor: 60}})
+	e.symmetric()
+	count := func() int { return len(must(e.ListKeys(t.Context(), &kms.ListKeysInput{}))(t).Keys) }
+	if count() != 0 {
+		t.Error("a new key is seen at once")
+	}
+	e.advance(time.Minute)
+	if count() != 1 {
+		t.Error("a key is not seen after its time")
+	}
+}
+
+// Rule 29.
+func TestQuotasThrottle(t *testing.T) {
+	t.Parallel()
+	e := start(t, defaults())
+	key := e.symmetric()
+	// A frozen second would need a frozen machine: rates this low do not refill during the test.
+	slow := map[string]float64{"GetParametersForImport": 0.001, "DescribeKey": 0.002}
+	e.configure(awsemu.Change{Settings: &awsemu.Settings{Quotas: true, Rates: slow}})
+	get := func() error {
+		_, err := e.GetParametersForImport(t.Context(), &kms.GetParametersForImportInput{
+			KeyId: &key, WrappingAlgorithm: types.AlgorithmSpecRsaesOaepSha256, WrappingKeySpec: types.WrappingKeySpecRsa2048,
+		})
+		return err
+	}
+	if err := get(); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, get(), "ThrottlingException")
+	e.advance(1001 * time.Second)
+	if err := get(); err != nil {
+		t.Errorf("after its time: %v", err)
+	}
+	refused(t, get(), "ThrottlingException")
+	e.state(key, types.KeyStatePendingImport)
+
+	elsewhere := client(e.server, e.server.Credentials(), "us-east-1")
+	_, err := elsewhere.DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: &key})
+	refused(t, err, "NotFoundException") // another region has its own quota
+}
+
+func TestStandardRatesAllowABurst(t *testing.T) {
+	t.Parallel()
+	e := start(t, awsemu.Config{Settings: awsemu.Settings{Quotas: true}})
+	for range 5 {
+		e.symmetric()
+	}
+	throttled := false
+	for range 50 { // 5 a second: ten seconds' worth in one burst
+		_, err := e.CreateKey(t.Context(), &kms.CreateKeyInput{})
+		throttled = throttled || err != nil
+	}
+	if !throttled {
+		t.Error("fifty keys were made at once")
+	}
+}
+
+func TestPermissionsByAccessKey(t *testing.T) {
+	t.Parallel()
+	c := defaults()
+	c.AccessKeys = []awsemu.AccessKey{
+		{ID: "AKIANOIMPORT", Secret: "one", Deny: []string{"kms:ImportKeyMaterial", "TagResource"}},
+		{ID: "AKIANOTHING", Secret: "two", Deny: []string{"kms:*"}},
+		{ID: "AKIAENDED", Secret: "three", ExpiresAt: time.Now().Add(-time.Second)},
+		{ID: "AKIAOTHER", Secret: "four", Account: "111122223333"},
+	}
+	e := start(t, c)
+	with := func(id, secret string) *kms.Client {
+		return client(e.server, awsemu.AccessKey{ID: id, Secret: secret}, "eu-west-1")
+	}
+	e.Client = with("AKIANOIMPORT", "one")
+	key := e.symmetric()
+	_, err := e.bring(key, random(32))
+	refused(t, err, "AccessDeniedException")
+	_, err = e.CreateKey(t.Context(), &kms.CreateKeyInput{Tags: []types.Tag{{TagKey: aws.String("a"), TagValue: aws.String("b")}}})
+	refused(t, err, "AccessDeniedException")
+	list := func(c *kms.Client) error { _, err := c.ListKeys(t.Context(), &kms.ListKeysInput{}); return err }
+	refused(t, list(with("AKIANOTHING", "two")), "AccessDeniedException")
+	refused(t, list(with("AKIAENDED", "three")), "ExpiredTokenException")
+	refused(t, list(with("AKIAUNKNOWN", "five")), "UnrecognizedClientException")
+	_, err = with("AKIAOTHER", "four").DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: &key})
+	refused(t, err, "NotFoundException")
+
+	main := e.server.Credentials()
+	e.configure(awsemu.Change{AccessKeys: []awsemu.AccessKey{{ID: main.ID, Deny: []string{"kms:ListKeys"}}}})
+	refused(t, list(client(e.server, main, "eu-west-1")), "AccessDeniedException")
+	e.configure(awsemu.Change{AccessKeys: []awsemu.AccessKey{{ID: main.ID, ExpiresAt: time.Now().Add(time.Hour)}}})
+	e.Client = client(e.server, main, "eu-west-1")
+	if err := list(e.Client); err != nil {
+		t.Error(err)
+	}
+	e.advance(2 * time.Hour)
+	refused(t, list(e.Client), "ExpiredTokenException")
+}
+
+func TestFaultsReachTheCallsTheyName(t *testing.T) {
+	t.Parallel()
+	e := start(t, defaults())
+	add := func(r faults.Rule) string {
+		r.Match.Key = "payroll"
+		return must(e.admin.Add(t.Context(), r))(t)
+	}
+	make := func() (*kms.CreateKeyOutput, error) {
+		return e.CreateKey(t.Context(), &kms.CreateKeyInput{
+			Origin: types.OriginTypeExternal, Tags: []types.Tag{{TagKey: aws.String(awsemu.DefaultKeyNameTag), TagValue: aws.String("payroll")}},
+		})
+	}
+	add(faults.Rule{Kind: faults.Drop, When: faults.After, Match: faults.Match{Action: "CreateKey"}})
+	if _, err := make(); err == nil {
+		t.Error("the answer was not lost")
+	}
+	key := *must(make())(t).KeyMetadata.KeyId
+	if n := must(e.admin.Report(t.Context()))(t).Names["payroll"]; n.Keys != 2 || n.Orphans != 2 {
+		t.Errorf("payroll is %+v", n)
+	}
+	e.symmetric()
+	for kind, code := range map[faults.Kind]string{
+		faults.Throttle: "ThrottlingException", faults.Deny: "AccessDeniedException", faults.Expire: "ExpiredTokenException",
+		faults.Fail: "DependencyTimeoutException",
+	} {
+		add(faults.Rule{Kind: kind, Code: "DependencyTimeoutException", Match: faults.Match{Action: "DescribeKey"}})
+		_, err := e.DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: &key})
+		refused(t, err, code)
+	}
+	calls := must(e.admin.Calls(t.Context(), faults.CallQuery{Match: faults.Match{Key: "payroll", Action: "DescribeKey"}}))(t)
+	if len(calls) != 4 || calls[0].AccessKey != e.server.Credentials().ID || calls[0].KeyID != key || calls[0].Region != "eu-west-1" {
+		t.Errorf("calls are %+v", calls)
+	}
+	for _, c := range calls {
+		if want := map[bool]int{true: 500, false: 400}[c.Status == 500]; c.Status != want {
+			t.Errorf("status %d", c.Status)
+		}
+	}
+}
+
+func TestImportHeldAndLate(t *testing.T) {
+	t.Parallel()
+	e := start(t, defaults())
+	key, material := e.symmetric(), random(32)
+	id := must(e.admin.Add(t.Context(), faults.Rule{Kind: faults.Late, After: 3600, Clock: faults.Emulator, Match: faults.Match{Action: "ImportKeyMaterial"}}))(t)
+	if _, err := e.bring(key, material); err == nil {
+		t.Fatal("the answer was not lost")
+	}
+	e.state(key, types.KeyStatePendingImport)
+	// An hour later the signature would be too old: it was checked when the call arrived.
+	e.advance(time.Hour)
+	must(e.admin.Wait(t.Context(), faults.CallQuery{Fault: id, Committed: true}))(t)
+	e.state(key, types.KeyStateEnabled)
+	must(e.bring(key, material))(t)
+}
