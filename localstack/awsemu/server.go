@@ -44,6 +44,10 @@ type Server struct {
 // Start listens and returns when requests are answered. The server runs until
 // Close, or until ctx ends.
 func Start(ctx context.Context, c Config) (*Server, error) {
+	c, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
 	s, err := newServer(c)
 	if err != nil {
 		return nil, err
@@ -61,11 +65,8 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	return s, nil
 }
 
+// newServer takes a complete config.
 func newServer(c Config) (*Server, error) {
-	c, err := c.complete()
-	if err != nil {
-		return nil, err
-	}
 	pool, err := newPool(c)
 	if err != nil {
 		return nil, err
