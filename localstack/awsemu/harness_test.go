@@ -241,3 +241,9 @@ func ecKey(t *testing.T, c elliptic.Curve) (*ecdsa.PrivateKey, []byte) {
 	key := must(ecdsa.GenerateKey(c, rand.Reader))(t)
 	return key, must(x509.MarshalPKCS8PrivateKey(key))(t)
 }
+
+func parametersInput(key string) *kms.GetParametersForImportInput {
+	return &kms.GetParametersForImportInput{
+		KeyId: &key, WrappingAlgorithm: types.AlgorithmSpecRsaesOaepSha256, WrappingKeySpec: types.WrappingKeySpecRsa2048,
+	}
+}
