@@ -1,0 +1,172 @@
+package e2e_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/keyferry/keyferry/hsm/softtoken"
+	"github.com/keyferry/keyferry/hsm/softtoken/shim"
+	"github.com/keyferry/keyferry/localstack/faults"
+)
+
+// call is one call of a line, by its name and its place among those of that name.
+type call struct {
+	name  string
+	nth   int
+	write bool
+}
+
+// numbered are the calls of a log.
+func numbered(names []string, writes func(string) bool) []call {
+	seen := map[string]int{}
+	calls := make([]call, len(names))
+	for i, name := range names {
+		seen[name]++
+		calls[i] = call{name, seen[name], writes(name)}
+	}
+	return calls
+}
+
+// providerCalls are those of an import that nothing disturbs.
+func (s *site) providerCalls(t *testing.T, spec string) []call {
+	t.Helper()
+	before, err := s.admin.Calls(t.Context(), faults.CallQuery{})
+	fatal(t, err)
+	if out := s.run(t, s.imports("undisturbed", spec)...); out.code != 0 {
+		t.Fatal(out)
+	}
+	all, err := s.admin.Calls(t.Context(), faults.CallQuery{})
+	fatal(t, err)
+	var names []string
+	for _, c := range all[len(before):] {
+		names = append(names, c.Action)
+	}
+	return numbered(names, func(action string) bool {
+		return slices.Contains([]string{"CreateKey", "ImportKeyMaterial", "CreateAlias", "GetParametersForImport"}, action)
+	})
+}
+
+// Killed while any call to the cloud is under way, before or after its commit, and
+// started again: one key, one material, one alias, whatever was lost.
+func TestKilledAtEveryProviderCall(t *testing.T) {
+	t.Parallel()
+	for _, spec := range []string{"aes-256", "hmac-256", "ec-p384"} {
+		t.Run(spec, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, softtoken.SoftHSM)
+			names := []string{"undisturbed"}
+			for i, c := range s.providerCalls(t, spec) {
+				for _, when := range sides(c) {
+					name := fmt.Sprintf("killed-%d-%s", i, when)
+					s.killAtProviderCall(t, c, when, name, spec)
+					names = append(names, name)
+				}
+			}
+			if len(names) < 15 {
+				t.Errorf("the line was killed at %d places only", len(names)-1)
+			}
+			s.judge(t, names...)
+			s.auditHolds(t)
+		})
+	}
+}
+
+// sides of a commit: a read has none.
+func sides(c call) []faults.When {
+	if c.write {
+		return []faults.When{faults.Before, faults.After}
+	}
+	return []faults.When{faults.Before}
+}
+
+func (s *site) killAtProviderCall(t *testing.T, c call, when faults.When, name, spec string) {
+	t.Helper()
+	id, err := s.admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, When: when, Match: faults.Match{Action: c.name}, Nth: c.nth})
+	fatal(t, err)
+	run := s.start(t, s.imports(name, spec)...)
+	if _, err := s.admin.Wait(soon(t), faults.CallQuery{Fault: id, State: faults.Held}); err != nil {
+		t.Fatalf("%s number %d of the line was never reached: %v: %s", c.name, c.nth, err, run.wait())
+	}
+	run.kill(t)
+	fatal(t, s.admin.Remove(t.Context(), id))
+	if out := s.run(t, s.imports(name, spec)...); out.code != 0 {
+		t.Fatalf("killed at %s number %d, %s its commit, and started again: %s", c.name, c.nth, when, out)
+	}
+}
+
+// auditHolds has the program verify its own records.
+func (s *site) auditHolds(t *testing.T) {
+	t.Helper()
+	if out := s.run(t, "audit", "verify"); out.code != 0 {
+		t.Error(out)
+	}
+}
+
+// tokenWrites are the calls that change a token or a session's objects, or end in
+// something that is sent away.
+var tokenWrites = []string{"C_GenerateKey", "C_GenerateKeyPair", "C_CreateObject", "C_DestroyObject", "C_SetAttributeValue", "C_WrapKey", "C_Sign", "C_Encrypt"}
+
+// tokenCalls are those of an import that nothing disturbs: every call that changes
+// something, and of the others the first.
+func (s *site) tokenCalls(t *testing.T, spec string) []call {
+	t.Helper()
+	before := len(s.shim.Calls())
+	if out := s.run(t, s.imports("undisturbed", spec)...); out.code != 0 {
+		t.Fatal(out)
+	}
+	var names []string
+	for _, c := range s.shim.Calls()[before:] {
+		if !c.Sizing {
+			names = append(names, c.Function)
+		}
+	}
+	return slices.DeleteFunc(numbered(names, func(f string) bool { return slices.Contains(tokenWrites, f) }), func(c call) bool {
+		return !c.write && c.nth > 1
+	})
+}
+
+// The same at the token: killed while any call is under way there.
+func TestKilledAtEveryTokenCall(t *testing.T) {
+	t.Parallel()
+	for _, spec := range []string{"aes-256", "ec-p384"} {
+		t.Run(spec, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, softtoken.SoftHSM)
+			names := []string{"undisturbed"}
+			for i, c := range s.tokenCalls(t, spec) {
+				for _, when := range tokenSides(c) {
+					name := fmt.Sprintf("killed-%d-%d", i, when)
+					s.killAtTokenCall(t, c, when, name, spec)
+					names = append(names, name)
+				}
+			}
+			if len(names) < 20 {
+				t.Errorf("the line was killed at %d places only", len(names)-1)
+			}
+			s.judge(t, names...)
+			s.auditHolds(t)
+		})
+	}
+}
+
+func tokenSides(c call) []shim.When {
+	if c.write {
+		return []shim.When{shim.Before, shim.After}
+	}
+	return []shim.When{shim.After}
+}
+
+func (s *site) killAtTokenCall(t *testing.T, c call, when shim.When, name, spec string) {
+	t.Helper()
+	point := s.shim.On(shim.Rule{Function: c.name, Nth: c.nth, When: when, Hold: true})
+	run := s.start(t, s.imports(name, spec)...)
+	if _, err := point.Wait(soon(t)); err != nil {
+		t.Fatalf("%s number %d of the line was never reached: %v: %s", c.name, c.nth, err, run.wait())
+	}
+	run.kill(t)
+	point.Remove()
+	if out := s.run(t, s.imports(name, spec)...); out.code != 0 {
+		t.Fatalf("killed at %s number %d, side %d, and started again: %s", c.name, c.nth, when, out)
+	}
+}
