@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"testing"
@@ -63,8 +64,11 @@ func auditDetails(t *testing.T, open Open) {
 	wholeChain(t, s)
 }
 
+// normal keeps numbers as they are written.
 func normal(t *testing.T, text []byte) (v any) {
-	must(t, json.Unmarshal(text, &v))
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	must(t, d.Decode(&v))
 	return v
 }
 
