@@ -90,7 +90,7 @@ func (p *Provider) activate(ctx context.Context, key broker.KeyRef, a broker.Act
 	}
 	if a.Expect == "" {
 		c := call{name: "CreateAlias", verb: "create " + a.Consumer + " for", object: key.ID, changes: true}
-		receipt, err := receiptOf(invoke(ctx, p, c, p.kms.CreateAlias, &kms.CreateAliasInput{AliasName: &a.Consumer, TargetKeyId: &key.ID}))
+		receipt, err := receiptOf(invoke(ctx, p, c, p.kms.CreateAlias, &kms.CreateAliasInput{AliasName: &a.Consumer, TargetKeyId: keyID(key.ID)}))
 		if err == nil {
 			p.untilLeads(ctx, a.Consumer, key.ID)
 		}
@@ -126,7 +126,7 @@ func (p *Provider) moveAlias(ctx context.Context, alias, from, to string) (broke
 		return broker.Receipt{}, err
 	}
 	c := call{name: "UpdateAlias", verb: "move " + alias + " to", object: to, changes: true}
-	receipt, err := receiptOf(invoke(ctx, p, c, p.kms.UpdateAlias, &kms.UpdateAliasInput{AliasName: &alias, TargetKeyId: &to}))
+	receipt, err := receiptOf(invoke(ctx, p, c, p.kms.UpdateAlias, &kms.UpdateAliasInput{AliasName: &alias, TargetKeyId: keyID(to)}))
 	if err == nil {
 		p.untilLeads(ctx, alias, to)
 	}

@@ -2,6 +2,7 @@ package awskms
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -62,7 +63,7 @@ func (p *Provider) Import(ctx context.Context, _ broker.Effect, in broker.Import
 	}
 	out, receipt, err := invoke(ctx, p, c, p.kms.ImportKeyMaterial, request)
 	if err != nil {
-		return broker.Imported{}, err
+		return broker.Imported{}, asNew(in, err)
 	}
 	if err := p.same(c, in.Key.ID, out.KeyId); err != nil {
 		return broker.Imported{}, err
@@ -73,6 +74,14 @@ func (p *Provider) Import(ctx context.Context, _ broker.Effect, in broker.Import
 		version.ID = "" // only symmetric keys have materials
 	}
 	return broker.Imported{Version: version, Receipt: receipt}, nil
+}
+
+// asNew: that new material is not as it should be, says nothing about the key's.
+func asNew(in broker.ImportIn, err error) error {
+	if e, ok := errors.AsType[*broker.Error](err); ok && in.Kind == broker.ImportNew && e.Kind == broker.Differs {
+		e.Kind = broker.Rejected
+	}
+	return err
 }
 
 // maxWrapped is the most that the service takes (CiphertextType).

@@ -60,7 +60,7 @@ func Open(ctx context.Context, c Config) (*Provider, error) {
 		c: c, policy: policy, pins: pins, wire: wire, reads: readRetryer(),
 		kms: kms.New(kms.Options{
 			Region: c.Region, BaseEndpoint: endpoint(c.Endpoint), Credentials: creds, HTTPClient: wire,
-			Retryer: aws.NopRetryer{}, DisableClockSkewCorrection: true,
+			Retryer: aws.NopRetryer{}, HTTPSignerV4: newSigner(c.Now), DisableClockSkewCorrection: true,
 		}),
 		sts: newSTS(c, wire, creds),
 	}, nil
@@ -82,7 +82,7 @@ func (p *Provider) Genuine() bool {
 func newSTS(c Config, wire *wire, creds aws.CredentialsProvider) *sts.Client {
 	return sts.New(sts.Options{
 		Region: c.Region, BaseEndpoint: endpoint(c.stsEndpoint()), Credentials: creds, HTTPClient: wire,
-		Retryer: aws.NopRetryer{}, DisableClockSkewCorrection: true,
+		Retryer: aws.NopRetryer{}, HTTPSignerV4: newSigner(c.Now), DisableClockSkewCorrection: true,
 	})
 }
 

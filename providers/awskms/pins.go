@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strconv"
 
 	"github.com/keyferry/keyferry/broker"
 )
@@ -21,6 +22,7 @@ func (c Config) pins(policyHash string) (map[string]string, error) {
 		"provider": "aws", broker.PinAccount: c.Account, "partition": c.Partition, "region": c.Region,
 		"role": c.RoleARN, "external_id": c.ExternalID, "endpoint": c.Endpoint, "sts_endpoint": c.STSEndpoint,
 		"ca": ca, "proxy": withoutPassword(c.Proxy), "key_policy": policyHash,
+		"wrapping_key_bits": strconv.Itoa(c.WrappingKeyBits), "deletion_window": c.DeletionWindow.String(),
 	}, nil
 }
 

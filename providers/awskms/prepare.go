@@ -32,7 +32,7 @@ func (p *Provider) Prepare(ctx context.Context, e broker.Effect, in broker.Prepa
 	}
 	ref := broker.KeyRef{ID: *out.KeyMetadata.Arn}
 	p.until(ctx, ref.ID, func(*types.KeyMetadata) bool { return true })
-	return broker.Prepared{Key: ref, Receipt: receipt}, nil
+	return broker.Prepared{Key: ref, PolicyHash: p.policy.hash, Receipt: receipt}, nil
 }
 
 // checkPrepare refuses what can be refused without asking, and makes the tags.

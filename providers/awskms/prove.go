@@ -47,7 +47,7 @@ type asked struct {
 func (a asked) call(name, verb string) call { return call{name: name, verb: verb, object: a.id} }
 
 // about checks which key answered. An alias that leads to another key of the target
-// may just have moved, or not yet: that is Rejected, not Tampered.
+// may just have moved, or not yet: that is Differs, not Tampered.
 func (a asked) about(c call, answered *string) error {
 	err := a.p.same(c, a.version.Key.ID, answered)
 	if a.version.Via == "" || err == nil || deref(answered) == "" {
@@ -56,7 +56,7 @@ func (a asked) about(c call, answered *string) error {
 	if err := a.p.ours(*answered); err != nil {
 		return err
 	}
-	return refuse(broker.Rejected, "prove through", a.id, "%s answered, not %s", *answered, a.version.Key.ID)
+	return refuse(broker.Differs, "prove through", a.id, "%s answered, not %s", *answered, a.version.Key.ID)
 }
 
 // publicKey is the public key and the possession of the private one.

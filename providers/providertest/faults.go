@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/keyferry/keyferry/broker"
@@ -225,7 +226,7 @@ var changeFaults = []struct {
 	{"an answer that is lost is unclear and it happened", []Need{NeedFaults}, ends(Fault{Kind: LostAfter}, broker.Unclear, true)},
 	{"a server fault is unclear", []Need{NeedFaults}, ends(Fault{Kind: FailBefore}, broker.Unclear, false)},
 	{"a server fault after it was done is unclear", []Need{NeedFaults}, ends(Fault{Kind: FailAfter}, broker.Unclear, true)},
-	{"an answer cut short is unclear and it happened", []Need{NeedSending}, ends(Fault{Kind: Truncate}, broker.Unclear, true)},
+	{"an answer cut short is unclear, or not needed, and it happened", []Need{NeedSending}, cutShort},
 	{"a slow answer is an answer", []Need{NeedSending}, ends(Fault{Kind: Slow}, "", true)},
 	{"throttled without a time", []Need{NeedFaults}, throttled(0)},
 	{"throttled with a time", []Need{NeedFaults}, throttled(7 * time.Second)},
@@ -257,6 +258,24 @@ func ends(f Fault, kind broker.Kind, happens bool) func(context.Context, *harnes
 		}
 		return c.stays(ctx, happens)
 	}
+}
+
+// cutShort: an answer that says nothing but "done" is whole with its first line.
+func cutShort(ctx context.Context, h *harness, c *change) error {
+	if err := c.ready(ctx); err != nil {
+		return fmt.Errorf("get ready: %w", err)
+	}
+	broken := h.Break(h.t, c.call, Fault{Kind: Truncate})
+	err := c.send(ctx)
+	broken.Release()
+	if err != nil {
+		if err := is(err, broker.Unclear); err != nil {
+			return err
+		}
+	} else if slices.Contains(naming, c.call) {
+		return errors.New("half an answer was taken for a whole one")
+	}
+	return c.stays(ctx, true)
 }
 
 func throttled(after time.Duration) func(context.Context, *harness, *change) error {

@@ -24,7 +24,7 @@ func (h *harness) refuted(ctx context.Context, in broker.PrepareIn) error {
 	if err != nil {
 		return err
 	}
-	return is(h.prove(ctx, v, make1(in.Spec), in.Purpose), broker.Rejected, broker.Kind("differs"))
+	return is(h.prove(ctx, v, make1(in.Spec), in.Purpose), broker.Differs)
 }
 
 func tellsApart(ctx context.Context, h *harness) error { return h.refuted(ctx, h.simple()) }
@@ -69,7 +69,7 @@ func throughAnother(ctx context.Context, h *harness) error {
 		return err
 	}
 	v.Via = name
-	return is(h.prove(ctx, v, m, in.Purpose), broker.Rejected, broker.Kind("differs"))
+	return is(h.prove(ctx, v, m, in.Purpose), broker.Differs)
 }
 
 func noSuchLevel(ctx context.Context, h *harness) error {

@@ -144,7 +144,7 @@ func (h *harness) otherAsExisting(ctx context.Context, in broker.PrepareIn) erro
 		return err
 	}
 	_, err = h.importing(ctx, v.Key, make1(in.Spec), existing(v))
-	if err := is(err, broker.Rejected, broker.Kind("differs")); err != nil {
+	if err := is(err, broker.Differs); err != nil {
 		return err
 	}
 	return h.prove(ctx, v, m, in.Purpose)
