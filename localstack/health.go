@@ -26,7 +26,7 @@ func ask(ctx context.Context, endpoint string) (version string, err error) {
 		return "", err
 	}
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy: it is on loopback
-	resp, err := client.Do(req) //nolint:gosec // the same
+	resp, err := client.Do(req)                                                //nolint:gosec // the same
 	if err != nil {
 		return "", err
 	}
