@@ -25,6 +25,10 @@ def name(item):
     return f"{item.path.stem}.{item.originalname}"
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "fresh: asks the emulator that makes a wrapping key for each request")
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
         row = ROWS.get(name(item))
@@ -44,12 +48,13 @@ def pytest_runtest_logreport(report):
 class Admin:
     """The emulator's admin port, and the time that clients sign with."""
 
-    def __init__(self):
+    def __init__(self, url):
+        self.url = url
         self.ahead = datetime.timedelta()
 
     def call(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(os.environ["JUDGE_ADMIN"] + path, data, method=method)
+        request = urllib.request.Request(self.url + path, data, method=method)
         with urllib.request.urlopen(request) as answer:
             return json.loads(answer.read() or "null")
 
@@ -67,8 +72,16 @@ class Admin:
 
 
 @pytest.fixture
-def admin(monkeypatch):
-    admin = Admin()
+def emulator(request):
+    """Where the emulator is: one that uses a wrapping key again, for speed, or
+    with the marker fresh one that does not."""
+    emulators = json.loads(os.environ["JUDGE_EMULATORS"])
+    return emulators["fresh" if request.node.get_closest_marker("fresh") else "reusing"]
+
+
+@pytest.fixture
+def admin(emulator, monkeypatch):
+    admin = Admin(emulator["admin"])
     admin.call("POST", "/reset")
     admin.settings()
 
@@ -80,14 +93,14 @@ def admin(monkeypatch):
 
 
 @pytest.fixture
-def connect(admin):
+def connect(emulator, admin):
     """Makes a client: of a region, with other credentials, over TLS."""
 
     def connect(region="eu-central-1", service="kms", **more):
         settings = {
-            "endpoint_url": os.environ["JUDGE_URL"],
-            "aws_access_key_id": os.environ["JUDGE_KEY_ID"],
-            "aws_secret_access_key": os.environ["JUDGE_SECRET"],
+            "endpoint_url": emulator["url"],
+            "aws_access_key_id": emulator["key_id"],
+            "aws_secret_access_key": emulator["secret"],
             "config": botocore.config.Config(retries={"total_max_attempts": 1}, parameter_validation=False),
         }
         return boto3.client(service, region_name=region, **{**settings, **more})

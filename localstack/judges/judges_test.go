@@ -86,22 +86,19 @@ func collect(t *testing.T, python string) []string {
 	return slices.Compact(names)
 }
 
-// judge runs all tests against an emulator of their own; the results by test.
+// judge runs all tests against emulators of their own; the results by test.
 func judge(t *testing.T, python string) map[string][]result {
 	t.Helper()
-	pool, err := filepath.Abs("../../.cache/wrapping-keys")
+	emulators := map[string]place{
+		"reusing": start(t, awsemu.Config{Now: time.Now, PoolDir: "../../.cache/wrapping-keys", ReuseWrappingKeys: true}),
+		"fresh":   start(t, awsemu.Config{Now: time.Now}),
+	}
+	text, err := json.Marshal(emulators)
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := awsemu.Start(t.Context(), awsemu.Config{
-		Now: time.Now, PoolDir: pool, PoolSize: 32,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = srv.Close() }()
 	file := filepath.Join(t.TempDir(), "results")
-	out, err := pytest(t, python, environment(t, srv, file))
+	out, err := pytest(t, python, []string{"JUDGE_EMULATORS=" + string(text), "JUDGE_RESULTS=" + file})
 	lines, missing := os.ReadFile(file)
 	if missing != nil {
 		t.Fatalf("the judges did not judge: %v\n%s", err, out)
@@ -110,18 +107,29 @@ func judge(t *testing.T, python string) map[string][]result {
 	return parse(t, lines)
 }
 
-// environment is what conftest.py reads. The key is the emulator's test key, no
-// secret.
-func environment(t *testing.T, srv *awsemu.Server, results string) []string {
+// place is where conftest.py finds an emulator. The secret is that of a test key.
+type place struct {
+	URL     string `json:"url"`
+	TLSURL  string `json:"tls_url"`
+	CA      string `json:"ca"`
+	Admin   string `json:"admin"`
+	Account string `json:"account"`
+	KeyID   string `json:"key_id"`
+	Secret  string `json:"secret"`
+}
+
+func start(t *testing.T, c awsemu.Config) place {
 	t.Helper()
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, srv.CAPEM(), 0o600); err != nil {
+	c.CAFile = filepath.Join(t.TempDir(), "ca.pem")
+	srv, err := awsemu.Start(t.Context(), c)
+	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = srv.Close() })
 	key := srv.Credentials()
-	return []string{
-		"JUDGE_URL=" + srv.URL(), "JUDGE_TLS_URL=" + srv.TLSURL(), "JUDGE_CA=" + ca, "JUDGE_ADMIN=" + srv.AdminURL(),
-		"JUDGE_ACCOUNT=" + srv.Account(), "JUDGE_KEY_ID=" + key.ID, "JUDGE_SECRET=" + key.Secret, "JUDGE_RESULTS=" + results,
+	return place{
+		URL: srv.URL(), TLSURL: srv.TLSURL(), CA: c.CAFile, Admin: srv.AdminURL(),
+		Account: srv.Account(), KeyID: key.ID, Secret: key.Secret,
 	}
 }
 

@@ -1,8 +1,10 @@
 """Rules 4 to 7: what keys and what wrapping can be asked for."""
 
+import pairs
 import pytest
 from cloud import OAEP
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 ASYMMETRIC = ["RSA_2048", "RSA_3072", "RSA_4096", "ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", "ECC_SECG_P256K1"]
 HMAC = ["HMAC_224", "HMAC_256", "HMAC_384", "HMAC_512"]
@@ -89,6 +91,13 @@ def test_ml_kem_cannot_be_imported(cloud, refused, spec):
 def test_ed25519_cannot_be_imported(cloud, refused):
     with refused():
         cloud.key("ECC_NIST_EDWARDS25519", KeyUsage="SIGN_VERIFY")
+
+
+def test_ed25519_leniently(cloud, admin):
+    admin.settings(lenient=True)
+    pair, key = ed25519.Ed25519PrivateKey.generate(), cloud.key("ECC_NIST_EDWARDS25519", KeyUsage="SIGN_VERIFY")
+    cloud.put(key, pairs.pkcs8(pair))
+    assert cloud.kms.get_public_key(KeyId=key)["PublicKey"] == pairs.spki(pair)
 
 
 def test_sm2_key(cloud, refused):

@@ -32,6 +32,14 @@ def test_use_of_a_disabled_key(cloud, refused):
         cloud.kms.decrypt(CiphertextBlob=blob)
 
 
+def test_import_into_a_disabled_key(cloud, refused):
+    material = os.urandom(32)
+    key, _ = cloud.symmetric(material)
+    cloud.kms.disable_key(KeyId=key)
+    with refused():
+        cloud.put(key, material)
+
+
 def test_enable_and_disable_without_material(cloud, refused):
     key = cloud.key()
     with refused():

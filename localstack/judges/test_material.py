@@ -1,6 +1,7 @@
 """Rules 12 to 14: what material is taken, and until when."""
 
 import datetime
+import hmac
 import os
 
 import pairs
@@ -139,6 +140,19 @@ def test_symmetric_of_another_size(cloud, refused, size):
 def test_hmac_of_another_size(cloud, refused, spec, size):
     with refused():
         cloud.put(cloud.key(spec), os.urandom(size))
+
+
+def test_longer_hmac_leniently(cloud, admin):
+    admin.settings(lenient=True)
+    material, key = os.urandom(128), cloud.key("HMAC_256")
+    cloud.put(key, material)
+    assert cloud.mac(key) == hmac.digest(material, b"a challenge", "sha256")
+
+
+@pytest.mark.parametrize("size", [33, 64, 128])
+def test_longer_hmac(cloud, refused, size):
+    with refused():
+        cloud.put(cloud.key("HMAC_256"), os.urandom(size))
 
 
 def test_without_end(cloud):

@@ -10,20 +10,23 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, SSLError
 from cloud import KEY_WRAP
 
-ID, SECRET = os.environ.get("JUDGE_KEY_ID", ""), os.environ.get("JUDGE_SECRET", "")
+
+@pytest.fixture
+def send(emulator, admin):
+    """Makes a request by hand; a refusal is raised as boto3 raises it."""
+    return lambda target, body=b"{}", **how: by_hand(emulator, target, body, **how)
 
 
-def send(target, body=b"{}", sign=True, path="/", service="kms"):
-    """A request made by hand; a refusal is raised as boto3 raises it."""
+def by_hand(emulator, target, body, sign=True, service="kms"):
     headers = {"Content-Type": "application/x-amz-json-1.1"}
     if target:
         headers["X-Amz-Target"] = target
-    request = AWSRequest("POST", os.environ["JUDGE_URL"] + path, headers, body)
+    request = AWSRequest("POST", emulator["url"] + "/", headers, body)
     if sign:
-        SigV4Auth(Credentials(ID, SECRET), service, "eu-central-1").add_auth(request)
+        SigV4Auth(Credentials(emulator["key_id"], emulator["secret"]), service, "eu-central-1").add_auth(request)
     sent = urllib.request.Request(request.url, body, dict(request.headers), method="POST")
     try:
         with urllib.request.urlopen(sent) as answer:
@@ -34,40 +37,40 @@ def send(target, body=b"{}", sign=True, path="/", service="kms"):
         raise ClientError({"Error": code, "ResponseMetadata": {"HTTPStatusCode": error.code}}, target) from error
 
 
-def test_target_names_the_operation(admin):
+def test_target_names_the_operation(send):
     headers, answer = send("TrentService.ListKeys")
     assert answer["Keys"] == [] and answer["Truncated"] is False
     assert headers["Content-Type"] == "application/x-amz-json-1.1"
 
 
-def test_unknown_operation(admin, refused):
+def test_unknown_operation(send, refused):
     with refused():
         send("TrentService.ListKey")
 
 
 @pytest.mark.parametrize("target", ["", "ListKeys", "KMS.ListKeys", "trentservice.ListKeys", "TrentService."])
-def test_target_of_another_form(admin, refused, target):
+def test_target_of_another_form(send, refused, target):
     with refused():
         send(target)
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{", b'{"Limit": "ten"}'])
-def test_body_is_a_json_object(admin, refused, body):
+def test_body_is_a_json_object(send, refused, body):
     with refused():
         send("TrentService.ListKeys", body)
 
 
-def test_member_of_no_input_is_not_ignored(admin, refused):
+def test_member_of_no_input_is_not_ignored(send, refused):
     with refused():
         send("TrentService.ListKeys", b'{"NoSuchMember": 1}')
 
 
-def test_unsigned(admin, refused):
+def test_unsigned(send, refused):
     with refused():
         send("TrentService.ListKeys", sign=False)
 
 
-def test_scope_of_another_service(admin, refused):
+def test_scope_of_another_service(send, refused):
     with refused():
         send("TrentService.ListKeys", service="s3")
 
@@ -102,9 +105,9 @@ def test_answers_carry_the_time(kms, admin):
     assert abs(got - admin.now()) < datetime.timedelta(seconds=30)
 
 
-def test_region_is_that_of_the_scope(connect, cloud):
+def test_region_is_that_of_the_scope(emulator, connect, cloud):
     here, there = cloud.key(), connect("us-east-1").create_key()["KeyMetadata"]
-    assert cloud.describe(here)["Arn"] == f"arn:aws:kms:eu-central-1:{os.environ['JUDGE_ACCOUNT']}:key/{here}"
+    assert cloud.describe(here)["Arn"] == f"arn:aws:kms:eu-central-1:{emulator['account']}:key/{here}"
     assert there["Arn"].startswith("arn:aws:kms:us-east-1:")
     assert [key["KeyId"] for key in connect("us-east-1").list_keys()["Keys"]] == [there["KeyId"]]
 
@@ -115,8 +118,13 @@ def test_key_of_another_region(connect, cloud, refused):
         connect("us-east-1").describe_key(KeyId=key)
 
 
-def test_tls_under_the_run_ca(connect):
-    connect(endpoint_url=os.environ["JUDGE_TLS_URL"], verify=os.environ["JUDGE_CA"]).list_keys()
+def test_tls_under_the_run_ca(emulator, connect):
+    connect(endpoint_url=emulator["tls_url"], verify=emulator["ca"]).list_keys()
+
+
+def test_tls_under_another_ca(emulator, connect):
+    with pytest.raises(SSLError):
+        connect(endpoint_url=emulator["tls_url"]).list_keys()
 
 
 def test_answers_name_the_key_by_arn(cloud):
