@@ -55,12 +55,12 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 	if _, err := held.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	signal(t, cmd)
+	interrupt(t, cmd)
 	first, err := bufio.NewReader(stderr).ReadString('\n')
 	if err != nil || !strings.Contains(first, "stopping at the next safe point; the same signal again stops at once") {
 		t.Errorf("after the first signal it says %q, %v", first, err)
 	}
-	signal(t, cmd)
+	interrupt(t, cmd)
 	died, ok := errors.AsType[*exec.ExitError](cmd.Wait())
 	if !ok || died.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
 		t.Errorf("after the second it ended with %v", died)
@@ -71,7 +71,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 	}
 }
 
-func signal(t *testing.T, cmd *exec.Cmd) {
+func interrupt(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
