@@ -100,7 +100,7 @@ func localTarget(t *testing.T, endpoint string) providertest.Target {
 	}
 	t.Cleanup(p.Close)
 	return providertest.Target{
-		Provider: p, Account: account, Now: time.Now,
+		Provider: p, Account: account, Now: time.Now, Soon: time.Second,
 		Missing: broker.KeyRef{ID: "arn:aws:kms:" + region + ":" + account + ":key/" + noKey},
 		Foreign: broker.KeyRef{ID: "arn:aws:kms:" + region + ":" + other + ":key/" + noKey},
 	}

@@ -32,7 +32,7 @@ func activates(ctx context.Context, h *harness) error {
 	if err := h.do(ctx, v, broker.Action{Kind: broker.Activate, Consumer: name}); err != nil {
 		return fmt.Errorf("activate: %w", err)
 	}
-	err = eventually(ctx, func() error { return h.leadsTo(ctx, name, v.Key.ID) })
+	err = h.eventually(ctx, func() error { return h.leadsTo(ctx, name, v.Key.ID) })
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func activatesExpected(ctx context.Context, h *harness) error {
 	if err := h.do(ctx, second, broker.Action{Kind: broker.Activate, Consumer: name, Expect: first.Key.ID}); err != nil {
 		return fmt.Errorf("move: %w", err)
 	}
-	return eventually(ctx, func() error { return h.leadsTo(ctx, name, second.Key.ID) })
+	return h.eventually(ctx, func() error { return h.leadsTo(ctx, name, second.Key.ID) })
 }
 
 func deactivates(ctx context.Context, h *harness) error {
@@ -96,13 +96,13 @@ func deactivates(ctx context.Context, h *harness) error {
 	if err := h.do(ctx, first, broker.Action{Kind: broker.Deactivate, Consumer: name, Expect: second.Key.ID}); err != nil {
 		return fmt.Errorf("give back: %w", err)
 	}
-	if err := eventually(ctx, func() error { return h.leadsTo(ctx, name, second.Key.ID) }); err != nil {
+	if err := h.eventually(ctx, func() error { return h.leadsTo(ctx, name, second.Key.ID) }); err != nil {
 		return err
 	}
 	if err := h.do(ctx, second, broker.Action{Kind: broker.Deactivate, Consumer: name, Expect: second.Key.ID}); err != nil {
 		return fmt.Errorf("take away: %w", err)
 	}
-	return eventually(ctx, func() error { return h.leadsTo(ctx, name, "") })
+	return h.eventually(ctx, func() error { return h.leadsTo(ctx, name, "") })
 }
 
 func forbiddenName(ctx context.Context, h *harness) error {
@@ -183,7 +183,7 @@ func schedules(ctx context.Context, h *harness) error {
 	if err := h.do(ctx, v, broker.Action{Kind: broker.Enable}); err != nil {
 		return fmt.Errorf("enable: %w", err)
 	}
-	return eventually(ctx, func() error { return h.prove(ctx, v, m, in.Purpose) })
+	return h.eventually(ctx, func() error { return h.prove(ctx, v, m, in.Purpose) })
 }
 
 func badWindow(ctx context.Context, h *harness) error {

@@ -12,6 +12,7 @@ import (
 
 // change is a changing call with how to see whether it happened.
 type change struct {
+	h        *harness
 	call     string
 	ready    func(ctx context.Context) error // what must be there first
 	send     func(ctx context.Context) error
@@ -26,15 +27,19 @@ var reads = []string{"wrapping-key", "prove", "look", "identify"}
 
 // change makes one for a call.
 func (h *harness) change(call string) *change {
+	var c *change
 	switch call {
 	case "prepare":
-		return h.changePrepare()
+		c = h.changePrepare()
 	case "import":
-		return h.changeImport()
+		c = h.changeImport()
 	case "activate", "deactivate":
-		return h.changeName(call)
+		c = h.changeName(call)
+	default:
+		c = h.changeState(call)
 	}
-	return h.changeState(call)
+	c.h = h
+	return c
 }
 
 func (h *harness) changePrepare() *change {
@@ -145,7 +150,7 @@ func (c *change) stays(ctx context.Context, yes bool) error {
 		return err
 	}
 	if yes {
-		return eventually(ctx, ask)
+		return c.h.eventually(ctx, ask)
 	}
 	return ask()
 }

@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -155,7 +156,7 @@ func (h *harness) one(ctx context.Context, q broker.Query) (broker.Observation, 
 
 // state waits until a key is in the state: what was changed may take a moment to show.
 func (h *harness) state(ctx context.Context, key broker.KeyRef, state broker.RemoteState) error {
-	return eventually(ctx, func() error {
+	return h.eventually(ctx, func() error {
 		o, err := h.one(ctx, broker.Query{Key: &key})
 		if err == nil && o.State != state {
 			err = fmt.Errorf("the key is %s (%s), not %s", o.State, o.Raw, state)
@@ -176,9 +177,9 @@ func (h *harness) leads(ctx context.Context, name string) (string, error) {
 // soon is how long something that has happened may take to show in a test.
 const soon = 15 * time.Second
 
-// eventually asks until there is no error, for a while.
-func eventually(ctx context.Context, ask func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, soon)
+// eventually asks until there is no error, for a while, and at least once.
+func (h *harness) eventually(ctx context.Context, ask func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(h.Soon, soon))
 	defer cancel()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()

@@ -191,7 +191,7 @@ func foundByEffect(ctx context.Context, h *harness) error {
 		return err
 	}
 	var o broker.Observation
-	err = eventually(ctx, func() (err error) { o, err = h.one(ctx, broker.Query{Effect: e.ID()}); return err })
+	err = h.eventually(ctx, func() (err error) { o, err = h.one(ctx, broker.Query{Effect: e.ID()}); return err })
 	switch {
 	case err != nil:
 		return err
@@ -226,7 +226,7 @@ func preparedTwice(ctx context.Context, h *harness) error {
 	if finds {
 		return nil
 	}
-	return eventually(ctx, func() error {
+	return h.eventually(ctx, func() error {
 		seen, err := h.look(ctx, broker.Query{Effect: e.ID()})
 		if err == nil && len(seen) != 2 {
 			err = fmt.Errorf("%d keys carry the mark, not both", len(seen))
@@ -264,7 +264,7 @@ func renewed(ctx context.Context, h *harness) error {
 	if err != nil || again.Version != v {
 		return fmt.Errorf("version %v, then %v: %w", v, again.Version, err)
 	}
-	err = eventually(ctx, func() error {
+	err = h.eventually(ctx, func() error {
 		o, err := h.one(ctx, broker.Query{Version: &v})
 		if err == nil && !o.ValidTo.Equal(end) {
 			err = fmt.Errorf("valid to %s, not %s", o.ValidTo, end)

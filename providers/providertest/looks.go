@@ -30,7 +30,7 @@ func everything(ctx context.Context, h *harness) error {
 		}
 		made[key.ID] = true
 	}
-	return eventually(ctx, func() error {
+	return h.eventually(ctx, func() error {
 		seen, err := h.look(ctx, broker.Query{All: true})
 		if err != nil {
 			return err
@@ -76,7 +76,7 @@ func (h *harness) spoofed(ctx context.Context, origin broker.Origin, apart func(
 		return err
 	}
 	planted := h.Plant(h.t, e.ID(), in, origin)
-	return eventually(ctx, func() error {
+	return h.eventually(ctx, func() error {
 		seen, err := h.look(ctx, broker.Query{Effect: e.ID()})
 		if err != nil || len(seen) != 2 {
 			return fmt.Errorf("%d keys carry the mark, not two: %w", len(seen), err)
@@ -136,5 +136,5 @@ func hidden(ctx context.Context, h *harness) error {
 		return fmt.Errorf("activate: %w", err)
 	}
 	v.Via = name
-	return eventually(ctx, func() error { return h.prove(ctx, v, m, in.Purpose) })
+	return h.eventually(ctx, func() error { return h.prove(ctx, v, m, in.Purpose) })
 }

@@ -65,7 +65,7 @@ func throughAnother(ctx context.Context, h *harness) error {
 	if err != nil {
 		return err
 	}
-	if err := eventually(ctx, func() error { return h.leadsTo(ctx, name, first.Key.ID) }); err != nil {
+	if err := h.eventually(ctx, func() error { return h.leadsTo(ctx, name, first.Key.ID) }); err != nil {
 		return err
 	}
 	v.Via = name
@@ -159,7 +159,7 @@ func deleted(ctx context.Context, h *harness) error {
 		return err
 	}
 	h.Advance(rule.Min + time.Hour)
-	return eventually(ctx, func() error {
+	return h.eventually(ctx, func() error {
 		seen, err := h.look(ctx, broker.Query{Key: &v.Key})
 		if err == nil && len(seen) > 0 && seen[0].State != broker.RemoteDestroyed {
 			err = fmt.Errorf("it is still %s", seen[0].State)

@@ -39,6 +39,9 @@ type Target struct {
 	Missing  broker.KeyRef // well formed, and not there
 	Foreign  broker.KeyRef // well formed, of another account
 
+	// Soon is how long what has happened may take to show; 0 is 15 seconds.
+	Soon time.Duration
+
 	Advance func(d time.Duration) // lets time pass for target and adapter alike
 	Break   func(t *testing.T, call string, f Fault) Broken
 	// Plant makes a key by other means than the adapter, with the effect's mark:
