@@ -1,6 +1,12 @@
 package awskms_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -115,4 +121,37 @@ func inWords(t *testing.T, err error) *broker.Error {
 		t.Fatalf("%T is not a *broker.Error: %v", err, err)
 	}
 	return e
+}
+
+// publicOnly answers GetPublicKey and denies everything else.
+func publicOnly(action string, w http.ResponseWriter) {
+	if action != "GetPublicKey" {
+		failing(http.StatusBadRequest, "AccessDeniedException", "no")(action, w)
+		return
+	}
+	key := base64.StdEncoding.EncodeToString(publicKeyOf(broker.ECP256))
+	saying(`{"KeyId":"`+ref(noKey).ID+`","PublicKey":"`+key+`"}`)(action, w)
+}
+
+// publicKeyOf is a new public key, DER.
+func publicKeyOf(spec broker.KeySpec) []byte {
+	var public any
+	if spec.Class() == broker.ClassRSA {
+		key, err := rsa.GenerateKey(rand.Reader, spec.Bits())
+		if err != nil {
+			panic(err)
+		}
+		public = key.Public()
+	} else {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			panic(err)
+		}
+		public = key.Public()
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		panic(err)
+	}
+	return der
 }
