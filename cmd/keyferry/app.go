@@ -10,7 +10,9 @@ func (p *program) app() *cli.App {
 		Name: "keyferry", HelpName: "keyferry", Usage: "bring keys from your own HSM into cloud KMSs, and watch them there",
 		Description:               appAbout,
 		HideVersion:               true,
+		HideHelp:                  true,
 		HideHelpCommand:           true,
+		Flags:                     []cli.Flag{helpFlag()},
 		DisableSliceFlagSeparator: true,
 		Reader:                    p.stdin, Writer: p.stdout, ErrWriter: p.stderr,
 		ExitErrHandler: func(*cli.Context, error) {}, // errors are explained once, in run

@@ -150,7 +150,7 @@ func commandNames(group []*cli.Command) []string {
 // findFlag anywhere in the tree: a name means the same everywhere.
 func findFlag(group []*cli.Command, name string) cli.Flag {
 	for _, c := range group {
-		for _, f := range append(c.Flags, cli.HelpFlag) {
+		for _, f := range c.Flags {
 			if slices.Contains(f.Names(), name) {
 				return f
 			}

@@ -31,7 +31,7 @@ type call struct {
 // has, the number of names held, and its examples in its help.
 func (p *program) command(l leaf) *cli.Command {
 	return &cli.Command{
-		Name: l.name, Usage: l.usage, ArgsUsage: strings.Join(l.args, " "), HideHelpCommand: true,
+		Name: l.name, Usage: l.usage, ArgsUsage: strings.Join(l.args, " "), HideHelp: true,
 		Description: description(l), Flags: append(l.flags, commonFlags()...),
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return misuse("%w", err) },
 		Action: func(c *cli.Context) error {
@@ -45,7 +45,7 @@ func (p *program) command(l leaf) *cli.Command {
 
 // group of commands.
 func group(name, usage string, commands ...*cli.Command) *cli.Command {
-	return &cli.Command{Name: name, Usage: usage, Subcommands: commands, HideHelpCommand: true}
+	return &cli.Command{Name: name, Usage: usage, Subcommands: commands, HideHelp: true, Flags: []cli.Flag{helpFlag()}}
 }
 
 func description(l leaf) string {

@@ -94,9 +94,9 @@ func valuesOf(f cli.Flag) []string {
 }
 
 func dashed(leaf *cli.Command) []string {
-	flags := append(commonFlags(), cli.HelpFlag)
+	flags := commonFlags()
 	if leaf != nil {
-		flags = append(slices.Clone(leaf.Flags), cli.HelpFlag)
+		flags = leaf.Flags
 	}
 	var out []string
 	for _, f := range flags {

@@ -89,7 +89,7 @@ func TestErrorsAreExplained(t *testing.T) {
 func TestABadConfigIsExplainedWithAllItsProblems(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "test")
-	w.write("keyferry.yaml", strings.ReplaceAll(strings.Replace(worldConfig, "eu-central-1", "Frankfurt", 1), "ENV", "TEST"))
+	w.configure(strings.ReplaceAll(strings.Replace(worldConfig, "eu-central-1", "Frankfurt", 1), "ENV", "TEST"))
 	for _, line := range []string{"config check", "key list", "import aws x --policy payments", "doctor", "init"} {
 		w.refuses(exitMisused, args(line), "the config is wrong in 3 places", w.config+":2:", w.config+":4:", "is not a region", "changed: nothing", "docs/keyferry.example.yaml")
 	}
@@ -98,7 +98,7 @@ func TestABadConfigIsExplainedWithAllItsProblems(t *testing.T) {
 func TestStoreThatIsNotThereIsNotMade(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "test")
-	w.write("keyferry.yaml", strings.ReplaceAll(strings.Replace(worldConfig, "keyferry.db", "other.db", 1), "ENV", "test"))
+	w.configure(strings.ReplaceAll(strings.Replace(worldConfig, "keyferry.db", "other.db", 1), "ENV", "test"))
 	w.refuses(exitFailed, args("key list"), "other.db", "not found", "keyferry init")
 	w.refuses(exitFailed, args("import aws x --policy payments"), "other.db", "keyferry init")
 }
@@ -135,7 +135,7 @@ func TestBackupOpensAsAStore(t *testing.T) {
 	w.must(args("import aws payments/db --policy payments")...)
 	w.must("store", "backup", w.dir+"/copy.db")
 	w.refuses(exitFailed, []string{"store", "backup", w.dir + "/copy.db"}, "there already")
-	w.write("keyferry.yaml", strings.ReplaceAll(strings.Replace(worldConfig, "keyferry.db", "copy.db", 1), "ENV", "test"))
+	w.configure(strings.ReplaceAll(strings.Replace(worldConfig, "keyferry.db", "copy.db", 1), "ENV", "test"))
 	if keys := asks[[]keyRow](w, "key", "list"); len(keys) != 1 {
 		t.Errorf("the copy has %+v", keys)
 	}

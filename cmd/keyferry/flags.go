@@ -16,7 +16,13 @@ func commonFlags() []cli.Flag {
 		&cli.StringFlag{Name: "config", Usage: "read the config from `FILE` (else KEYFERRY_CONFIG, ./keyferry.yaml, ~/.config/keyferry/keyferry.yaml)"},
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "table", Usage: "answer as `FORMAT`: " + strings.Join(formats(), ", ")},
 		&cli.BoolFlag{Name: "verbose", Usage: "tell more on stderr"},
+		helpFlag(),
 	}
+}
+
+// helpFlag is our own: urfave's is one variable that every run of it writes.
+func helpFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show help", DisableDefaultText: true}
 }
 
 // changeFlags are on every command that changes something.

@@ -245,12 +245,12 @@ func TestEveryFieldOfATargetIsPinned(t *testing.T) {
 		"role_arn: arn:aws:iam::111122223333:role/other", "wrapping_key: rsa-3072", "consumer: \"alias/x-{name}\"",
 		"deletion_window: 7d", "settle: 1m", "poll: 1s", "ed25519: true", "key_policy: {inline: \"{}\"}",
 	} {
-		w.write("keyferry.yaml", strings.Replace(good, "region: eu-central-1", "region: eu-central-1, "+more, 1))
+		w.configure(strings.Replace(good, "region: eu-central-1", "region: eu-central-1, "+more, 1))
 		field, _, _ := strings.Cut(more, ":")
 		w.refuses(exitFailed, args("import aws payments/db --policy payments"), field+" is", "enrol again on purpose")
 	}
 	for old, changed := range map[string]string{"111122223333": "999999999999", "eu-central-1": "eu-west-1", "/usr/lib/some.so": "/usr/lib/other.so", "label: test": "label: other"} {
-		w.write("keyferry.yaml", strings.Replace(good, old, changed, 1))
+		w.configure(strings.Replace(good, old, changed, 1))
 		w.refuses(exitFailed, args("import aws payments/db --policy payments"), "enrolled", "changed: nothing")
 	}
 	if report := w.target.Report(); len(report.Names["payments/db"]) != 0 {

@@ -28,7 +28,11 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer front.Close()
+	defer func() {
+		if err := front.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	text := "store: keyferry.db\ntoken: {name: hsm, module: " + front.Module() + ", label: hsm, environment: test, pin: {file: " + token.PINFile + "}}\n"
 	if err := os.WriteFile(filepath.Join(dir, "keyferry.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ func terminal(t *testing.T) (keyboard, tty *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { keyboard.Close() })
+	t.Cleanup(func() { closed(t, keyboard) })
 	if err := unix.IoctlSetPointerInt(int(keyboard.Fd()), unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -34,8 +34,15 @@ func terminal(t *testing.T) (keyboard, tty *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { tty.Close() })
+	t.Cleanup(func() { closed(t, tty) })
 	return keyboard, tty
+}
+
+func closed(t *testing.T, f *os.File) {
+	t.Helper()
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func echoes(t *testing.T, tty *os.File) bool {

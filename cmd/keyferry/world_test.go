@@ -61,7 +61,7 @@ func newWorld(t *testing.T, environment string) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), time: time.Date(2026, 11, 24, 9, 30, 5, 0, time.UTC), env: map[string]string{}}
 	w.config = filepath.Join(w.dir, "keyferry.yaml")
-	w.write("keyferry.yaml", strings.ReplaceAll(worldConfig, "ENV", environment))
+	w.configure(strings.ReplaceAll(worldConfig, "ENV", environment))
 	w.token = hsm.New(hsm.Options{Label: "test"})
 	target, err := cloud.New(cloud.Config{
 		Account: account, WrappingKeys: wrappingKeys(), Now: w.now,
@@ -102,10 +102,10 @@ func (w *world) later(d time.Duration) {
 	w.time = w.time.Add(d)
 }
 
-func (w *world) write(name, text string) {
+// configure writes the config.
+func (w *world) configure(text string) {
 	w.t.Helper()
-	path := filepath.Join(w.dir, name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(w.config, []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
 }
