@@ -46,8 +46,11 @@ type CheckedWrappingKey struct {
 	expires     time.Time
 }
 
-// PublicKey of the provider.
+// PublicKey of the provider; nil for a value that no check built.
 func (c CheckedWrappingKey) PublicKey() *rsa.PublicKey {
+	if c.key == nil {
+		return nil
+	}
 	return &rsa.PublicKey{N: new(big.Int).Set(c.key.N), E: c.key.E}
 }
 
