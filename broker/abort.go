@@ -183,7 +183,7 @@ func (l *line) releaseConsumer(ctx context.Context, p *place) error {
 		return err
 	}
 	action := Action{Kind: Deactivate, Consumer: p.placement.Consumer, Expect: now}
-	return again(ctx, func() error {
+	return l.again(ctx, func() error {
 		_, err := p.target.Provider.Do(ctx, l.effect(p, StepAbandon), p.placement.Version, action)
 		return err
 	})
@@ -204,7 +204,7 @@ func (a *Aborted) add(v VersionRef, seen Observation) {
 // what is seen of it then: scheduled, or destroyed where it is no longer there.
 // Scheduled already, it is left so.
 func scheduleDeletion(ctx context.Context, t Target, e Effect, v VersionRef, window time.Duration) (Observation, error) {
-	seen, err := lookUntil(ctx, t, v.Key, func(o Observation) bool { return true })
+	seen, err := lookUntil(ctx, t, v.Key, func(Observation) bool { return true })
 	for range attempts {
 		if err != nil || seen.State == RemoteScheduled || seen.State == RemoteDestroyed {
 			return seen, err

@@ -72,7 +72,7 @@ func (l *line) provenLately(ctx context.Context, p *place) error {
 func (l *line) giveBack(ctx context.Context, p *place, cause error, evidence map[string]any) error {
 	intent, err := l.activateIntent(p)
 	if err == nil && p.placement.Consumer != "" {
-		err = again(ctx, func() error {
+		err = l.again(ctx, func() error {
 			_, err := p.target.Provider.Do(ctx, l.effect(p, StepActivate), p.placement.Version,
 				Action{Kind: Deactivate, Consumer: intent.Consumer, Expect: intent.Before})
 			return err
@@ -134,12 +134,9 @@ func (l *line) moveConsumer(ctx context.Context, p *place) error {
 		default:
 			return l.consumerTaken(p, intent, now)
 		}
-		if err := l.extend(ctx); err != nil {
-			return err
-		}
 		action := Action{Kind: Activate, Consumer: intent.Consumer, Expect: intent.Before}
 		var receipt Receipt
-		err := again(ctx, func() (err error) {
+		err := l.again(ctx, func() (err error) {
 			receipt, err = p.target.Provider.Do(ctx, rec.Effect, p.placement.Version, action)
 			return err
 		})

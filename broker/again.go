@@ -28,6 +28,7 @@ func again(ctx context.Context, f func() error) error {
 			limit = throttledFor
 		case Unavailable:
 			limit = unavailableFor
+		default: // everything else is an answer
 		}
 		if err == nil || waited >= limit {
 			return err

@@ -20,7 +20,7 @@ type auditLog struct {
 func newAuditLog() auditLog { return auditLog{hashes: map[int64]string{}, rows: map[string]string{}} }
 
 // readRounds bounds how often the audit's tail is read while others write.
-const readRounds = 10
+const readRounds = 50
 
 // read goes on to the audit's present end and recomputes its chain. Every entry is
 // written with a sealed head, so the last of both must be the same. What does not

@@ -40,8 +40,11 @@ func (b *Broker) control(ctx context.Context, setup TokenSetup, t Target) (map[s
 		return nil, fmt.Errorf("probe token %s: %w", setup.Name, err)
 	}
 	plan, err := choose(spec, caps, plans, Policy{})
-	if err != nil {
+	if errors.Is(err, Unsupported) {
 		return map[string]string{FindingReimport: "not tested: the token cannot wrap " + string(spec) + " for it"}, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	c := controlRun{b: b, setup: setup, target: t, plan: plan, effect: Effect{Operation: "negative-control", Target: t.Name, Step: StepControl}}
 	finding, err := c.run(ctx)

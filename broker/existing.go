@@ -62,7 +62,10 @@ func (b *Broker) existingLine(ctx context.Context, want existing, lease Lease) (
 	if err != nil {
 		return nil, err
 	}
-	l, err := b.newExisting(ctx, view, version, placements, want, lease)
+	l, err := b.newExisting(ctx, view, version, want, lease)
+	if err == nil {
+		err = l.addPlaces(placements)
+	}
 	if err != nil || want.kind == OpVerify {
 		return l, err
 	}
@@ -92,8 +95,8 @@ func (b *Broker) unfinished(ctx context.Context, view KeyView, op OperationView,
 	}
 }
 
-// newExisting is a line with a new operation on a version and its placements.
-func (b *Broker) newExisting(ctx context.Context, view KeyView, version KeyVersion, placements []Placement, want existing, lease Lease) (*line, error) {
+// newExisting is a line with a new operation on a version.
+func (b *Broker) newExisting(ctx context.Context, view KeyView, version KeyVersion, want existing, lease Lease) (*line, error) {
 	l, err := b.lineOf(ctx, view, version, lease)
 	if err != nil {
 		return nil, err
@@ -103,15 +106,19 @@ func (b *Broker) newExisting(ctx context.Context, view KeyView, version KeyVersi
 		ID: newOperationID(now), Kind: want.kind, State: Running, KeyID: view.Key.ID, KeyName: view.Key.Name,
 		Number: version.Number, Params: want.params, Actor: b.o.Actor, Reason: want.why.Reason, Ticket: want.why.Ticket, StartedAt: now,
 	}
+	return l, nil
+}
+
+func (l *line) addPlaces(placements []Placement) error {
 	for _, placement := range placements {
-		t, err := b.target(placement.Target)
+		t, err := l.b.target(placement.Target)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		l.op.Targets = append(l.op.Targets, t.Name)
 		l.places = append(l.places, l.newPlace(t, placement))
 	}
-	return l, nil
+	return nil
 }
 
 // pick chooses the version and its placements that an operation is about.

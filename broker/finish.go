@@ -108,10 +108,8 @@ func (l *line) elsewhere(ctx context.Context) ([]*place, error) {
 // retain seals or destroys. The record says so afterwards; killed in between, it
 // is done once more, which changes nothing.
 func (l *line) retain(ctx context.Context, change MaterialChange, others []*place) error {
-	if change == Destroy {
-		if err := l.keepChallenges(ctx, append(slices.Clone(l.places), others...)); err != nil {
-			return err
-		}
+	if err := l.keepChallenges(ctx, append(slices.Clone(l.places), others...)); err != nil {
+		return err
 	}
 	if err := l.setup.Token.Change(ctx, l.version.Material, change); err != nil {
 		return fmt.Errorf("%s %s: %w", change, l.version.Material, err)

@@ -143,27 +143,28 @@ func (b *Broker) findImport(ctx context.Context, w want) (KeyView, OperationView
 	if err != nil {
 		return KeyView{}, OperationView{}, fmt.Errorf("read key %s: %w", w.name, err)
 	}
-	conflict := func(why error, hint string) (KeyView, OperationView, error) {
-		return KeyView{}, OperationView{}, &Error{Kind: Conflict, Op: "import", Object: "key " + w.name, Cause: why, Hint: hint}
-	}
 	if why := w.differs(view.Key); why != "" {
-		return conflict(errors.New(why), "a key's spec, purpose and policy never change: import under another name")
+		return view, OperationView{}, w.conflict(errors.New(why), "a key's spec, purpose and policy never change: import under another name")
 	}
 	for op, err := range b.o.Store.Operations(ctx, OperationFilter{KeyName: w.name}) {
 		if err != nil {
-			return KeyView{}, OperationView{}, fmt.Errorf("read operations of key %s: %w", w.name, err)
+			return view, OperationView{}, fmt.Errorf("read operations of key %s: %w", w.name, err)
 		}
 		if op.Operation.Kind != OpImport || op.Operation.State == Abandoned {
 			continue
 		}
 		if missing := without(targetNames(w.targets), op.Operation.Targets); len(missing) > 0 {
-			return conflict(
+			return view, op, w.conflict(
 				fmt.Errorf("it was imported at %s, not at %s, by operation %s", listed(op.Operation.Targets), listed(missing), op.Operation.ID),
 				"import under another name, or at the targets it has")
 		}
 		return view, op, w.sameImport(view, op.Operation)
 	}
-	return conflict(errors.New("its import was taken back, and a version number is never used twice"), "import under another name")
+	return view, OperationView{}, w.conflict(errors.New("its import was taken back, and a version number is never used twice"), "import under another name")
+}
+
+func (w want) conflict(why error, hint string) error {
+	return &Error{Kind: Conflict, Op: "import", Object: "key " + w.name, Cause: why, Hint: hint}
 }
 
 // rebuild puts a line back together from what is on record, after holding that
@@ -337,7 +338,7 @@ func (l *line) consumerIsFree(ctx context.Context, p *place) error {
 // consumerNow is the key that consumers get by the placement's name; "" none.
 func (l *line) consumerNow(ctx context.Context, p *place) (string, error) {
 	var held string
-	err := again(ctx, func() error {
+	err := l.again(ctx, func() error {
 		held = ""
 		for o, err := range p.target.Provider.Look(ctx, Query{Consumer: p.placement.Consumer}) {
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -80,6 +81,30 @@ func (l *line) extend(ctx context.Context) error {
 	l.lease.Until = now.Add(leaseLife)
 	if err := l.b.o.Store.Lease(ctx, l.lease); err != nil {
 		return fmt.Errorf("extend the lease of key %s: %w", l.key.Name, err)
+	}
+	return nil
+}
+
+// again is like the function, and keeps the lease at every try: a call that is
+// made anew is made as the one writer.
+func (l *line) again(ctx context.Context, f func() error) error {
+	return again(ctx, func() error {
+		if err := l.extend(ctx); err != nil {
+			return err
+		}
+		return f()
+	})
+}
+
+// wait lets the target settle, keeping the lease.
+func (l *line) wait(ctx context.Context, d time.Duration) error {
+	for ; d > 0; d -= leaseLife / 4 {
+		if err := wait(ctx, min(d, leaseLife/4)); err != nil {
+			return err
+		}
+		if err := l.extend(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -173,23 +198,14 @@ func (l *line) stop(ctx context.Context, cause error) error {
 
 // advise tells a person what an unfinished line leaves behind and what to do.
 func (l *line) advise(cause error) error {
-	e, ok := errors.AsType[*Error](cause)
-	if !ok {
-		e = &Error{Kind: KindOf(cause), Op: string(l.op.Kind), Object: "key " + l.key.Name, Cause: cause}
+	told := Error{Kind: KindOf(cause), Op: string(l.op.Kind), Object: "key " + l.key.Name, Cause: cause, Changed: l.leftBehind()}
+	var hints []string
+	if e, ok := errors.AsType[*Error](cause); ok {
+		told.RetryAfter, told.Changed = e.RetryAfter, first(e.Changed, told.Changed)
+		hints = append(hints, e.Hint)
 	}
-	told := *e
-	if told.Changed == "" {
-		told.Changed = l.leftBehind()
-	}
-	next := fmt.Sprintf("keyferry operation resume %s goes on from here; keyferry operation abort %s --reason … takes it back", l.op.ID, l.op.ID)
-	if told.Hint == "" {
-		told.Hint = next
-	} else {
-		told.Hint += "; then " + next
-	}
-	if cause != error(e) {
-		told.Cause, told.Op, told.Object = cause, string(l.op.Kind), "key "+l.key.Name
-	}
+	hints = append(hints, fmt.Sprintf("keyferry operation resume %s goes on from here; keyferry operation abort %s --reason … takes it back", l.op.ID, l.op.ID))
+	told.Hint = strings.Join(slices.DeleteFunc(hints, func(h string) bool { return h == "" }), "; then ")
 	return &told
 }
 

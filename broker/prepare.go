@@ -50,11 +50,8 @@ func (l *line) prepared(ctx context.Context, p *place, rec EffectRecord, known b
 				return Prepared{Key: key}, err
 			}
 		}
-		if err := l.extend(ctx); err != nil {
-			return Prepared{}, err
-		}
 		var made Prepared
-		err := again(ctx, func() (err error) { made, err = p.target.Provider.Prepare(ctx, rec.Effect, in); return err })
+		err := l.again(ctx, func() (err error) { made, err = p.target.Provider.Prepare(ctx, rec.Effect, in); return err })
 		if !errors.Is(err, Unclear) {
 			return made, err
 		}
@@ -73,7 +70,7 @@ func (l *line) prepared(ctx context.Context, p *place, rec EffectRecord, known b
 func (l *line) findPrepared(ctx context.Context, p *place, rec EffectRecord, in PrepareIn) (KeyRef, bool, error) {
 	for i := range 2 {
 		if i > 0 {
-			if err := wait(ctx, p.caps.Settle); err != nil {
+			if err := l.wait(ctx, p.caps.Settle); err != nil {
 				return KeyRef{}, false, err
 			}
 		}

@@ -76,6 +76,7 @@ func NewChallenge(s ChallengeSubject, now time.Time) (Challenge, error) {
 		err = c.encryptTo(pub)
 	case Agree:
 		err = c.agreeWith(pub)
+	default: // the others have nothing to prepare
 	}
 	return c, err
 }

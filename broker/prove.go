@@ -99,7 +99,7 @@ func (l *line) challenge(ctx context.Context, p *place, v VersionRef, level Proo
 		c = c.WithCiphertext(mine.Value)
 	}
 	var theirs Answer
-	err = again(ctx, func() (err error) { theirs, err = p.target.Provider.Prove(ctx, v, c); return err })
+	err = l.again(ctx, func() (err error) { theirs, err = p.target.Provider.Prove(ctx, v, c); return err })
 	if err != nil {
 		return Answer{}, nil, fmt.Errorf("ask the target: %w", err)
 	}

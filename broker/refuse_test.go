@@ -134,7 +134,7 @@ func TestANameThatLeadsElsewhereIsNotTaken(t *testing.T) {
 func TestASpoofedMarkIsLeftToAPerson(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*providers.Plant){
-		"just alike":      func(p *providers.Plant) {},
+		"just alike":      func(*providers.Plant) {},
 		"other policy":    func(p *providers.Plant) { p.Policy = false },
 		"provider's own":  func(p *providers.Plant) { p.Origin = broker.OriginProvider },
 		"with material":   func(p *providers.Plant) { p.Material = make([]byte, 32) },

@@ -13,10 +13,10 @@ func (b *Broker) Resume(ctx context.Context, id string) (Result, error) {
 		return Result{}, err
 	}
 	defer release()
-	switch l.op.State {
-	case Finished:
+	if l.op.State == Finished {
 		return l.view(ctx, true)
-	case Abandoned:
+	}
+	if l.op.State == Abandoned {
 		return Result{}, &Error{
 			Kind: Conflict, Op: "resume", Object: "operation " + id, Cause: fmt.Errorf("it was taken back at %s", stamp(l.op.EndedAt)),
 			Hint: "a version number is never used twice: import under another name",

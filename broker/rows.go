@@ -16,6 +16,7 @@ const rowsField = "rows"
 
 func keyRow(id string) string                 { return "key " + id }
 func versionRow(id string, number int) string { return fmt.Sprintf("version %d of key %s", number, id) }
+
 func placementRow(p Placement) string {
 	return fmt.Sprintf("placement at target %s of version %d of key %s", p.Target, p.Number, p.KeyID)
 }

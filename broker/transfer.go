@@ -35,27 +35,37 @@ func (l *line) transfer(ctx context.Context, p *place) error {
 // was asked for, so whoever may use it was decided by us. What holds material
 // already may have got another key policy in the meantime, by its owner.
 func (l *line) keyStands(ctx context.Context, p *place, in ImportIn) error {
-	seen, err := l.look(ctx, p, Query{Key: &in.Key})
-	if err != nil {
-		return err
-	}
-	asked := PrepareIn{Spec: l.key.Spec, Purpose: l.key.Purpose}
-	why := "it is not there"
-	for _, o := range seen {
-		switch why = unlikeKey(asked, o); {
-		case why != "":
-		case o.Name != l.key.Name:
-			why = fmt.Sprintf("it is marked as key %q", o.Name)
-		case in.Kind == ImportNew && !o.PolicyMatch:
-			why = "its key policy is not the one that was sent"
+	return eventually(ctx, p.caps.Settle, p.caps.Poll, func() (bool, error) {
+		seen, err := l.look(ctx, p, Query{Key: &in.Key})
+		if err != nil {
+			return true, err
 		}
+		why := "it is not there"
+		if len(seen) > 0 {
+			why = l.changed(seen[0], in.Kind)
+		}
+		if why == "" {
+			return true, nil
+		}
+		return len(seen) > 0, &Error{
+			Kind: Undecided, Op: "send material into", Object: in.Key.ID, Cause: errors.New(why),
+			Hint: "nothing was wrapped for it; find out who changed it",
+		}
+	})
+}
+
+// changed says how a key is no longer as it was asked for.
+func (l *line) changed(o Observation, kind ImportKind) string {
+	if why := unlikeKey(PrepareIn{Spec: l.key.Spec, Purpose: l.key.Purpose}, o); why != "" {
+		return why
 	}
-	if why == "" {
-		return nil
-	}
-	return &Error{
-		Kind: Undecided, Op: "send material into", Object: in.Key.ID, Cause: errors.New(why),
-		Hint: "nothing was wrapped for it; find out who changed it",
+	switch {
+	case o.Name != l.key.Name:
+		return fmt.Sprintf("it is marked as key %q", o.Name)
+	case kind == ImportNew && !o.PolicyMatch:
+		return "its key policy is not the one that was sent"
+	default:
+		return ""
 	}
 }
 
@@ -79,7 +89,7 @@ func (l *line) send(ctx context.Context, p *place, step Step, in ImportIn) (Effe
 		}
 		in.Mechanism, in.Wrapped, in.Token = p.plan.Mechanism, wrapped.material, wrapped.token
 		var done Imported
-		err = again(ctx, func() (err error) { done, err = p.target.Provider.Import(ctx, rec.Effect, in); return err })
+		err = l.again(ctx, func() (err error) { done, err = p.target.Provider.Import(ctx, rec.Effect, in); return err })
 		last = err
 		switch {
 		case err == nil && done.Version.Key != in.Key:
@@ -123,7 +133,7 @@ type wrappedMaterial struct {
 func (l *line) wrapped(ctx context.Context, p *place, step Step, in ImportIn) (EffectRecord, wrappedMaterial, error) {
 	e := l.effect(p, step)
 	var key WrappingKey
-	err := again(ctx, func() (err error) {
+	err := l.again(ctx, func() (err error) {
 		key, err = p.target.Provider.WrappingKey(ctx, e, in.Key, p.plan.Mechanism)
 		return err
 	})

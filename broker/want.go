@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -225,16 +224,13 @@ func first[T comparable](values ...T) T {
 // sameImport refuses to take another end or another way to retain for done: an
 // import that is on record keeps what it was begun with.
 func (w want) sameImport(view KeyView, op Operation) error {
-	refuse := func(why, hint string) error {
-		return &Error{Kind: Conflict, Op: "import", Object: "key " + w.name, Cause: errors.New(why), Hint: hint}
-	}
 	if asked := w.req.ValidTo; !asked.IsZero() && !sameEnd(asked, op.Params.ValidTo) {
-		return refuse(fmt.Sprintf("it was imported with valid-to %s, %s was asked", end(op.Params.ValidTo), stamp(asked)),
+		return w.conflict(fmt.Errorf("it was imported with valid-to %s, %s was asked", end(op.Params.ValidTo), stamp(asked)),
 			"keyferry renew "+w.name+" --valid-to … changes it once it is imported")
 	}
 	v, _ := view.Version(op.Number)
 	if w.req.Retain != "" && w.req.Retain != v.Retain {
-		return refuse(fmt.Sprintf("it was imported with retain: %s, %s was asked", v.Retain, w.req.Retain), "import under another name")
+		return w.conflict(fmt.Errorf("it was imported with retain: %s, %s was asked", v.Retain, w.req.Retain), "import under another name")
 	}
 	return nil
 }

@@ -51,6 +51,9 @@ func (c CheckedWrappingKey) PublicKey() *rsa.PublicKey {
 	if c.key == nil {
 		return nil
 	}
+	if c.key == nil {
+		return nil
+	}
 	return &rsa.PublicKey{N: new(big.Int).Set(c.key.N), E: c.key.E}
 }
 
@@ -62,7 +65,12 @@ func (c CheckedWrappingKey) Fingerprint() string { return c.fingerprint }
 
 // Strength is the transport's security strength in bits: the RSA key's, which an
 // AES-256 key under it cannot exceed on the way.
-func (c CheckedWrappingKey) Strength() int { return rsaStrength(c.key.N.BitLen()) }
+func (c CheckedWrappingKey) Strength() int {
+	if c.key == nil {
+		return 0
+	}
+	return rsaStrength(c.key.N.BitLen())
+}
 
 // CheckWrappingKey accepts a wrapping key that is RSA, DER to the byte, with
 // exponent 65537, of the demanded size, for the plan's mechanism, and unexpired
