@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,7 +75,7 @@ func TestImportRefusesOtherMaterial(t *testing.T) {
 		"AES of 33 bytes":     {aes, random(33)},
 		"HMAC too short":      {mac, random(31)},
 		"HMAC too long":       {mac, random(64)},
-		"trailing byte":       {p256, append(good[:len(good):len(good)], 0)},
+		"trailing byte":       {p256, append(slices.Clip(good), 0)},
 		"other curve":         {p256, p384},
 		"secp256k1 for P-256": {p256, koblitz(t)},
 		"SEC1":                {p256, must(x509.MarshalECPrivateKey(private))(t)},
@@ -83,7 +84,7 @@ func TestImportRefusesOtherMaterial(t *testing.T) {
 		"other modulus":       {rsa3072, must(x509.MarshalPKCS8PrivateKey(rsa2048))(t)},
 		"PKCS#1":              {rsa3072, x509.MarshalPKCS1PrivateKey(rsa2048)},
 		"EC for RSA":          {rsa3072, append(good, make([]byte, 200)...)},
-		"short scalar":        {p256, ecDER(t, oidP256, private.D.Bytes()[:31], nil)},
+		"short scalar":        {p256, ecDER(t, oidP256, must(private.Bytes())(t)[1:], nil)},
 		"long scalar":         {p256, ecDER(t, oidP256, append([]byte{0}, must(private.Bytes())(t)...), nil)},
 		"scalar zero":         {p256, ecDER(t, oidP256, make([]byte, 32), nil)},
 		"wrong public key":    {p256, ecDER(t, oidP256, must(private.Bytes())(t), append([]byte{4}, random(64)...))},

@@ -36,6 +36,7 @@ type Server struct {
 	plain, secure, admin *http.Server
 	addr                 map[*http.Server]net.Addr
 	stop                 context.CancelFunc
+	unhook               func() bool // Close from the end of Start's context
 	running              sync.WaitGroup
 	closing              sync.Once
 	calls                sync.RWMutex // read by each request being served, written by Close
@@ -61,7 +62,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 			s.log.ErrorContext(ctx, "make wrapping keys ahead", "error", err)
 		}
 	})
-	context.AfterFunc(ctx, func() { _ = s.Close() })
+	s.unhook = context.AfterFunc(ctx, func() { _ = s.Close() })
 	return s, nil
 }
 
@@ -164,6 +165,9 @@ func (s *Server) Now() time.Time { return s.clock.Now() }
 func (s *Server) Close() error {
 	var err error
 	s.closing.Do(func() {
+		if s.unhook != nil {
+			s.unhook()
+		}
 		s.stop()
 		s.engine.Close()
 		for h := range s.addr {

@@ -155,20 +155,20 @@ func TestPermissionsByAccessKey(t *testing.T) {
 func TestFaultsReachTheCallsTheyName(t *testing.T) {
 	t.Parallel()
 	e := start(t, defaults())
-	add := func(r faults.Rule) string {
+	add := func(r faults.Rule) {
 		r.Match.Key = "payroll"
-		return must(e.admin.Add(t.Context(), r))(t)
+		must(e.admin.Add(t.Context(), r))(t)
 	}
-	make := func() (*kms.CreateKeyOutput, error) {
+	create := func() (*kms.CreateKeyOutput, error) {
 		return e.CreateKey(t.Context(), &kms.CreateKeyInput{
 			Origin: types.OriginTypeExternal, Tags: []types.Tag{{TagKey: aws.String(awsemu.DefaultKeyNameTag), TagValue: aws.String("payroll")}},
 		})
 	}
 	add(faults.Rule{Kind: faults.Drop, When: faults.After, Match: faults.Match{Action: "CreateKey"}})
-	if _, err := make(); err == nil {
+	if _, err := create(); err == nil {
 		t.Error("the answer was not lost")
 	}
-	key := *must(make())(t).KeyMetadata.KeyId
+	key := *must(create())(t).KeyMetadata.KeyId
 	if n := must(e.admin.Report(t.Context()))(t).Names["payroll"]; n.Keys != 2 || n.Orphans != 2 {
 		t.Errorf("payroll is %+v", n)
 	}
