@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/keyferry/keyferry/localstack"
+	"github.com/keyferry/keyferry/localstack/awsemu"
+	"github.com/keyferry/keyferry/localstack/faults"
+)
+
+// streams are the standard ones. The answer goes to out, the talk to err.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// exitCode is how the program ends when it is not an error of its own.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// run is the program; it returns its exit code: 0 done, 1 failed, 2 misused, or
+// that of the command it ran.
+func run(args []string, std streams, now func() time.Time) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	misused := false
+	app := &cli.App{
+		Name: "localclouds", Usage: "start what stands in for the clouds, until ^C or until a command ends",
+		UsageText: "localclouds [options] [-- COMMAND ARGUMENTS...]", Description: description,
+		Flags: flags(), Writer: std.out, ErrWriter: std.err, HideHelpCommand: true, HideVersion: true,
+		ExitErrHandler: func(*cli.Context, error) {},
+		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
+			misused = true
+			return err
+		},
+		Action: func(c *cli.Context) error { return start(c, std, now) },
+	}
+	err := app.RunContext(ctx, args)
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
+	if err != nil {
+		fmt.Fprintln(std.err, "localclouds:", err)
+		if misused {
+			return 2
+		}
+		return 1
+	}
+	return 0
+}
+
+const description = `Prints where they listen, and exports to paste into a shell; with --json one line of JSON.
+With a COMMAND it prints nothing, but runs the command with LOCALSTACK_ENDPOINT and the
+LOCALCLOUDS_ variables in its environment, and ends with its exit code.
+
+Example, one LocalStack for all packages:
+   localclouds --localstack -- go test ./...`
+
+func flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "localstack", Usage: "LocalStack too: one that runs already, or a new one"},
+		&cli.BoolFlag{Name: "json", Usage: "print one line of JSON"},
+		&cli.StringFlag{Name: "listen", Value: "127.0.0.1:0", Usage: "HTTP `ADDR` of the AWS emulator; port 0 is any free one"},
+		&cli.StringFlag{Name: "listen-tls", Value: "127.0.0.1:0", Usage: "its HTTPS `ADDR`"},
+		&cli.StringFlag{Name: "admin", Value: "127.0.0.1:0", Usage: "its admin `ADDR`, which asks for no credentials"},
+		&cli.StringFlag{Name: "ca-out", Usage: "`FILE` for the certificate of its CA (default: one that goes when the program ends)"},
+		&cli.StringFlag{Name: "wrapping-keys", Value: ".cache/wrapping-keys", Usage: "`DIR` of wrapping keys made ahead; empty for none"},
+		&cli.BoolFlag{Name: "reuse-wrapping-keys", Usage: "one wrapping key a size for all requests, for bulk tests"},
+		&cli.BoolFlag{Name: "quotas", Usage: "throttle as AWS does"},
+		&cli.DurationFlag{Name: "consistency", Usage: "changes are seen this `LATE`"},
+		&cli.DurationFlag{Name: "clock-offset", Usage: "the emulator's clock is `AHEAD` by this"},
+	}
+}
+
+// ahead is how many wrapping keys of each size are made ahead.
+const ahead = 4
+
+// start starts the clouds, says where they are, and ends them when it is time.
+func start(c *cli.Context, std streams, now func() time.Time) (err error) {
+	ca := c.String("ca-out")
+	if ca == "" {
+		dir, err := os.MkdirTemp("", "localclouds-")
+		if err != nil {
+			return fmt.Errorf("make a folder for the CA: %w", err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		ca = filepath.Join(dir, "ca.pem")
+	}
+	clouds, err := localstack.Start(c.Context, config(c, ca, now))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, clouds.Close()) }()
+	at := where(clouds, ca)
+	if c.Args().Present() {
+		return at.run(c.Context, c.Args().Slice(), std)
+	}
+	if err := at.print(std.out, c.Bool("json")); err != nil {
+		return err
+	}
+	<-c.Context.Done()
+	return nil
+}
+
+func config(c *cli.Context, ca string, now func() time.Time) localstack.Config {
+	out := localstack.Config{
+		Offset: c.Duration("clock-offset"),
+		AWS: awsemu.Config{
+			Now: now, Addr: c.String("listen"), TLSAddr: c.String("listen-tls"), AdminAddr: c.String("admin"), CAFile: ca,
+			PoolDir: c.String("wrapping-keys"), PoolSize: ahead, ReuseWrappingKeys: c.Bool("reuse-wrapping-keys"),
+			Settings: awsemu.Settings{Quotas: c.Bool("quotas"), HiddenFor: faults.Seconds(c.Duration("consistency").Seconds())},
+		},
+	}
+	if c.Bool("localstack") {
+		out.LocalStack = &localstack.Options{}
+	}
+	return out
+}

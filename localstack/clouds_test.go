@@ -1,0 +1,67 @@
+package localstack_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/keyferry/keyferry/localstack"
+	"github.com/keyferry/keyferry/localstack/awsemu"
+	"github.com/keyferry/keyferry/localstack/faults"
+)
+
+func TestCloudsStartAndClose(t *testing.T) {
+	t.Parallel()
+	clouds, err := localstack.Start(t.Context(), localstack.Config{AWS: awsemu.Config{Now: time.Now}, Offset: 48 * time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ahead := time.Until(clouds.AWS.Now()); ahead < 47*time.Hour || ahead > 49*time.Hour {
+		t.Errorf("its clock is %v ahead, want 48h", ahead)
+	}
+	if clouds.LocalStack != nil {
+		t.Error("LocalStack was started, though nobody asked for it")
+	}
+	admin := clouds.AWS.Admin()
+	if report, err := admin.Report(t.Context()); err != nil || len(report.Keys) != 0 {
+		t.Errorf("a new emulator reports %+v, %v", report, err)
+	}
+	if err := clouds.Close(); err != nil {
+		t.Error(err)
+	}
+	gone := faults.Client{URL: admin.URL, HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	if _, err := gone.Report(t.Context()); err == nil {
+		t.Error("it answers after Close")
+	}
+}
+
+func TestCloudsWithALocalStackThatIsNamed(t *testing.T) {
+	t.Parallel()
+	s := healthy(t, `{"services": {"kms": "running"}, "version": "4.14.0"}`)
+	clouds, err := localstack.Start(t.Context(), localstack.Config{
+		AWS: awsemu.Config{Now: time.Now}, LocalStack: &localstack.Options{Endpoint: s.URL},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = clouds.Close() }()
+	if clouds.LocalStack.Endpoint != s.URL || clouds.LocalStack.Version != "4.14.0" {
+		t.Errorf("took %+v, want the one at %s", clouds.LocalStack, s.URL)
+	}
+}
+
+func TestCloudsLeaveNothingWhenOneFails(t *testing.T) {
+	t.Parallel()
+	gone := healthy(t, "")
+	gone.Close()
+	free := healthy(t, "")
+	addr := free.Listener.Addr().String()
+	free.Close()
+	config := localstack.Config{AWS: awsemu.Config{Now: time.Now, Addr: addr}, LocalStack: &localstack.Options{Endpoint: gone.URL}}
+	for range 2 { // the second would find its port taken
+		if _, err := localstack.Start(t.Context(), config); !errors.Is(err, localstack.ErrNotReady) {
+			t.Fatalf("%v, want ErrNotReady", err)
+		}
+	}
+}
