@@ -70,7 +70,7 @@ func TestECKeysAreReadStrictly(t *testing.T) {
 	private, _ := ecKey(t, elliptic.P256())
 	scalar := must(private.Bytes())(t)
 	point := must(private.PublicKey.Bytes())(t)
-	compressed := elliptic.MarshalCompressed(elliptic.P256(), private.X, private.Y) //nolint:staticcheck // nothing else compresses
+	compressed := elliptic.MarshalCompressed(elliptic.P256(), private.X, private.Y)
 	spki := must(x509.MarshalPKIXPublicKey(&private.PublicKey))(t)
 	for name, public := range map[string][]byte{"no point": nil, "a point": point, "a compressed point": compressed} {
 		got, err := awsemu.ParseMaterial("ECC_NIST_P256", ecDER(t, oidP256, scalar, public))
