@@ -33,7 +33,7 @@ func windowDays(d time.Duration) (int32, error) {
 // aliasRule is AWS's for alias names; those under alias/aws/ are its own. RE2 cannot
 // say "but not", so the pattern spells out how a name may leave the way to "aws/".
 func aliasRule() broker.NameRule {
-	const any, rest = `[a-zA-Z0-9:/_-]`, `[a-zA-Z0-9:/_-]*`
+	const rest = `[a-zA-Z0-9:/_-]*`
 	return broker.NameRule{
 		Pattern: `alias/(?:[b-zA-Z0-9:/_-]` + rest + `|a|a[a-vx-zA-Z0-9:/_-]` + rest +
 			`|aw|aw[a-rt-zA-Z0-9:/_-]` + rest + `|aws|aws[a-zA-Z0-9:_-]` + rest + `)`,
@@ -100,6 +100,7 @@ func proofs(s broker.KeySpec) map[broker.Purpose]broker.ProofLevel {
 		level = broker.ProofReimport
 	case broker.ClassHMAC:
 		level = broker.ProofMAC
+	default: // pairs
 	}
 	out := map[broker.Purpose]broker.ProofLevel{}
 	for _, purpose := range s.Purposes() {

@@ -42,6 +42,7 @@ const pool = "../../.cache/wrapping-keys"
 // emulated is an emulator with an adapter on it, and a clock for both.
 type emulated struct {
 	server   *awsemu.Server
+	admin    faults.Client
 	proxy    *proxy
 	provider *awskms.Provider
 	ahead    atomic.Int64 // of real time
@@ -56,7 +57,10 @@ func emulate(t *testing.T, change func(*emulated, *awskms.Config)) *emulated {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
-	e := &emulated{server: server, proxy: newProxy(t, server.URL())}
+	e := &emulated{server: server, admin: server.Admin(), proxy: newProxy(t, server.URL())}
+	transport := &http.Transport{} // its own: a server of net/http/httptest that closes, closes those of the default one
+	e.admin.HTTP = &http.Client{Transport: transport}
+	t.Cleanup(transport.CloseIdleConnections)
 	config := awskms.Config{
 		Account: account, Region: region, Endpoint: e.proxy.URL, Credentials: static(server.Credentials()),
 		Settle: 5 * time.Second, Poll: 20 * time.Millisecond, Now: e.Now,
@@ -89,7 +93,7 @@ func (e *emulated) target() providertest.Target {
 		Foreign: broker.KeyRef{ID: "arn:aws:kms:" + region + ":" + other + ":key/" + noKey},
 		Break:   e.Break, Plant: e.Plant,
 		Advance: func(d time.Duration) {
-			if _, err := e.server.Admin().Advance(context.Background(), d); err != nil {
+			if _, err := e.admin.Advance(context.Background(), d); err != nil {
 				panic(err)
 			}
 			e.ahead.Add(int64(d))
@@ -103,7 +107,7 @@ func (e *emulated) target() providertest.Target {
 
 func (e *emulated) configure(t *testing.T, s awsemu.Settings) {
 	t.Helper()
-	if err := e.server.Admin().Configure(t.Context(), awsemu.Change{Settings: &s}); err != nil {
+	if err := e.admin.Configure(t.Context(), awsemu.Change{Settings: &s}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -144,6 +148,7 @@ func ruleFor(call string, f providertest.Fault) faults.Rule {
 		r.Kind = faults.Hold
 	case providertest.HoldAfter:
 		r.Kind, r.When = faults.Hold, faults.After
+	default: // Foreign is the proxy's
 	}
 	return r
 }
@@ -154,7 +159,7 @@ func (e *emulated) Break(t *testing.T, call string, f providertest.Fault) provid
 		e.proxy.rewrite(actions[call])
 		return providertest.Broken{Release: func() { e.proxy.rewrite("") }}
 	}
-	admin := e.server.Admin()
+	admin := e.admin
 	id, err := admin.Add(t.Context(), ruleFor(call, f))
 	if err != nil {
 		t.Fatal(err)

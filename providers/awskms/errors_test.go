@@ -54,7 +54,7 @@ func TestCodesAreKinds(t *testing.T) {
 			if e.Kind != kind || e.Op != "create key" || e.Object != "payments/db" || !strings.Contains(e.Error(), code+": because") {
 				t.Errorf("change: %s of %q: %v", e.Kind, e.Op+" "+e.Object, e)
 			}
-			key := ref(noKey)
+			key := ref()
 			seen, err := look(t, p, broker.Query{Key: &key})
 			if kind == broker.NotFound {
 				if err != nil || len(seen) > 0 {
@@ -101,7 +101,7 @@ func TestUnknownAnswers(t *testing.T) {
 			if asked := s.asked(); !slices.Equal(asked, []string{"CreateKey"}) {
 				t.Errorf("a change was sent as %v", asked)
 			}
-			key := ref(noKey)
+			key := ref()
 			_, err := look(t, p, broker.Query{Key: &key})
 			if e := inWords(t, err); e.Kind != broker.Unavailable {
 				t.Errorf("read: %v", e)
@@ -185,11 +185,11 @@ func TestAnswersAboutOthers(t *testing.T) {
 			t.Parallel()
 			s := newScript(t, saying(`{"KeyId":"`+arn+`","KeyMetadata":{"KeyId":"x","Arn":"`+arn+`"},"PublicKey":"AAAA","ImportToken":"AAAA","ParametersValidTo":2000000000}`))
 			p := adapter(t, s.URL)
-			_, err := p.WrappingKey(t.Context(), effect(broker.StepFetch), ref(noKey), broker.OAEPSHA256)
+			_, err := p.WrappingKey(t.Context(), effect(broker.StepFetch), ref(), broker.OAEPSHA256)
 			if inWords(t, err).Kind != broker.Tampered {
 				t.Errorf("wrapping key: %v", err)
 			}
-			key := ref(noKey)
+			key := ref()
 			if _, err := look(t, p, broker.Query{Key: &key}); inWords(t, err).Kind != broker.Tampered {
 				t.Errorf("look: %v", err)
 			}

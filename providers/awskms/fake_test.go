@@ -109,8 +109,9 @@ func look(t *testing.T, p *awskms.Provider, q broker.Query) ([]broker.Observatio
 	return seen, nil
 }
 
-func ref(id string) broker.KeyRef {
-	return broker.KeyRef{ID: "arn:aws:kms:" + region + ":" + account + ":key/" + id}
+// ref is a key of the target that may not be there.
+func ref() broker.KeyRef {
+	return broker.KeyRef{ID: "arn:aws:kms:" + region + ":" + account + ":key/" + noKey}
 }
 
 // inWords is the error as the broker's, or a failure of the test.
@@ -130,7 +131,7 @@ func publicOnly(action string, w http.ResponseWriter) {
 		return
 	}
 	key := base64.StdEncoding.EncodeToString(publicKeyOf(broker.ECP256))
-	saying(`{"KeyId":"`+ref(noKey).ID+`","PublicKey":"`+key+`"}`)(action, w)
+	saying(`{"KeyId":"`+ref().ID+`","PublicKey":"`+key+`"}`)(action, w)
 }
 
 // publicKeyOf is a new public key, DER.

@@ -35,7 +35,7 @@ func filled(ctx context.Context, p *awskms.Provider) (broker.VersionRef, error) 
 	if err != nil {
 		return v, err
 	}
-	wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, parsed.(*rsa.PublicKey), make([]byte, 32), nil) //nolint:errcheck,forcetypeassert // else it panics, as a test may
+	wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, parsed.(*rsa.PublicKey), make([]byte, 32), nil)
 	if err != nil {
 		return v, err
 	}
@@ -113,7 +113,7 @@ func TestEachPermission(t *testing.T) {
 		t.Run(permission.Action, func(t *testing.T) {
 			t.Parallel()
 			key := awsemu.AccessKey{ID: "AKIALESS" + string(rune('A'+i)), Secret: "less", Deny: []string{permission.Action}}
-			if err := e.server.Admin().Configure(t.Context(), awsemu.Change{AccessKeys: []awsemu.AccessKey{key}}); err != nil {
+			if err := e.admin.Configure(t.Context(), awsemu.Change{AccessKeys: []awsemu.AccessKey{key}}); err != nil {
 				t.Fatal(err)
 			}
 			p := adapter(t, e.server.URL(), func(c *awskms.Config) { c.Credentials = static(key) })
@@ -140,7 +140,7 @@ func TestDeniedProofs(t *testing.T) {
 			t.Parallel()
 			s := newScript(t, publicOnly)
 			p := adapter(t, s.URL)
-			v := broker.VersionRef{Key: ref(noKey)}
+			v := broker.VersionRef{Key: ref()}
 			c, err := broker.NewChallenge(broker.ChallengeSubject{
 				Ref: v, Level: broker.ProofPublicKey, Spec: in.Spec, Purpose: in.Purpose, PublicKey: publicKeyOf(in.Spec),
 			}, time.Now())
@@ -160,7 +160,7 @@ func TestAssumedRole(t *testing.T) {
 	e := emulate(t, nil)
 	role := awsemu.Role{ARN: "arn:aws:iam::" + account + ":role/importer", ExternalID: "x-1", Deny: []string{"kms:DisableKey"}}
 	noRole := awsemu.AccessKey{ID: "AKIANOROLE", Secret: "s", Deny: []string{"sts:AssumeRole"}}
-	if err := e.server.Admin().Configure(t.Context(), awsemu.Change{Roles: []awsemu.Role{role}, AccessKeys: []awsemu.AccessKey{noRole}}); err != nil {
+	if err := e.admin.Configure(t.Context(), awsemu.Change{Roles: []awsemu.Role{role}, AccessKeys: []awsemu.AccessKey{noRole}}); err != nil {
 		t.Fatal(err)
 	}
 	with := func(externalID string, key awsemu.AccessKey) *awskms.Provider {
@@ -207,7 +207,7 @@ func TestCredentials(t *testing.T) {
 			t.Errorf("%s: %v (%s)", name, got, got.Hint)
 		}
 	}
-	if _, err := e.server.Admin().Add(t.Context(), faults.Rule{Kind: faults.Expire, Match: faults.Match{Action: "CreateKey"}}); err != nil {
+	if _, err := e.admin.Add(t.Context(), faults.Rule{Kind: faults.Expire, Match: faults.Match{Action: "CreateKey"}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := prepare(t, e.provider); inWords(t, err).Kind != broker.Expired {
@@ -230,7 +230,7 @@ func TestWrongCA(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	if report, err := e.server.Admin().Report(t.Context()); err != nil || len(report.Keys) > 0 {
+	if report, err := e.admin.Report(t.Context()); err != nil || len(report.Keys) > 0 {
 		t.Errorf("%d keys were made, %v", len(report.Keys), err)
 	}
 }
@@ -292,7 +292,7 @@ func TestTagsOfTheBroker(t *testing.T) {
 	if _, err := e.provider.Prepare(t.Context(), effect(broker.StepPrepare), in); err != nil {
 		t.Fatal(err)
 	}
-	report, err := e.server.Admin().Report(t.Context())
+	report, err := e.admin.Report(t.Context())
 	if err != nil || len(report.Keys) != 1 {
 		t.Fatalf("%d keys, %v", len(report.Keys), err)
 	}
@@ -344,7 +344,7 @@ func TestUnreadableKeys(t *testing.T) {
 	}
 	hidden := e.Plant(t, "kf-x", hmacKey(), broker.OriginExternal)
 	id := hidden.ID[strings.LastIndex(hidden.ID, "/")+1:]
-	if _, err := e.server.Admin().Add(t.Context(), faults.Rule{Kind: faults.Deny, Count: -1, Match: faults.Match{KeyID: id}}); err != nil {
+	if _, err := e.admin.Add(t.Context(), faults.Rule{Kind: faults.Deny, Count: -1, Match: faults.Match{KeyID: id}}); err != nil {
 		t.Fatal(err)
 	}
 	seen, err := look(t, e.provider, broker.Query{All: true})

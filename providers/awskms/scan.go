@@ -27,7 +27,7 @@ type finding struct {
 // scan reads every key of the account and region, or those with an effect's tag.
 func (p *Provider) scan(ctx context.Context, effect string) iter.Seq2[broker.Observation, error] {
 	return func(yield func(broker.Observation, error) bool) {
-		keys, names, err := p.listed(ctx, effect)
+		keys, names, err := p.listed(ctx)
 		if err != nil {
 			yield(broker.Observation{}, err)
 			return
@@ -44,8 +44,8 @@ func (p *Provider) scan(ctx context.Context, effect string) iter.Seq2[broker.Obs
 	}
 }
 
-// listed is every key, and the aliases where they will be shown.
-func (p *Provider) listed(ctx context.Context, effect string) (keys []string, names map[string][]string, err error) {
+// listed is every key, and the aliases by key id.
+func (p *Provider) listed(ctx context.Context) (keys []string, names map[string][]string, err error) {
 	c := call{name: "ListKeys", verb: "list keys of", object: p.String()}
 	err = pages(c, func(marker *string) (bool, *string, error) {
 		out, _, err := invoke(ctx, p, c, p.kms.ListKeys, &kms.ListKeysInput{Limit: new(int32(1000)), Marker: marker})

@@ -41,12 +41,14 @@ func specs() map[broker.KeySpec]broker.SpecCapability {
 			c.Mechanisms = kwp
 		case broker.ClassEC:
 			c.Mechanisms = append(kwp, oaep...)
+		default: // secrets go straight under OAEP
 		}
 		switch s {
 		case broker.AES128, broker.HMACSHA1, broker.Ed25519:
 			c = broker.SpecCapability{Unsupported: "it behaves like AWS KMS, which does not take it"}
 		case broker.Secp256k1:
 			c = broker.SpecCapability{Unsupported: "Go's standard library does not compute with it"}
+		default: // it takes all others
 		}
 		out[s] = c
 	}
@@ -60,6 +62,7 @@ func proofs(s broker.KeySpec) map[broker.Purpose]broker.ProofLevel {
 		level = broker.ProofReimport
 	case broker.ClassHMAC:
 		level = broker.ProofMAC
+	default: // pairs
 	}
 	out := map[broker.Purpose]broker.ProofLevel{}
 	for _, purpose := range s.Purposes() {

@@ -19,7 +19,9 @@ type Fault func(call string, committed bool) error
 
 // Late is an answer that was lost while the change still happens, After from now
 // by the target's clock.
-type Late struct{ After time.Duration }
+type Late struct { //nolint:errname // it reads as what a Fault answers: memory.Late
+	After time.Duration
+}
 
 // Error makes it the answer of a Fault.
 func (l Late) Error() string { return fmt.Sprintf("the change happens %s from now", l.After) }

@@ -80,6 +80,7 @@ func (f *faults) hook(call string, committed bool) error {
 		return &broker.Error{Kind: broker.Throttled, RetryAfter: r.RetryAfter}
 	case providertest.Deny:
 		return &broker.Error{Kind: broker.Denied, Permission: "memory:Look"}
+	default: // the answer is lost
 	}
 	if isRead(call) {
 		return broker.Unavailable

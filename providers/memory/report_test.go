@@ -27,8 +27,8 @@ func in(name string) broker.PrepareIn {
 	return broker.PrepareIn{Name: name, KeyID: name, Number: 1, Spec: broker.AES256, Purpose: broker.Encrypt, Mode: broker.NewKey}
 }
 
-func effect(operation string) broker.Effect {
-	return broker.Effect{Operation: operation, Target: "t", Step: broker.StepPrepare}
+func effect() broker.Effect {
+	return broker.Effect{Operation: "op", Target: "t", Step: broker.StepPrepare}
 }
 
 func TestReportCountsOrphansAndTwins(t *testing.T) {
@@ -73,12 +73,12 @@ func TestScheduledIsNoTwin(t *testing.T) {
 	t.Parallel()
 	p, c := target(t, nil)
 	for range 2 {
-		if _, err := p.Prepare(t.Context(), effect("op"), in("same")); err != nil {
+		if _, err := p.Prepare(t.Context(), effect(), in("same")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	first := p.Report().Orphans[0].Version
-	if _, err := p.Do(t.Context(), effect("op"), first, broker.Action{Kind: broker.Schedule}); err != nil {
+	if _, err := p.Do(t.Context(), effect(), first, broker.Action{Kind: broker.Schedule}); err != nil {
 		t.Fatal(err)
 	}
 	if r := p.Report(); len(r.Twins) != 0 || len(r.Orphans) != 1 {
@@ -102,7 +102,7 @@ func TestLateIsCommittedByTheClock(t *testing.T) {
 		lost = true
 		return memory.Late{After: time.Minute}
 	})
-	if _, err := p.Prepare(t.Context(), effect("op"), in("late")); !errors.Is(err, broker.Unclear) {
+	if _, err := p.Prepare(t.Context(), effect(), in("late")); !errors.Is(err, broker.Unclear) {
 		t.Fatalf("answer %v", err)
 	}
 	if r := p.Report(); r.Keys != 0 {
@@ -131,12 +131,12 @@ func TestFaultHoldsWithoutLocking(t *testing.T) {
 	})
 	answer := make(chan error)
 	go func() {
-		_, err := p.Prepare(context.WithoutCancel(t.Context()), effect("op"), in("held"))
+		_, err := p.Prepare(context.WithoutCancel(t.Context()), effect(), in("held"))
 		answer <- err
 	}()
 	<-held
 	seen := 0
-	for _, err := range p.Look(t.Context(), broker.Query{Effect: effect("op").ID()}) {
+	for _, err := range p.Look(t.Context(), broker.Query{Effect: effect().ID()}) {
 		if err != nil {
 			t.Fatal(err)
 		}

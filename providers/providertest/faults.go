@@ -116,6 +116,7 @@ func (h *harness) changeName(call string) *change {
 func (h *harness) changeState(call string) *change {
 	before, after := broker.ActionKind(""), broker.RemoteDisabled
 	switch broker.ActionKind(call) {
+	default: // disable
 	case broker.Enable:
 		before, after = broker.Disable, broker.RemoteEnabled
 	case broker.DeleteMaterial:
@@ -339,13 +340,13 @@ func (h *harness) deniedRightly(err error) error {
 }
 
 // late: the change happens num/den of the settle time after its answer was lost.
-func late(num, den time.Duration) func(context.Context, *harness, *change) error {
+func late(num, den int64) func(context.Context, *harness, *change) error {
 	return func(ctx context.Context, h *harness, c *change) error {
 		if err := c.ready(ctx); err != nil {
 			return fmt.Errorf("get ready: %w", err)
 		}
 		settle := h.Provider.Capabilities().Settle
-		after := settle * num / den
+		after := time.Duration(int64(settle) * num / den)
 		broken := h.Break(h.t, c.call, Fault{Kind: Late, After: after})
 		defer broken.Release()
 		if err := is(c.send(ctx), broker.Unclear); err != nil {
@@ -365,7 +366,7 @@ func late(num, den time.Duration) func(context.Context, *harness, *change) error
 	}
 }
 
-func cancelled(ctx context.Context, h *harness, c *change) error {
+func cancelled(ctx context.Context, _ *harness, c *change) error {
 	if err := c.ready(ctx); err != nil {
 		return fmt.Errorf("get ready: %w", err)
 	}
@@ -397,7 +398,10 @@ func cancelledWhile(kind FaultKind) func(context.Context, *harness, *change) err
 			return fmt.Errorf("wait until it is held: %w", err)
 		}
 		cancel()
-		err := waitFor(ctx, answer, broken.Release)
+		if h.lacks[NeedSending] != "" {
+			broken.Release() // nothing is between that could notice
+		}
+		err := waitFor(ctx, answer)
 		if err := is(err, broker.Unclear, broker.Unavailable); err != nil {
 			return err
 		}
@@ -415,17 +419,8 @@ func cancelledWhile(kind FaultKind) func(context.Context, *harness, *change) err
 	}
 }
 
-// waitFor is the answer of a cancelled call: at once where a network is between,
-// else when what holds it lets go.
-func waitFor(ctx context.Context, answer <-chan error, release func()) error {
-	patience := time.NewTimer(time.Second)
-	defer patience.Stop()
-	select {
-	case err := <-answer:
-		return err
-	case <-patience.C:
-		release()
-	}
+// waitFor is the answer of a cancelled call, which does not wait for what holds it.
+func waitFor(ctx context.Context, answer <-chan error) error {
 	select {
 	case err := <-answer:
 		return err

@@ -19,6 +19,7 @@ type harness struct {
 	Target
 	t      *testing.T
 	shared *shared
+	lacks  map[Need]string
 }
 
 // effect is one that no check had before.
@@ -206,7 +207,7 @@ func is(err error, kinds ...broker.Kind) error {
 	case !ok:
 		return fmt.Errorf("the error is a %T, not a *broker.Error: %w", err, err)
 	case !slices.Contains(kinds, e.Kind):
-		return fmt.Errorf("the error is %s, %v was promised: %w", e.Kind, kinds, err)
+		return fmt.Errorf("the error is of kind %q, %v was promised: %w", string(e.Kind), kinds, err)
 	case e.Op == "" || e.Object == "":
 		return fmt.Errorf("the error does not say what was done to what: %w", err)
 	}

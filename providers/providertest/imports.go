@@ -80,7 +80,7 @@ func (h *harness) consumerOf(name string) string {
 }
 
 func identity(ctx context.Context, h *harness) error {
-	id, err := h.Provider.(broker.Identifier).Identify(ctx) //nolint:errcheck,forcetypeassert // NeedIdentity has looked
+	id, err := h.Provider.(broker.Identifier).Identify(ctx)
 	switch {
 	case err != nil:
 		return err

@@ -137,7 +137,7 @@ func (s Setup) judge(t *testing.T, c check, pairs *shared) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	h := &harness{t: t, Target: s.Open(t), shared: pairs}
+	h := &harness{t: t, Target: s.Open(t), shared: pairs, lacks: s.Lacks}
 	err := h.meets(c.needs)
 	if err == nil {
 		err = c.run(ctx, h)

@@ -205,11 +205,11 @@ func missing(ctx context.Context, h *harness) error {
 }
 
 func foreign(ctx context.Context, h *harness) error {
-	for call, err := range h.every(ctx, h.Target.Foreign) {
+	for call, err := range h.every(ctx, h.Foreign) {
 		if err := is(err, broker.Tampered); err != nil {
 			return fmt.Errorf("%s: %w", call, err)
 		}
 	}
-	_, err := h.look(ctx, broker.Query{Key: &h.Target.Foreign})
+	_, err := h.look(ctx, broker.Query{Key: &h.Foreign})
 	return is(err, broker.Tampered)
 }
