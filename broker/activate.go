@@ -200,3 +200,22 @@ func (l *line) leadsHere(ctx context.Context, p *place) error {
 	}
 	return fmt.Errorf("%s leads to %q, not to %s: %w", p.placement.Consumer, held, p.placement.Version.Key.ID, Conflict)
 }
+
+// consumerNow is the key that consumers get by the placement's name; "" none.
+func (l *line) consumerNow(ctx context.Context, p *place) (string, error) {
+	var held string
+	err := l.again(ctx, func() error {
+		held = ""
+		for o, err := range p.target.Provider.Look(ctx, Query{Consumer: p.placement.Consumer}) {
+			if err != nil {
+				return err
+			}
+			held = o.Version.Key.ID
+		}
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("look at %s at target %s: %w", p.placement.Consumer, p.target.Name, err)
+	}
+	return held, nil
+}

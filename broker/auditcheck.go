@@ -195,3 +195,60 @@ func (b *Broker) rowsNow(ctx context.Context, log *auditLog) error {
 	}
 	return errors.Join(faults...)
 }
+
+// trustAudit reads the audit to its end and holds it against its newest sealed
+// head and, the first time, against the head that the token itself remembers: a
+// store that was rolled back is older. known is locked.
+func (b *Broker) trustAudit(ctx context.Context, setup TokenSetup) error {
+	log := &b.known.audit
+	checked := log.sealed.Seq
+	if err := log.read(ctx, b.o.Store); err != nil {
+		return err
+	}
+	if len(log.Faults) > 0 {
+		return &Error{
+			Kind: Tampered, Op: "check the audit", Cause: errors.New(log.Faults[0]),
+			Hint: "keyferry audit verify lists everything; restore a backup, and find out who changed it",
+		}
+	}
+	if log.sealed.Seq == checked {
+		return nil
+	}
+	if err := b.checkHead(ctx, setup, log.sealed); err != nil {
+		return err
+	}
+	if checked > 0 {
+		return nil
+	}
+	return b.checkAnchor(ctx, setup, log)
+}
+
+// witness holds rows that were read from the store against an audit that is as new
+// as they are.
+func (b *Broker) witness(ctx context.Context, rows func(*auditLog) error) error {
+	setup, err := b.token()
+	if err != nil {
+		return err
+	}
+	b.known.mu.Lock()
+	defer b.known.mu.Unlock()
+	if err := b.trustAudit(ctx, setup); err != nil {
+		return err
+	}
+	return rows(&b.known.audit)
+}
+
+func (b *Broker) checkHead(ctx context.Context, setup TokenSetup, h Head) error {
+	mac, err := seal(ctx, setup, h.Record())
+	if err != nil {
+		return fmt.Errorf("check audit head %d: %w", h.Seq, err)
+	}
+	if !equalSeal(mac, h.Seal) {
+		return &Error{
+			Kind: Tampered, Op: "check the audit", Object: fmt.Sprintf("head %d", h.Seq),
+			Cause: errors.New("its seal does not match"),
+			Hint:  "keyferry audit verify lists everything; restore a backup, and find out who changed it",
+		}
+	}
+	return nil
+}

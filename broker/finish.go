@@ -51,16 +51,6 @@ func (l *line) allActive() bool {
 	return len(l.places) > 0
 }
 
-// remember lets the token keep the newest sealed head.
-func (b *Broker) remember(ctx context.Context, setup TokenSetup, head Head) {
-	for e, err := range b.o.Store.Entries(ctx, 0) {
-		if err == nil {
-			b.anchor(ctx, setup, e.Hash, head)
-		}
-		return
-	}
-}
-
 // retainAfterLast does to the token's copy what the policy says, now that
 // everything was proven; as long as the version waits at another target, its proof
 // there may still need the copy.

@@ -1,0 +1,87 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// anchorName is the one record the broker keeps on a token.
+const anchorName = "audit head"
+
+// anchored is what the token remembers of the store.
+type anchored struct {
+	Store string `json:"store"` // hash of the first audit entry: which store
+	Head  Head   `json:"head"`
+}
+
+// Its error is Tampered for an older store, Conflict for another one.
+func (b *Broker) checkAnchor(ctx context.Context, setup TokenSetup, log *auditLog) error {
+	kept, err := remembered(ctx, setup)
+	if err != nil || kept.Store == "" {
+		return err
+	}
+	var why error
+	kind := Tampered
+	switch {
+	case kept.Store != log.genesis:
+		kind, why = Conflict, fmt.Errorf("the token remembers another store, which began with %.16s…", kept.Store)
+	case log.hashes[kept.Head.Seq] != kept.Head.Hash:
+		why = fmt.Errorf("the token remembers entry %d of this store (%.16s…), which is not in it: the store is older than that, or was rewritten", kept.Head.Seq, kept.Head.Hash)
+	default:
+		return nil
+	}
+	return &Error{
+		Kind: kind, Op: "check the store", Object: fmt.Sprintf("at audit entry %d", log.Head.Seq), Cause: why,
+		Hint: "restore the newest backup; to use this store on purpose, enrol the token with it: keyferry token enrol",
+	}
+}
+
+// remembered is what the token remembers; zero where it remembers nothing.
+func remembered(ctx context.Context, setup TokenSetup) (kept anchored, err error) {
+	mem, ok := setup.Token.(Anchorer)
+	if !ok {
+		return anchored{}, nil
+	}
+	text, err := mem.Anchor(ctx, anchorName)
+	if errors.Is(err, NotFound) || errors.Is(err, Unsupported) {
+		return anchored{}, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &kept)
+	}
+	if err != nil {
+		return anchored{}, fmt.Errorf("read the audit head kept on token %s: %w", setup.Name, err)
+	}
+	return kept, nil
+}
+
+// anchor lets the token remember the newest head. It fails softly: the head is
+// sealed in the store already, and a token without data objects has no place.
+func (b *Broker) anchor(ctx context.Context, setup TokenSetup, genesis string, head Head) {
+	mem, ok := setup.Token.(Anchorer)
+	if !ok {
+		return
+	}
+	if kept, err := remembered(ctx, setup); err == nil && kept.Store == genesis && kept.Head.Seq > head.Seq {
+		return // another process finished later
+	}
+	text, err := json.Marshal(anchored{Store: genesis, Head: Head{Seq: head.Seq, Hash: head.Hash}})
+	if err == nil {
+		err = mem.SetAnchor(ctx, anchorName, text)
+	}
+	if err != nil && !errors.Is(err, Unsupported) {
+		b.o.Log.WarnContext(ctx, "audit head not kept on the token", "token", setup.Name, "error", err)
+	}
+}
+
+// remember lets the token keep the newest sealed head.
+func (b *Broker) remember(ctx context.Context, setup TokenSetup, head Head) {
+	for e, err := range b.o.Store.Entries(ctx, 0) {
+		if err == nil {
+			b.anchor(ctx, setup, e.Hash, head)
+		}
+		return
+	}
+}

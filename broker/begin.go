@@ -1,0 +1,102 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// begin chooses a plan for every target and puts the operation on record. Before
+// it, nothing has happened anywhere.
+func (b *Broker) begin(ctx context.Context, w want, lease Lease) (*line, error) {
+	if err := w.checkTimes(b.o.Now()); err != nil {
+		return nil, err
+	}
+	l, err := b.newLine(w, lease)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range w.targets {
+		p := l.newPlace(t, Placement{
+			KeyID: l.key.ID, Number: l.version.Number, Target: t.Name, Step: PlacementIntended,
+			Consumer: t.consumerOf(w.name), ValidTo: w.validTo,
+		})
+		if err := l.plan(ctx, p); err != nil {
+			return nil, err
+		}
+		p.placement.Transport = Transport{Mechanism: p.plan.Mechanism, Way: p.plan.Way}
+		if err := l.consumerIsFree(ctx, p); err != nil {
+			return nil, err
+		}
+		l.places = append(l.places, p)
+	}
+	_, err = l.apply(ctx, "import.begun", nil, Change{
+		NewKey: &l.key, NewVersion: &l.version, NewOperation: &l.op, Placements: l.placements(),
+	}, map[string]any{
+		"spec": l.key.Spec, "purpose": l.key.Purpose, "policy": l.key.Policy, "retain": l.version.Retain,
+		"targets": l.op.Targets, "valid_to": l.op.Params.ValidTo,
+	})
+	return l, err
+}
+
+// plan finds the way to wrap for a place, where it has none yet: by the mechanism
+// that an import was begun with, or the best there is now.
+func (l *line) plan(ctx context.Context, p *place) error {
+	if p.plan.Mechanism != "" {
+		return nil
+	}
+	plans, err := l.setup.Token.Plans(ctx)
+	if err != nil {
+		return fmt.Errorf("probe token %s: %w", l.setup.Name, err)
+	}
+	policy, err := l.b.policy(l.key.Policy)
+	if err != nil {
+		return err
+	}
+	if m := p.placement.Transport.Mechanism; m != "" && l.op.Kind == OpImport {
+		policy.Mechanisms = []Mechanism{m}
+	}
+	p.plan, err = choose(l.key.Spec, p.caps, plans, policy)
+	return err
+}
+
+func (b *Broker) newLine(w want, lease Lease) (*line, error) {
+	setup, err := b.token()
+	if err != nil {
+		return nil, err
+	}
+	now := b.o.Now().UTC()
+	key := Key{
+		ID: newID(16), Name: w.name, Spec: w.spec, Purpose: w.purpose, Policy: w.req.Policy,
+		Environment: setup.Environment, Owner: w.owner, Tags: maps.Clone(w.tags), CreatedAt: now,
+	}
+	return &line{
+		b: b, setup: setup, key: key, lease: lease, effects: map[string]EffectRecord{},
+		version: KeyVersion{
+			KeyID: key.ID, Number: 1, State: PreActivation, Retain: w.retain, Provenance: "generated", CreatedAt: now,
+		},
+		op: Operation{
+			ID: newOperationID(now), Kind: OpImport, State: Running, KeyID: key.ID, KeyName: key.Name, Number: 1,
+			Targets: targetNames(w.targets), Actor: b.o.Actor, Reason: w.req.Reason, Ticket: w.req.Ticket, StartedAt: now,
+			Params: Params{ValidTo: w.validTo, ActivateAt: w.req.ActivateAt.UTC().Truncate(time.Second), NoActivate: w.req.NoActivate},
+		},
+	}, nil
+}
+
+// consumerIsFree refuses to begin where the name that consumers will use already
+// leads somewhere: an import never takes it from another key.
+func (l *line) consumerIsFree(ctx context.Context, p *place) error {
+	if p.placement.Consumer == "" {
+		return nil
+	}
+	held, err := l.consumerNow(ctx, p)
+	if err != nil || held == "" {
+		return err
+	}
+	return &Error{
+		Kind: Conflict, Op: "import", Object: "key " + l.key.Name,
+		Cause: fmt.Errorf("%s already leads to %s at target %s", p.placement.Consumer, held, p.target.Name),
+		Hint:  "import under another name, or remove that name at the target first",
+	}
+}
