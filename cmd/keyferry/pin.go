@@ -96,15 +96,16 @@ func (p *program) askPIN(ctx context.Context, t config.Token) ([]byte, error) {
 	if !ok || !p.interactive {
 		return nil, noPIN(t, errors.New("there is no terminal to ask at"), "run it at a terminal, or use file, credential or command")
 	}
-	before, err := term.GetState(int(tty.Fd()))
+	fd := int(tty.Fd())
+	before, err := term.GetState(fd)
 	if err != nil {
 		return nil, noPIN(t, err, "use file, credential or command")
 	}
 	fmt.Fprintf(p.stderr, "PIN of token %s: ", t.Name)
-	pin, err := waitFor(ctx, func() ([]byte, error) { return term.ReadPassword(int(tty.Fd())) })
+	pin, err := waitFor(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
 	fmt.Fprintln(p.stderr)
 	if err != nil {
-		return nil, noPIN(t, errors.Join(err, term.Restore(int(tty.Fd()), before)), "")
+		return nil, noPIN(t, errors.Join(err, term.Restore(fd, before)), "")
 	}
 	return pin, nil
 }

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -45,9 +45,9 @@ func closed(t *testing.T, f *os.File) {
 	}
 }
 
-func echoes(t *testing.T, tty *os.File) bool {
+func echoes(t *testing.T, fd int) bool {
 	t.Helper()
-	state, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
+	state, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +70,7 @@ func (a *asking) Write(p []byte) (int, error) {
 func TestPINIsAskedForAtTheTerminalAndNotShown(t *testing.T) {
 	t.Parallel()
 	keyboard, tty := terminal(t)
+	fd := int(tty.Fd())
 	stderr := &asking{asked: make(chan struct{})}
 	p := &program{stdin: tty, stderr: stderr, interactive: true}
 	done := make(chan string)
@@ -84,7 +85,7 @@ func TestPINIsAskedForAtTheTerminalAndNotShown(t *testing.T) {
 	if got := <-done; got != "4711<nil>" {
 		t.Errorf("read %s", got)
 	}
-	if !echoes(t, tty) {
+	if !echoes(t, fd) {
 		t.Error("the terminal is left without echo")
 	}
 }
@@ -92,6 +93,7 @@ func TestPINIsAskedForAtTheTerminalAndNotShown(t *testing.T) {
 func TestSignalEndsTheQuestionAndLeavesTheTerminalAsItWas(t *testing.T) {
 	t.Parallel()
 	keyboard, tty := terminal(t)
+	fd := int(tty.Fd())
 	stderr := &asking{asked: make(chan struct{})}
 	p := &program{stdin: tty, stderr: stderr, interactive: true}
 	ctx, stop := context.WithCancel(t.Context())
@@ -101,18 +103,18 @@ func TestSignalEndsTheQuestionAndLeavesTheTerminalAsItWas(t *testing.T) {
 		done <- err
 	}()
 	<-stderr.asked
+	for echoes(t, fd) { // until the question is really open
+		runtime.Gosched()
+	}
 	stop()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
-	if !echoes(t, tty) {
+	if !echoes(t, fd) {
 		t.Error("the terminal is left without echo")
 	}
-	// The read that nobody waits for ends with its line.
+	// The read that nobody waits for any more ends with its line.
 	if _, err := keyboard.WriteString("\n"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := bufio.NewReader(keyboard).ReadByte(); err != nil {
 		t.Fatal(err)
 	}
 }
