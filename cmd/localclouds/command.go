@@ -30,9 +30,9 @@ func (p place) run(ctx context.Context, args []string, std streams) error {
 }
 
 // ended is a command's end as a shell tells it.
-func ended(e *exec.ExitError) exitCode {
+func ended(e *exec.ExitError) exitError {
 	if status, ok := e.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return exitCode(128 + int(status.Signal()))
+		return exitError(128 + int(status.Signal()))
 	}
-	return exitCode(e.ExitCode())
+	return exitError(e.ExitCode())
 }

@@ -24,10 +24,10 @@ type streams struct {
 	out, err io.Writer
 }
 
-// exitCode is how the program ends when it is not an error of its own.
-type exitCode int
+// exitError is how the program ends when it is not an error of its own.
+type exitError int
 
-func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 // run is the program; it returns its exit code: 0 done, 1 failed, 2 misused, or
 // that of the command it ran.
@@ -48,7 +48,7 @@ func run(args []string, std streams, now func() time.Time) int {
 		Action: func(c *cli.Context) error { return start(c, std, now) },
 	}
 	err := app.RunContext(ctx, args)
-	if code, ok := errors.AsType[exitCode](err); ok {
+	if code, ok := errors.AsType[exitError](err); ok {
 		return int(code)
 	}
 	if err != nil {
@@ -110,7 +110,7 @@ func start(c *cli.Context, std streams, now func() time.Time) (err error) {
 	if err := at.print(std.out, c.Bool("json")); err != nil {
 		return err
 	}
-	<-c.Context.Done()
+	<-c.Done()
 	return nil
 }
 
