@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -47,17 +48,36 @@ func (s *session) listPlacements(ctx context.Context) error {
 		return err
 	}
 	rows := []placementRow{}
-	err = s.eachKey(ctx, func(k broker.KeyView) {
+	err = s.eachKey(ctx, func(k broker.KeyView) error {
+		at, err := s.plannedActivation(ctx, k)
 		for _, r := range placementRows(k, s.p.now()) {
 			if fits(r, filter) {
-				rows = append(rows, r)
+				rows = append(rows, r.planned(at, s.p.now()))
 			}
 		}
+		return err
 	})
 	if err != nil {
 		return err
 	}
 	return s.print(answer{value: rows})
+}
+
+// plannedActivation of a key whose version consumers do not get yet; zero where
+// none is planned.
+func (s *session) plannedActivation(ctx context.Context, k broker.KeyView) (time.Time, error) {
+	if !slices.ContainsFunc(k.Versions, func(v broker.KeyVersion) bool { return v.State == broker.PreActivation }) {
+		return time.Time{}, nil
+	}
+	for o, err := range s.store.Operations(ctx, broker.OperationFilter{KeyName: k.Key.Name}) {
+		if err != nil {
+			return time.Time{}, err
+		}
+		if o.Operation.Kind == broker.OpImport {
+			return o.Operation.Params.ActivateAt, nil
+		}
+	}
+	return time.Time{}, nil
 }
 
 // fits: a filter selects keys by any of their placements; the inventory shows the

@@ -16,7 +16,7 @@ func (p *program) keyList() *cli.Command {
 		run: func(ctx context.Context, c *call) error {
 			return c.reading(ctx, func(s *session) error {
 				rows := []keyRow{}
-				err := s.eachKey(ctx, func(k broker.KeyView) { rows = append(rows, keyRowOf(k)) })
+				err := s.eachKey(ctx, func(k broker.KeyView) error { rows = append(rows, keyRowOf(k)); return nil })
 				if err != nil {
 					return err
 				}
@@ -38,7 +38,7 @@ func filterFlags() []cli.Flag {
 }
 
 // eachKey calls f with every key that the flags select.
-func (s *session) eachKey(ctx context.Context, f func(broker.KeyView)) error {
+func (s *session) eachKey(ctx context.Context, f func(broker.KeyView) error) error {
 	filter, err := s.filter()
 	if err != nil {
 		return err
@@ -47,7 +47,9 @@ func (s *session) eachKey(ctx context.Context, f func(broker.KeyView)) error {
 		if err != nil {
 			return err
 		}
-		f(k)
+		if err := f(k); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -105,6 +105,23 @@ func TestStagedKeyIsActivatedLater(t *testing.T) {
 	w.refuses(exitMisused, args("import aws other --policy payments --no-activate --activate-at 2d"), "exclude each other")
 }
 
+func TestPlannedActivationIsShownWhenItIsDue(t *testing.T) {
+	t.Parallel()
+	w := enrolledWorld(t, "test")
+	w.must(args("import aws planned/db --policy payments --activate-at 2d")...)
+	if row := asks[[]placementRow](w, "inventory")[0]; row.State != broker.PreActivation || !row.ActivateAt.Equal(w.now().Add(48*time.Hour)) || row.Difference != "" {
+		t.Errorf("before: %+v", row)
+	}
+	w.later(49 * time.Hour)
+	if row := asks[[]placementRow](w, "inventory")[0]; row.Difference != "due: keyferry activate planned/db" {
+		t.Errorf("due: %+v", row)
+	}
+	w.must(args("activate planned/db")...)
+	if row := asks[[]placementRow](w, "inventory")[0]; row.State != broker.Active || row.Difference != "" {
+		t.Errorf("after: %+v", row)
+	}
+}
+
 func TestKeyThatEndsIsFoundAndRenewed(t *testing.T) {
 	t.Parallel()
 	w := enrolledWorld(t, "test")

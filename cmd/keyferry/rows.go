@@ -94,7 +94,8 @@ type placementRow struct {
 	Strength    int                  `json:"transport_strength" table:"-"` // bits
 	SHA1        bool                 `json:"sha1" table:"-"`               // in OAEP: a compliance date
 	ImportedAt  time.Time            `json:"imported_at,omitzero" table:"-"`
-	Difference  string               `json:"difference"` // between what is expected and what was seen
+	ActivateAt  time.Time            `json:"activate_at,omitzero" table:"-"` // as planned; until then consumers do not get it
+	Difference  string               `json:"difference"`                     // between what is expected and what was seen
 }
 
 func placementRows(k broker.KeyView, now time.Time) []placementRow {
@@ -111,6 +112,19 @@ func placementRows(k broker.KeyView, now time.Time) []placementRow {
 		})
 	}
 	return rows
+}
+
+// planned says when a version that consumers do not get yet is to be activated,
+// and that it is due.
+func (r placementRow) planned(at, now time.Time) placementRow {
+	if r.State != broker.PreActivation || at.IsZero() {
+		return r
+	}
+	r.ActivateAt = at
+	if !at.After(now) && r.Difference == "" {
+		r.Difference = "due: keyferry activate " + r.Key
+	}
+	return r
 }
 
 // difference between what a placement should be and what was seen of it.
