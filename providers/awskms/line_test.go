@@ -2,6 +2,7 @@ package awskms_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -20,9 +21,9 @@ import (
 	"github.com/keyferry/keyferry/providers/awskms"
 )
 
-// filled makes an HMAC key with material through p.
-func filled(ctx context.Context, p *awskms.Provider) (broker.VersionRef, error) {
-	made, err := p.Prepare(ctx, effect(broker.StepPrepare), hmacKey())
+// filled makes a key with material through p.
+func filled(ctx context.Context, p *awskms.Provider, in broker.PrepareIn, raw []byte) (broker.VersionRef, error) {
+	made, err := p.Prepare(ctx, effect(broker.StepPrepare), in)
 	if err != nil {
 		return broker.VersionRef{}, err
 	}
@@ -35,12 +36,12 @@ func filled(ctx context.Context, p *awskms.Provider) (broker.VersionRef, error) 
 	if err != nil {
 		return v, err
 	}
-	wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, parsed.(*rsa.PublicKey), make([]byte, 32), nil)
+	wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, parsed.(*rsa.PublicKey), raw, nil)
 	if err != nil {
 		return v, err
 	}
 	_, err = p.Import(ctx, effect(broker.StepImport), broker.ImportIn{
-		Key: made.Key, Kind: broker.ImportNew, Spec: broker.HMAC256, Mechanism: broker.OAEPSHA256, Wrapped: wrapped, Token: w.Token,
+		Key: made.Key, Kind: broker.ImportNew, Spec: in.Spec, Mechanism: broker.OAEPSHA256, Wrapped: wrapped, Token: w.Token,
 	})
 	return v, err
 }
@@ -55,7 +56,7 @@ func proving(v broker.VersionRef, level broker.ProofLevel, spec broker.KeySpec, 
 
 // life does everything that the adapter can do to a key, and stops at the first error.
 func life(ctx context.Context, p *awskms.Provider, proof broker.Purpose) error {
-	v, err := filled(ctx, p)
+	v, err := filled(ctx, p, hmacKey(), make([]byte, 32))
 	if err != nil {
 		return err
 	}
@@ -370,7 +371,21 @@ func TestEd25519(t *testing.T) {
 	}
 	in := hmacKey()
 	in.Spec, in.Purpose = broker.Ed25519, broker.Sign
-	if _, err := e.provider.Prepare(t.Context(), effect(broker.StepPrepare), in); err != nil {
-		t.Error(err)
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := filled(t.Context(), e.provider, in, raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := proving(v, broker.ProofPublicKey, in.Spec, in.Purpose)
+	answer, err := e.provider.Prove(t.Context(), v, c)
+	if err != nil || answer.Scheme != broker.SchemeEd25519 || !ed25519.Verify(public, c.Message(), answer.Value) {
+		t.Errorf("answer %+v, %v", answer, err)
 	}
 }

@@ -2,6 +2,7 @@ package awskms_test
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -17,9 +18,10 @@ import (
 	"github.com/keyferry/keyferry/providers/providertest"
 )
 
-// localStackDeviates lists what LocalStack 4.9.2 does otherwise than AWS: each was
-// measured, and a line that no longer holds fails the run.
-func localStackDeviates() map[string]string {
+// localStackDeviates lists what LocalStack does otherwise than AWS: measured with
+// 4.9.2, for later versions read in the source of 4.14.0. A line that no longer
+// holds fails the run.
+func localStackDeviates(version string) map[string]string {
 	const (
 		noPadding = "RSA_AES_KEY_WRAP_SHA_1 is \"Unsupported padding\" there"
 		noID      = "it has no key material ids: AES is accepted there, and other material would be too"
@@ -28,29 +30,33 @@ func localStackDeviates() map[string]string {
 		derived   = "it answers HKDF of the shared secret, AWS the secret itself"
 	)
 	out := map[string]string{
-		"garbage is not material":                         failed,
-		"wrapped material cut short is refused":           failed,
-		"another key's import token is refused":           failed,
-		"material under another hash is refused":          failed,
-		"bytes after PKCS#8 are refused":                  failed,
-		"a key that is not there is not found":            failed,
-		"deleted material comes back":                     failed,
-		"garbage is not an import token":                  "it answers NotFoundException, AWS InvalidImportTokenException",
-		"material of another length is refused":           "it accepts it",
-		"material of another spec is refused":             "it accepts it",
-		"other material beside the first is refused":      accepts,
-		"other material as existing is refused":           accepts,
-		"other secret material as existing is refused":    accepts,
-		"an empty key can be scheduled, not enabled":      "it enables a key that has no material",
-		"material is renewed under its version":           "it never shows ValidTo",
-		"identify names the account":                      "its STS gives no request id in the header",
-		"secret material comes back after it was deleted": noID,
-		"import and prove aes-256 for encrypt":            noID,
-		"import aes-256 by rsa-oaep-sha1":                 noID,
-		"import aes-256 by rsa-oaep-sha256":               noID,
-		"import and prove ec-p256 for agree":              derived,
-		"import and prove ec-p384 for agree":              derived,
-		"import and prove ec-p521 for agree":              derived,
+		"garbage is not material":                      failed,
+		"wrapped material cut short is refused":        failed,
+		"another key's import token is refused":        failed,
+		"material under another hash is refused":       failed,
+		"bytes after PKCS#8 are refused":               failed,
+		"a key that is not there is not found":         failed,
+		"deleted material comes back":                  failed,
+		"garbage is not an import token":               "it answers NotFoundException, AWS InvalidImportTokenException",
+		"material of another length is refused":        "it accepts it",
+		"material of another spec is refused":          "it accepts it",
+		"other material beside the first is refused":   accepts,
+		"other material as existing is refused":        accepts,
+		"other secret material as existing is refused": accepts,
+		"an empty key can be scheduled, not enabled":   "it enables a key that has no material",
+		"material is renewed under its version":        "it never shows ValidTo",
+		"identify names the account":                   "its STS gives no request id in the header",
+	}
+	if strings.HasPrefix(version, "4.9.") {
+		maps.Copy(out, map[string]string{
+			"secret material comes back after it was deleted": noID,
+			"import and prove aes-256 for encrypt":            noID,
+			"import aes-256 by rsa-oaep-sha1":                 noID,
+			"import aes-256 by rsa-oaep-sha256":               noID,
+			"import and prove ec-p256 for agree":              derived,
+			"import and prove ec-p384 for agree":              derived,
+			"import and prove ec-p521 for agree":              derived,
+		})
 	}
 	for _, spec := range []string{"rsa-2048", "rsa-3072", "rsa-4096", "ec-p256", "ec-p384", "ec-p521", "ec-secp256k1"} {
 		out["import "+spec+" by rsa-aes-key-wrap-sha1"] = noPadding
@@ -72,7 +78,7 @@ func TestLocalStack(t *testing.T) {
 	t.Logf("LocalStack %s at %s", ls.Version, ls.Endpoint)
 	t.Run("promises", func(t *testing.T) {
 		providertest.Run(t, providertest.Setup{
-			Deviations: localStackDeviates(),
+			Deviations: localStackDeviates(ls.Version),
 			Open: func(t *testing.T) providertest.Target {
 				t.Helper()
 				return localTarget(t, ls.Endpoint)
