@@ -48,6 +48,7 @@ func (m *module) finalize() error {
 	if !m.owner {
 		return nil
 	}
+	m.owner = false
 	return named("C_Finalize", false, m.ctx.Finalize())
 }
 

@@ -252,20 +252,18 @@ func (p *pool) lose(epoch int) {
 	}
 }
 
-// shut waits for every session in use, or for the end of ctx, and logs out.
+// shut waits for every session in use, or for the end of ctx, and logs out. Who
+// comes later is told that it is closed.
 func (p *pool) shut(ctx context.Context) error {
 	p.mu.Lock()
-	closed := p.closed
 	p.closed = true
 	p.mu.Unlock()
-	if closed {
-		return nil
-	}
 	var waitErr error
 	for range cap(p.permits) {
 		if waitErr = enter(ctx, p.permits); waitErr != nil {
 			break
 		}
+		defer leave(p.permits)
 	}
 	p.mu.Lock()
 	anchor, idle := p.anchor, p.idle

@@ -12,13 +12,15 @@ import (
 func TestPromises(t *testing.T) {
 	each(t, func(t *testing.T, k softtoken.Kind) {
 		made := store(t, k, "promises", "another")[0]
-		hsmtest.Run(t, setup(made, open(t, configOf(made))))
+		runPromises(t, made, open(t, configOf(made)))
 	})
 }
 
-// setup lets the suite reach behind the token's back by a session of its own.
-func setup(made softtoken.Token, token hsmtest.Token) hsmtest.Setup {
-	return hsmtest.Setup{
+// runPromises lets the suite reach behind the token's back by a session of its
+// own.
+func runPromises(t *testing.T, made softtoken.Token, token hsmtest.Token) {
+	t.Helper()
+	hsmtest.Run(t, hsmtest.Setup{
 		Token: token,
 		Lose: func(t *testing.T, id broker.MaterialID, class string) {
 			r := rawSession(t, made.Module, made.Serial)
@@ -41,7 +43,7 @@ func setup(made softtoken.Token, token hsmtest.Token) hsmtest.Setup {
 			r := rawSession(t, made.Module, made.Serial)
 			return len(r.find(t, p11.NewAttribute(p11.CKA_TOKEN, false)))
 		},
-	}
+	})
 }
 
 func classOf(class string) uint {

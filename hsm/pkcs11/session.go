@@ -2,6 +2,7 @@ package pkcs11
 
 import (
 	"context"
+	"slices"
 
 	p11 "github.com/miekg/pkcs11"
 )
@@ -55,14 +56,29 @@ func (s *session) state(ctx context.Context) (p11.SessionInfo, error) {
 }
 
 func (s *session) generateKey(ctx context.Context, number uint, t template) (handle, error) {
-	return change(ctx, "C_GenerateKey", func() (handle, error) { return s.ctx.GenerateKey(s.handle, mechanism(number, nil), t) })
+	return uncopyable(t, func(t template) (handle, error) {
+		return change(ctx, "C_GenerateKey", func() (handle, error) { return s.ctx.GenerateKey(s.handle, mechanism(number, nil), t) })
+	})
 }
 
 func (s *session) generatePair(ctx context.Context, number uint, public, private template) (pair, error) {
-	return change(ctx, "C_GenerateKeyPair", func() (p pair, err error) {
-		p.public, p.private, err = s.ctx.GenerateKeyPair(s.handle, mechanism(number, nil), public, private)
-		return p, err
+	return uncopyable(private, func(private template) (pair, error) {
+		return change(ctx, "C_GenerateKeyPair", func() (p pair, err error) {
+			p.public, p.private, err = s.ctx.GenerateKeyPair(s.handle, mechanism(number, nil), public, private)
+			return p, err
+		})
 	})
+}
+
+// uncopyable makes what cannot be copied: some tokens let a copy of what is
+// unmodifiable have uses that the original has not. A token older than CKA_COPYABLE
+// (PKCS #11 v2.40) is asked again without it.
+func uncopyable[T any](t template, f func(template) (T, error)) (T, error) {
+	made, err := f(append(slices.Clip(t), attribute(p11.CKA_COPYABLE, false)))
+	if is(err, p11.CKR_ATTRIBUTE_TYPE_INVALID) {
+		return f(t)
+	}
+	return made, err
 }
 
 func (s *session) create(ctx context.Context, t template) (handle, error) {

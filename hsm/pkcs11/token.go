@@ -101,8 +101,10 @@ func sessionLimit(asked int, manufacturer string) int {
 }
 
 // Close waits for the calls that are under way, at most until ctx ends, then logs
-// out and finalises the module.
+// out and finalises the module. Closing again does nothing.
 func (t *Token) Close(ctx context.Context) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	return failed("close", t.name(), errors.Join(t.pool.shut(ctx), t.module.finalize()))
 }
 
