@@ -22,20 +22,62 @@ func choose(spec KeySpec, caps Capabilities, plans []Plan, policy Policy) (Plan,
 			Cause: fmt.Errorf("%s", why), Hint: "keyferry doctor shows what goes where",
 		}
 	}
-	var reasons []string
+	var refused refusals
 	for _, m := range offered.Mechanisms {
 		plan, why := usable(spec, m, plans, policy)
 		if why == "" {
 			return plan, nil
 		}
-		reasons = append(reasons, fmt.Sprintf("%s: %s", m, why))
+		refused.add(m, why)
 	}
 	return Plan{}, &Error{
-		Kind: Unsupported, Op: "wrap " + string(spec), Object: "for " + caps.Service,
-		Cause: fmt.Errorf("%s", strings.Join(reasons, "; ")),
-		Hint:  "keyferry doctor shows what this token can wrap; another token, or another key spec, may do",
+		Kind: Unsupported, Op: "wrap " + string(spec), Object: "for " + caps.Service, Cause: refused,
+		Hint: "keyferry doctor shows what this token can wrap; another token, or another key spec, may do",
 	}
 }
+
+// refusals say why each mechanism may not be used, those with one reason together.
+type refusals []refusal
+
+type refusal struct {
+	mechanisms []Mechanism
+	why        string
+}
+
+func (r *refusals) add(m Mechanism, why string) {
+	for i := range *r {
+		if (*r)[i].why == why {
+			(*r)[i].mechanisms = append((*r)[i].mechanisms, m)
+			return
+		}
+	}
+	*r = append(*r, refusal{[]Mechanism{m}, why})
+}
+
+// Error is every reason.
+func (r refusals) Error() string {
+	words := make([]string, len(r))
+	for i, f := range r {
+		words[i] = f.String()
+	}
+	return strings.Join(words, "; ")
+}
+
+// String is one reason with what it holds for.
+func (f refusal) String() string { return joinWords(f.mechanisms) + ": " + f.why }
+
+// nearest is the reason that is easiest to do something about: what is only not to
+// the letter of its standard, else the first.
+func (r refusals) nearest() string {
+	for _, f := range r {
+		if strings.HasPrefix(f.why, nonconformingReason) {
+			return f.String()
+		}
+	}
+	return r[0].String()
+}
+
+const nonconformingReason = "nonconforming: "
 
 // usable returns the token's plan for a mechanism, or why it may not be used.
 func usable(spec KeySpec, m Mechanism, plans []Plan, policy Policy) (plan Plan, why string) {
@@ -49,7 +91,7 @@ func usable(spec KeySpec, m Mechanism, plans []Plan, policy Policy) (plan Plan, 
 		case !p.Works:
 			why = "the token cannot: " + p.Reason
 		case !p.Conforming && !policy.AllowNonconforming:
-			why = "nonconforming: " + p.Reason + " (allow_nonconforming: true in the policy tries it)"
+			why = nonconformingReason + p.Reason + " (allow_nonconforming: true in the policy tries it)"
 		default:
 			return p, ""
 		}

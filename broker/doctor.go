@@ -160,8 +160,12 @@ func (d *Diagnosis) matrix(targets []Target, enrolled []Enrolment) {
 	}
 }
 
-// reasonOf is an error's cause without what the matrix shows anyway.
+// reasonOf is an error's cause without what the matrix shows anyway; of many
+// reasons the nearest: the plans have the others.
 func reasonOf(err error) string {
+	if r, ok := errors.AsType[refusals](err); ok {
+		return r.nearest()
+	}
 	if e, ok := errors.AsType[*Error](err); ok && e.Cause != nil {
 		return e.Cause.Error()
 	}
