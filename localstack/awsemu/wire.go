@@ -31,11 +31,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	if operation := r.Header.Get("X-Amz-Target"); operation != "" {
-		s.engine.Serve(w, r, s.kms(r, id, operation, body))
+	if isQuery(r) {
+		s.engine.Serve(w, r, s.sts(r, id, body))
 		return
 	}
-	s.engine.Serve(w, r, s.sts(r, id, body))
+	s.engine.Serve(w, r, s.kms(r, id, r.Header.Get("X-Amz-Target"), body))
+}
+
+// isQuery tells the query protocol of STS from the JSON protocol of KMS.
+func isQuery(r *http.Request) bool {
+	return r.Header.Values("X-Amz-Target") == nil && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
 }
 
 // newCall is a request as far as its header tells, and whether its sender may be

@@ -135,7 +135,14 @@ func TestUnknownAndUnmodelledIsRefused(t *testing.T) {
 		change func(*raw)
 		code   string
 	}{
-		"operation":       {func(r *raw) { r.target = "TrentService.ReEncrypt" }, "UnknownOperationException"},
+		"operation": {func(r *raw) { r.target = "TrentService.ReEncrypt" }, "UnknownOperationException"},
+		"no target": {func(r *raw) { r.target = "" }, "UnknownOperationException"},
+		"empty target": {func(r *raw) {
+			r.target = ""
+			r.before = func(q *http.Request) { q.Header["X-Amz-Target"] = []string{""} }
+		}, "UnknownOperationException"},
+		"no operation":    {func(r *raw) { r.target = "TrentService." }, "UnknownOperationException"},
+		"other prefix":    {func(r *raw) { r.target = "trentservice.ListKeys" }, "UnknownOperationException"},
 		"service":         {func(r *raw) { r.target = "DynamoDB_20120810.ListKeys" }, "UnknownOperationException"},
 		"parameter":       {func(r *raw) { r.body = `{"Colour":"red"}` }, "UnsupportedOperationException"},
 		"parameter case":  {func(r *raw) { r.body = `{"limit":1}` }, "UnsupportedOperationException"},
