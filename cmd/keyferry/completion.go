@@ -45,8 +45,13 @@ _keyferry() {
 }
 compdef _keyferry keyferry
 `,
-		"fish": `complete -c keyferry -e
-complete -c keyferry -a '(set -l words (commandline -opc); keyferry ` + completeWord + ` $words[2..] (commandline -ct) 2>/dev/null)'
+		"fish": `function __keyferry
+  set -l words (commandline -opc)
+  keyferry ` + completeWord + ` $words[2..] (commandline -ct) 2>/dev/null
+end
+complete -c keyferry -e
+complete -c keyferry -f -a '(__keyferry)'
+complete -c keyferry -F -n 'not count (__keyferry) >/dev/null'
 `,
 	}
 }
