@@ -98,19 +98,37 @@ func TestQuotasThrottle(t *testing.T) {
 	refused(t, err, "NotFoundException") // another region has its own quota
 }
 
-func TestStandardRatesAllowABurst(t *testing.T) {
+// Each second a bucket gets its rate back, and never holds more than a second's.
+func TestBucketsHoldOneSecond(t *testing.T) {
 	t.Parallel()
-	e := start(t, awsemu.Config{Settings: awsemu.Settings{Quotas: true}})
-	for range 5 {
-		e.symmetric()
+	at := time.Unix(1e9, 0)
+	for _, tt := range []struct {
+		rate  float64
+		steps []time.Duration // between the requests
+		taken int
+	}{
+		{5, make([]time.Duration, 20), 5},
+		{5, []time.Duration{0, 0, 0, 0, 0, 0, 200 * time.Millisecond, 0}, 6},
+		{1, []time.Duration{0, time.Hour, 0, 0, time.Second}, 3},
+		{0.25, []time.Duration{0, 3 * time.Second, time.Second, 0}, 2},
+		{1, []time.Duration{0, -time.Hour, 0}, 1},
+	} {
+		if got := awsemu.Taken(tt.rate, at, tt.steps); got != tt.taken {
+			t.Errorf("%g a second, %v: %d taken, want %d", tt.rate, tt.steps, got, tt.taken)
+		}
 	}
-	throttled := false
-	for range 50 { // 5 a second: ten seconds' worth in one burst
-		_, err := e.CreateKey(t.Context(), &kms.CreateKeyInput{})
-		throttled = throttled || err != nil
-	}
-	if !throttled {
-		t.Error("fifty keys were made at once")
+}
+
+// The rates that matter most are those of the Developer Guide's page of 2026.
+func TestStandardRates(t *testing.T) {
+	t.Parallel()
+	rates := awsemu.Rates()
+	for name, want := range map[string]float64{
+		"CreateKey": 5, "GetParametersForImport": 1, "ImportKeyMaterial": 15, "RotateKeyOnDemand": 5, "DescribeKey": 2000, "ListKeys": 500, "TagResource": 10,
+	} {
+		if rates[name] != want {
+			t.Errorf("%s: %g a second, want %g", name, rates[name], want)
+		}
 	}
 }
 
