@@ -156,19 +156,17 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	holds(t, opened(t, path), 1)
 }
 
-// Root may do anything, whatever the mode: so these run as nobody.
+// Root may do anything, whatever the mode: so this runs as nobody then.
 func TestModeBits(t *testing.T) {
 	t.Parallel()
-	if !isolated(t) {
+	root := os.Geteuid() == 0
+	if root && !isolated(t) {
 		return
 	}
 	dir := t.TempDir()
-	if err := errors.Join(os.Chown(dir, nobody, nobody), os.Chown(filepath.Dir(dir), nobody, nobody)); err != nil {
-		if os.Getenv("USER") == "root" {
-			t.Fatal(err)
-		}
-		t.Log("not root outside: the mode bits count for us already")
-	} else {
+	if root {
+		must(t, os.Chown(dir, nobody, nobody))
+		must(t, os.Chown(filepath.Dir(dir), nobody, nobody))
 		must(t, syscall.Setgroups(nil))
 		must(t, syscall.Setgid(nobody))
 		must(t, syscall.Setuid(nobody))
