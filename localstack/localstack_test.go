@@ -112,6 +112,9 @@ func TestLocalStackEndsWithWhoStartedIt(t *testing.T) {
 	if _, err := localstack.StartAWS(t.Context(), localstack.Options{Endpoint: endpoint}); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		_ = os.RemoveAll(filepath.Join("../.cache/localstack", endpoint[strings.LastIndex(endpoint, ":")+1:]))
+	})
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
