@@ -54,11 +54,13 @@ func (r *refusals) add(m Mechanism, why string) {
 	*r = append(*r, refusal{[]Mechanism{m}, why})
 }
 
-// Error is every reason.
+// Error is every reason, the nearest first.
 func (r refusals) Error() string {
-	words := make([]string, len(r))
-	for i, f := range r {
-		words[i] = f.String()
+	words := []string{r.nearest()}
+	for _, f := range r {
+		if f.String() != words[0] {
+			words = append(words, f.String())
+		}
 	}
 	return strings.Join(words, "; ")
 }
