@@ -68,7 +68,7 @@ func unwrapKWP(kek, wrapped []byte) ([]byte, error) {
 	for _, part := range r {
 		out = append(out, part[:]...)
 	}
-	length := int(uint32(a))
+	length := int(a & 0xFFFFFFFF)
 	if a>>32 != 0xA65959A6 || length > len(out) || len(out)-length > 7 || len(bytes.Trim(out[length:], "\x00")) > 0 {
 		return nil, errors.New("unwrap: integrity check failed")
 	}

@@ -11,7 +11,7 @@ import (
 	"fmt"
 	"time"
 
-	_ "crypto/sha1"   // HMAC-SHA-1
+	_ "crypto/sha1"   //nolint:gosec // HMAC-SHA-1 is a key spec
 	_ "crypto/sha256" // HMAC-SHA-224 and -256
 	_ "crypto/sha512" // HMAC-SHA-384 and -512
 

@@ -11,6 +11,7 @@ import (
 	"crypto/sha512"
 	"errors"
 	"hash"
+	"slices"
 
 	"github.com/keyferry/keyferry/broker"
 )
@@ -39,7 +40,7 @@ func answer(o *object, m broker.Material, c broker.Challenge) (broker.Answer, er
 	case c.Spec() != o.spec:
 		return refuse(broker.Unsupported, "the challenge is for "+string(c.Spec()))
 	case c.Level() == broker.ProofPublicKey && !o.spec.Secret():
-		return broker.Answer{PublicKey: o.public}, nil
+		return broker.Answer{PublicKey: slices.Clone(o.public)}, nil
 	case c.Level() == broker.ProofMAC && class == broker.ClassHMAC:
 		if !o.usage.MAC {
 			return refuse(broker.Rejected, "it was not made for that use")

@@ -66,7 +66,7 @@ func (t *Token) whole(in broker.GenerateIn, have []object) (broker.Material, err
 func (t *Token) material(objects []object) broker.Material {
 	o := objects[0]
 	return broker.Material{
-		ID: o.id, TokenSerial: t.options.Serial, Spec: o.spec, PublicKey: o.public,
+		ID: o.id, TokenSerial: t.options.Serial, Spec: o.spec, PublicKey: slices.Clone(o.public),
 		KCV: checkValue(o), Attributes: o.attributes(),
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 
 	"github.com/keyferry/keyferry/broker"
 )
@@ -65,7 +64,7 @@ func (t *Token) padded(o *object) []byte {
 
 func wrap(key broker.CheckedWrappingKey, material []byte) ([]byte, error) {
 	mechanism := key.Plan().Mechanism
-	var h hash.Hash = sha256.New()
+	h := sha256.New()
 	if mechanism.SHA1() {
 		h = sha1.New() //nolint:gosec // as above
 	}
@@ -101,7 +100,7 @@ func wrapKWP(kek, material []byte) ([]byte, error) {
 			copy(b[8:], out[8*i:])
 			block.Encrypt(b[:], b[:])
 			copy(out[8*i:], b[8:])
-			step := uint64(n*j + i) //nolint:gosec // positive
+			step := uint64(n*j + i)
 			binary.BigEndian.PutUint64(b[:8], binary.BigEndian.Uint64(b[:8])^step)
 		}
 	}

@@ -150,9 +150,9 @@ func (f facts) fits(spec broker.KeySpec, keyType uint) bool {
 	length, _ := f.number(p11.CKA_VALUE_LEN)
 	switch spec.Class() {
 	case broker.ClassAES:
-		return keyType == p11.CKK_AES && int(length)*8 == spec.Bits() //nolint:gosec // a length in bytes
+		return keyType == p11.CKK_AES && int(length)*8 == spec.Bits()
 	case broker.ClassHMAC:
-		return keyType == p11.CKK_GENERIC_SECRET && int(length)*8 == spec.Bits() //nolint:gosec // a length in bytes
+		return keyType == p11.CKK_GENERIC_SECRET && int(length)*8 == spec.Bits()
 	case broker.ClassRSA:
 		return keyType == p11.CKK_RSA && len(f[p11.CKA_MODULUS])*8 == spec.Bits()
 	case broker.ClassEC:

@@ -317,8 +317,8 @@ func TestCloseWaitsForCallsUnderWay(t *testing.T) {
 	select {
 	case err := <-closed:
 		t.Errorf("closed under a call: %v", err)
-	case <-made:
-		t.Error("the held call is back")
+	case err := <-made:
+		t.Errorf("the held call is back: %v", err)
 	default:
 	}
 	held.Release()

@@ -69,7 +69,7 @@ func (p *pool) withAnchor(ctx context.Context, f func(*session) error) error {
 		return err
 	}
 	defer leave(p.anchored)
-	return p.with(ctx, func(s *session) error { // with has found the login alive
+	return p.with(ctx, func(*session) error { // with has found the login alive
 		p.mu.Lock()
 		anchor := p.anchor
 		p.mu.Unlock()

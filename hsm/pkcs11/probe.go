@@ -192,30 +192,36 @@ func wayName(p broker.Plan) string {
 	return string(p.Way)
 }
 
-// try wraps the throwaway key just as Wrap would, opens what came out, and says
-// what it is worth. Its error is only one that ends the probe.
+// try says what a plan is worth. Its error is only one that ends the probe.
 func (p prober) try(ctx context.Context, key throwaway, plan broker.Plan) (broker.Plan, error) {
 	plan.Works, plan.Conforming = false, false
-	wrapped, err := p.s.wrapUnder(ctx, &p.host.PublicKey, plan, key.private)
-	if final(ctx, err) {
+	flaw, err := p.attempt(ctx, key, plan)
+	switch {
+	case final(ctx, err):
 		return plan, err
-	}
-	if err != nil {
+	case err != nil:
 		plan.Reason = err.Error()
-		return plan, nil
+	default:
+		plan.Works, plan.Conforming, plan.Reason = true, flaw == "", flaw
+	}
+	return plan, nil
+}
+
+// attempt wraps the throwaway key just as Wrap would, opens what came out, and
+// compares it.
+func (p prober) attempt(ctx context.Context, key throwaway, plan broker.Plan) (flaw string, err error) {
+	wrapped, err := p.s.wrapUnder(ctx, &p.host.PublicKey, plan, key.private)
+	if err != nil {
+		return "", err
 	}
 	material, err := open(p.host, plan.Mechanism, wrapped)
-	if err != nil {
-		plan.Reason = "what it wraps is wrong: " + err.Error()
-		return plan, nil
+	if err == nil {
+		flaw, err = key.compare(material)
 	}
-	flaw, err := key.compare(material)
 	if err != nil {
-		plan.Reason = "what it wraps is wrong: " + err.Error()
-		return plan, nil
+		return "", fmt.Errorf("what it wraps is wrong: %w", err)
 	}
-	plan.Works, plan.Conforming, plan.Reason = true, flaw == "", flaw
-	return plan, nil
+	return flaw, nil
 }
 
 // final errors say nothing about a plan: the caller gave up, or the token is gone.

@@ -23,6 +23,7 @@ func runPromises(t *testing.T, made softtoken.Token, token hsmtest.Token) {
 	hsmtest.Run(t, hsmtest.Setup{
 		Token: token,
 		Lose: func(t *testing.T, id broker.MaterialID, class string) {
+			t.Helper()
 			r := rawSession(t, made.Module, made.Serial)
 			for _, h := range r.find(t, p11.NewAttribute(p11.CKA_ID, string(id)), p11.NewAttribute(p11.CKA_CLASS, classOf(class))) {
 				if err := r.ctx.DestroyObject(r.session, h); err != nil {
@@ -31,6 +32,7 @@ func runPromises(t *testing.T, made softtoken.Token, token hsmtest.Token) {
 			}
 		},
 		Twin: func(t *testing.T, id broker.MaterialID) {
+			t.Helper()
 			r := rawSession(t, made.Module, made.Serial)
 			_, err := r.ctx.GenerateKey(r.session, []*p11.Mechanism{p11.NewMechanism(p11.CKM_AES_KEY_GEN, nil)}, []*p11.Attribute{
 				p11.NewAttribute(p11.CKA_ID, string(id)), p11.NewAttribute(p11.CKA_TOKEN, true), p11.NewAttribute(p11.CKA_VALUE_LEN, 32),
@@ -40,6 +42,7 @@ func runPromises(t *testing.T, made softtoken.Token, token hsmtest.Token) {
 			}
 		},
 		SessionObjects: func(t *testing.T) int {
+			t.Helper()
 			r := rawSession(t, made.Module, made.Serial)
 			return len(r.find(t, p11.NewAttribute(p11.CKA_TOKEN, false)))
 		},

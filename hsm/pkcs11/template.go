@@ -76,7 +76,7 @@ func hidden(in broker.GenerateIn) template {
 func secretTemplate(in broker.GenerateIn) template {
 	return append(
 		hidden(in),
-		attribute(p11.CKA_VALUE_LEN, uint(in.Spec.Bits()/8)), //nolint:gosec // a table of small numbers
+		attribute(p11.CKA_VALUE_LEN, uint(in.Spec.Bits()/8)),
 		attribute(p11.CKA_ENCRYPT, in.Usage.Encrypt),
 		attribute(p11.CKA_SIGN, in.Usage.MAC),
 		attribute(p11.CKA_DECRYPT, false),
@@ -111,7 +111,7 @@ func publicTemplate(in broker.GenerateIn) (template, error) {
 	if in.Spec.Class() == broker.ClassRSA {
 		return append(
 			t,
-			attribute(p11.CKA_MODULUS_BITS, uint(in.Spec.Bits())), //nolint:gosec // a table of small numbers
+			attribute(p11.CKA_MODULUS_BITS, uint(in.Spec.Bits())),
 			attribute(p11.CKA_PUBLIC_EXPONENT, []byte{1, 0, 1}),
 		), nil
 	}

@@ -9,7 +9,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 
 	"github.com/keyferry/keyferry/broker"
 )
@@ -18,7 +17,7 @@ import (
 // a token wrapped of its throwaway keys; no key of anybody is ever opened here,
 // for nobody here has the private half of a provider's wrapping key.
 func open(host *rsa.PrivateKey, m broker.Mechanism, wrapped []byte) ([]byte, error) {
-	var h hash.Hash = sha256.New()
+	h := sha256.New()
 	if m.SHA1() {
 		h = sha1.New() //nolint:gosec // as above
 	}

@@ -152,6 +152,7 @@ func (r raw) canOnlyWrap(t *testing.T, h p11.ObjectHandle) {
 
 func TestOneStepIsUsedOnlyWhereItIsRight(t *testing.T) {
 	ways := func(t *testing.T, how shim.OneStep) (sha1, sha256 broker.Plan) {
+		t.Helper()
 		b := behind(t, softtoken.Kryoptic, shim.Condition{OneStep: how})
 		return b.planFor(t, broker.RSA2048, broker.KWPSHA1), b.planFor(t, broker.RSA2048, broker.KWPSHA256)
 	}
