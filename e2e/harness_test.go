@@ -222,3 +222,5 @@ func check(t *testing.T, err error) {
 		t.Error(err)
 	}
 }
+
+func contains(text, part string) bool { return strings.Contains(text, part) }
