@@ -31,7 +31,7 @@ func (l *line) arrived(ctx context.Context, p *place) error {
 	if seen.Origin != OriginExternal {
 		return l.notOurs(p, fmt.Errorf("its origin is %q", seen.Origin))
 	}
-	if !sameEnd(seen.ValidTo, p.placement.ValidTo) {
+	if !p.endHolds(seen) {
 		return l.notOurs(p, fmt.Errorf("valid-to is %s there, %s was asked", end(seen.ValidTo), end(p.placement.ValidTo)))
 	}
 	return nil
@@ -58,6 +58,12 @@ func (l *line) notArrived(p *place, why string) error {
 
 func (l *line) notOurs(p *place, why error) error {
 	return &Error{Kind: Rejected, Op: "see the import of", Object: p.placement.Version.Key.ID, Cause: why}
+}
+
+// endHolds: the target shows the end that was asked for. An endpoint that is not
+// genuinely the provider's may have forgotten how to show one.
+func (p *place) endHolds(o Observation) bool {
+	return sameEnd(o.ValidTo, p.placement.ValidTo) || !p.target.Genuine && o.ValidTo.IsZero()
 }
 
 // sameEnd compares ends to the second: some providers keep no more.

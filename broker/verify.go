@@ -99,7 +99,7 @@ func (l *line) observed(p *place, seen []Observation) (RemoteState, string) {
 		return o.State, "its material expired or was deleted: keyferry renew " + l.key.Name
 	case o.State != RemoteEnabled:
 		return o.State, "it is " + string(o.State)
-	case !sameEnd(o.ValidTo, p.placement.ValidTo):
+	case !p.endHolds(o):
 		return o.State, fmt.Sprintf("valid-to is %s there, %s was set", end(o.ValidTo), end(p.placement.ValidTo))
 	default:
 		return o.State, ""

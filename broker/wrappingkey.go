@@ -32,6 +32,10 @@ type WrappingKeyPolicy struct {
 // minWrappingBits is the floor that no policy lowers (SP 800-131A rev. 2).
 const minWrappingBits = 2048
 
+// maxWrappingBits bounds the time that a modulus sent by somebody else can cost;
+// no provider's wrapping key has more than 4096 bits.
+const maxWrappingBits = 8192
+
 // expiryMargin is how much life a wrapping key must have left.
 const expiryMargin = time.Minute
 
@@ -92,6 +96,8 @@ func CheckWrappingKey(k WrappingKey, plan Plan, policy WrappingKeyPolicy, now ti
 		return refuse(Rejected, "public exponent is %d, not 65537", pub.E)
 	case pub.N.BitLen() < max(policy.MinBits, minWrappingBits):
 		return refuse(Rejected, "modulus has %d bits, at least %d are required", pub.N.BitLen(), max(policy.MinBits, minWrappingBits))
+	case pub.N.BitLen() > maxWrappingBits:
+		return refuse(Rejected, "modulus has %d bits, at most %d are taken", pub.N.BitLen(), maxWrappingBits)
 	case smallFactor(pub.N):
 		return refuse(Rejected, "modulus has a small factor")
 	case !k.ExpiresAt.IsZero() && now.Add(expiryMargin).After(k.ExpiresAt):

@@ -135,6 +135,7 @@ func TestCheckWrappingKeyRefuses(t *testing.T) {
 		says string
 	}{
 		"1024 bits":              {rsaSPKI(t, modulus(t, 1024), 65537), "1024 bits"},
+		"16000 bits":             {rsaSPKI(t, new(big.Int).SetBit(big.NewInt(1), 15999, 1), 65537), "at most"},
 		"2047 bits":              {rsaSPKI(t, modulus(t, 2047), 65537), "2047 bits"},
 		"exponent 1":             {rsaSPKI(t, n, 1), "exponent is 1,"},
 		"exponent 3":             {rsaSPKI(t, n, 3), "exponent is 3,"},
