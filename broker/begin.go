@@ -35,7 +35,7 @@ func (b *Broker) begin(ctx context.Context, w want, lease Lease) (*line, error) 
 		NewKey: &l.key, NewVersion: &l.version, NewOperation: &l.op, Placements: l.placements(),
 	}, map[string]any{
 		"spec": l.key.Spec, "purpose": l.key.Purpose, "policy": l.key.Policy, "retain": l.version.Retain,
-		"targets": l.op.Targets, "valid_to": l.op.Params.ValidTo,
+		"targets": l.op.Targets, "valid_to": end(l.op.Params.ValidTo),
 	})
 	return l, err
 }

@@ -20,7 +20,7 @@ func (b *Broker) Renew(ctx context.Context, req RenewRequest) (Result, error) {
 	if err := l.renewalFits(); err != nil {
 		return Result{}, err
 	}
-	if err := l.open(ctx, "renewal.begun", map[string]any{"valid_to": req.ValidTo}); err != nil {
+	if err := l.open(ctx, "renewal.begun", map[string]any{"valid_to": end(l.op.Params.ValidTo)}); err != nil {
 		return Result{}, err
 	}
 	return l.run(ctx)
@@ -110,7 +110,7 @@ func (l *line) renewAt(ctx context.Context, p *place) error {
 	if err := l.proveRenewed(ctx, p, done.Version); err != nil {
 		return err
 	}
-	return l.settle(ctx, p, rec, done, map[string]any{"version_ref": done.Version, "valid_to": l.op.Params.ValidTo, "receipt": done.Receipt})
+	return l.settle(ctx, p, rec, done, map[string]any{"version_ref": done.Version, "valid_to": end(l.op.Params.ValidTo), "receipt": done.Receipt})
 }
 
 // proveRenewed: to be accepted as existing material is the reimport proof itself;

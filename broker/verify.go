@@ -62,13 +62,13 @@ func (l *line) verifyAt(ctx context.Context, p *place) (Check, error) {
 	}
 	c.State, c.Detail = l.observed(p, seen)
 	p.placement.Remote, p.placement.SeenAt = c.State, c.At
+	var evidence map[string]any
 	if c.Detail == "" {
-		c.OK, c.Detail, err = l.proveAgain(ctx, p)
+		evidence, err = l.proveAgain(ctx, p, &c)
 	}
-	c.Placement = p.placement
 	if errors.Is(err, Differs) {
 		c.Detail = err.Error()
-		failed := l.failProof(ctx, p, c.Level, err, nil)
+		failed := l.failProof(ctx, p, c.Level, err, evidence)
 		c.Placement = p.placement
 		if KindOf(failed) != Differs {
 			return Check{}, failed // it could not be put on record
@@ -82,9 +82,10 @@ func (l *line) verifyAt(ctx context.Context, p *place) (Check, error) {
 		p.placement.Proof.At = c.At
 	}
 	c.Placement = p.placement
-	_, err = l.apply(ctx, "placement.verified", p, Change{Placements: []Placement{p.placement}}, map[string]any{
-		"ok": c.OK, "level": c.Level, "state": c.State, "detail": c.Detail,
-	})
+	for name, value := range map[string]any{"ok": c.OK, "level": c.Level, "state": c.State, "detail": c.Detail} {
+		evidence = with(evidence, name, value)
+	}
+	_, err = l.apply(ctx, "placement.verified", p, Change{Placements: []Placement{p.placement}}, evidence)
 	return c, err
 }
 
@@ -106,32 +107,45 @@ func (l *line) observed(p *place, seen []Observation) (RemoteState, string) {
 	}
 }
 
-func (l *line) proveAgain(ctx context.Context, p *place) (ok bool, detail string, err error) {
+// proveAgain says in the check whether the placement is as it was proven. Its
+// error is Differs for other material.
+func (l *line) proveAgain(ctx context.Context, p *place, c *Check) (evidence map[string]any, err error) {
 	proof := p.placement.Proof
-	switch {
-	case proof.Failed:
-		return false, proof.Detail, nil
-	case proof.Level == "":
-		return false, "it was not proven yet: keyferry operation list --key " + l.key.Name, nil
-	case p.placement.Step == PlacementActive:
-		if err := l.leadsHere(ctx, p); errors.Is(err, Conflict) {
-			return false, err.Error(), nil
-		} else if err != nil {
-			return false, "", err
-		}
+	if c.Detail, err = l.unproven(ctx, p); c.Detail != "" || err != nil {
+		return nil, err
 	}
 	switch {
 	case proof.Level == ProofAccepted:
-		return true, "cannot be proven: " + proof.Detail, nil
+		c.Detail = "cannot be proven: " + proof.Detail
 	case l.version.Material.Ended == Destroy && (proof.Level == ProofMAC || proof.Level == ProofCipher):
 		err = l.challengeKept(ctx, p)
 	default:
 		var answer Answer
-		answer, _, err = l.challenge(ctx, p, p.placement.Version, proof.Level)
-		detail = answer.Reason
+		answer, evidence, err = l.challenge(ctx, p, p.placement.Version, proof.Level)
+		c.Detail = answer.Reason
 	}
+	c.OK = err == nil
 	if errors.Is(err, Unsupported) {
-		return false, err.Error(), nil
+		c.Detail, err = err.Error(), nil
 	}
-	return err == nil, detail, err
+	return evidence, err
+}
+
+// unproven says why nothing needs to be asked: it was never proven, or it failed,
+// or consumers get something else.
+func (l *line) unproven(ctx context.Context, p *place) (why string, err error) {
+	proof := p.placement.Proof
+	switch {
+	case proof.Failed:
+		return proof.Detail, nil
+	case proof.Level == "":
+		return "it was not proven yet: keyferry operation list --key " + l.key.Name, nil
+	case p.placement.Step != PlacementActive:
+		return "", nil
+	}
+	err = l.leadsHere(ctx, p)
+	if errors.Is(err, Conflict) {
+		return err.Error(), nil
+	}
+	return "", err
 }
