@@ -33,7 +33,7 @@ func credentialsOf(ctx context.Context, c Config, w *wire) (aws.CredentialsProvi
 		}
 	}
 	if c.RoleARN == "" {
-		return base, nil
+		return source{base}, nil
 	}
 	role := stscreds.NewAssumeRoleProvider(newSTS(c, w, base), c.RoleARN, func(o *stscreds.AssumeRoleOptions) {
 		o.RoleSessionName = "keyferry"
@@ -41,8 +41,29 @@ func credentialsOf(ctx context.Context, c Config, w *wire) (aws.CredentialsProvi
 			o.ExternalID = &c.ExternalID
 		}
 	})
-	return aws.NewCredentialsCache(role), nil
+	return source{aws.NewCredentialsCache(role)}, nil
 }
+
+// source tells a failure to get credentials from one of the call they are for.
+type source struct{ aws.CredentialsProvider }
+
+// Retrieve is the provider's, with its error marked.
+func (s source) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	got, err := s.CredentialsProvider.Retrieve(ctx)
+	if err != nil {
+		return got, &noCredentials{err}
+	}
+	return got, nil
+}
+
+// noCredentials is an error of getting them.
+type noCredentials struct{ err error }
+
+// Error says what is missing, and why.
+func (e *noCredentials) Error() string { return "no credentials: " + e.err.Error() }
+
+// Unwrap gives what happened.
+func (e *noCredentials) Unwrap() error { return e.err }
 
 // defaultChain loads the SDK's default credential chain. Only its credentials are
 // used: clients are built from Config alone.

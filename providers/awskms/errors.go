@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"time"
 
@@ -98,7 +99,7 @@ func translate(c call, rec *record, err error) error {
 	case out.Kind == "" && c.changes && rec.sent:
 		out.Kind = broker.Unclear
 	case out.Kind == "":
-		out.Kind = broker.Unavailable
+		out.Kind, out.Hint = broker.Unavailable, remedy(rec, err)
 	case out.Kind == broker.Throttled:
 		out.RetryAfter = rec.retryAfter
 	case out.Kind == broker.Denied:
@@ -155,11 +156,31 @@ func advice(rec *record, err error) string {
 	return ""
 }
 
+// remedy is what a person can do where nothing was sent, not even once.
+func remedy(rec *record, err error) string {
+	if rec.sent || !passing(err) {
+		return ""
+	}
+	if _, ok := errors.AsType[*noCredentials](err); ok {
+		return "give this process credentials of the target's account: AWS_PROFILE, the profile in the target's config, or a role of this machine"
+	}
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		return "nothing was sent; check the target's endpoint and the network, and try again"
+	}
+	return ""
+}
+
 // cause takes an SDK error's wrapping away: code and message for AWS's own answer,
 // what happened for everything else.
 func cause(err error) error {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return &answered{api.ErrorCode(), api.ErrorMessage(), err}
+	}
+	if none, ok := errors.AsType[*noCredentials](err); ok {
+		return none
+	}
+	if transport, ok := errors.AsType[*url.Error](err); ok {
+		return transport
 	}
 	if op, ok := errors.AsType[*smithy.OperationError](err); ok {
 		return op.Err

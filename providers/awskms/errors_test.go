@@ -124,8 +124,8 @@ func TestNothingListens(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if e := inWords(t, prepare(t, p)); e.Kind != broker.Unavailable {
-		t.Errorf("a change that was never sent is %v", e)
+	if e := inWords(t, prepare(t, p)); e.Kind != broker.Unavailable || !strings.Contains(e.Hint, "nothing was sent") || strings.Contains(e.Error(), "StatusCode") {
+		t.Errorf("a change that was never sent is %v (%s)", e, e.Hint)
 	}
 	if _, err := p.Identify(t.Context()); inWords(t, err).Kind != broker.Unavailable {
 		t.Errorf("a read is %v", err)

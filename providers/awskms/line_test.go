@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/keyferry/keyferry/broker"
 	"github.com/keyferry/keyferry/localstack/awsemu"
 	"github.com/keyferry/keyferry/localstack/faults"
@@ -213,6 +215,24 @@ func TestCredentials(t *testing.T) {
 	}
 	if err := prepare(t, e.provider); inWords(t, err).Kind != broker.Expired {
 		t.Errorf("ended: %v", err)
+	}
+}
+
+// TestNoCredentials names what is missing, and sends nothing.
+func TestNoCredentials(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, saying(`{}`))
+	p := adapter(t, s.URL, func(c *awskms.Config) {
+		c.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{}, errors.New("the chain has none")
+		})
+	})
+	got := inWords(t, prepare(t, p))
+	if got.Kind != broker.Unavailable || got.Cause.Error() != "no credentials: the chain has none" || !strings.Contains(got.Hint, "give this process credentials") {
+		t.Errorf("%v (%s)", got, got.Hint)
+	}
+	if asked := s.asked(); len(asked) > 0 {
+		t.Errorf("sent %v", asked)
 	}
 }
 
