@@ -28,7 +28,7 @@ type bad struct {
 }
 
 // The actions that only look, for bad.asked.
-const reads = "GetCallerIdentity|Describe.*|List.*"
+const reads = "GetCallerIdentity|GetKeyPolicy|GetPublicKey|Describe.*|List.*"
 
 // state is what of a site spoiling changes, apart from what it heals by itself.
 type state struct {
