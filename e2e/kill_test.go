@@ -51,10 +51,12 @@ func (s *site) providerCalls(t *testing.T, spec string) []call {
 // started again: one key, one material, one alias, whatever was lost.
 func TestKilledAtEveryProviderCall(t *testing.T) {
 	t.Parallel()
-	for _, spec := range []string{"aes-256", "hmac-256", "ec-p384"} {
+	for spec, kind := range map[string]softtoken.Kind{
+		"aes-256": softtoken.SoftHSM, "hmac-256": softtoken.SoftHSM, "ec-p384": softtoken.SoftHSM, "rsa-2048": softtoken.Kryoptic,
+	} {
 		t.Run(spec, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, softtoken.SoftHSM)
+			s := newSite(t, kind)
 			names := []string{"undisturbed"}
 			for i, c := range s.providerCalls(t, spec) {
 				for _, when := range sides(c) {
