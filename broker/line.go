@@ -191,7 +191,7 @@ func (l *line) stop(ctx context.Context, cause error) error {
 	change := Change{Operation: &l.op}
 	event := string(l.op.Kind) + "." + string(l.op.State)
 	if _, err := l.apply(ctx, event, nil, change, map[string]any{"problem": cause.Error()}); err != nil {
-		return errors.Join(cause, err)
+		cause = errors.Join(cause, err)
 	}
 	return l.advise(cause)
 }
@@ -202,11 +202,19 @@ func (l *line) advise(cause error) error {
 	var hints []string
 	if e, ok := errors.AsType[*Error](cause); ok {
 		told.RetryAfter, told.Changed = e.RetryAfter, first(e.Changed, told.Changed)
-		hints = append(hints, e.Hint)
+		hints = append(hints, first(e.Hint, grant(e)))
 	}
 	hints = append(hints, fmt.Sprintf("keyferry operation resume %s goes on from here; keyferry operation abort %s --reason … takes it back", l.op.ID, l.op.ID))
 	told.Hint = strings.Join(slices.DeleteFunc(hints, func(h string) bool { return h == "" }), "; then ")
 	return &told
+}
+
+// grant is the advice for a missing permission.
+func grant(e *Error) string {
+	if e.Permission == "" {
+		return ""
+	}
+	return "grant " + e.Permission
 }
 
 func (l *line) placements() []Placement {

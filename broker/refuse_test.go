@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -225,5 +226,64 @@ func TestResumeOfAFinishedOperationSaysSo(t *testing.T) {
 	}
 	if _, err := w.run(nil).Resume(t.Context(), "20260101T000000-000000000000"); !errors.Is(err, broker.NotFound) {
 		t.Errorf("an unknown operation: %v", err)
+	}
+}
+
+// fullDisk is a store that records nothing more once it is full.
+type fullDisk struct {
+	broker.Store
+	full *bool
+}
+
+func (s fullDisk) Apply(ctx context.Context, c broker.Change) (broker.Head, error) {
+	if *s.full {
+		return broker.Head{}, &broker.Error{Kind: broker.Rejected, Op: "write", Cause: errors.New("disk full"), Hint: "make room"}
+	}
+	return s.Store.Apply(ctx, c)
+}
+
+// What cannot be put on record is still told, with how to go on; and a permission
+// that is missing is asked for.
+func TestWhatIsLeftBehindIsTold(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault error
+		full  bool
+		says  []string
+	}{
+		"full disk":  {nil, true, []string{"make room", "keyferry operation resume"}},
+		"permission": {&broker.Error{Kind: broker.Denied, Permission: "kms:X"}, false, []string{"grant kms:X; then keyferry operation resume"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, quick())
+			full := false
+			w.inject = func(call string, before bool) error {
+				if call != "target import" || before {
+					return nil
+				}
+				full = c.full
+				return c.fault
+			}
+			o := w.options()
+			o.Store = fullDisk{w.store, &full}
+			b, err := broker.New(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = b.Import(t.Context(), lines()[0])
+			told, ok := errors.AsType[*broker.Error](err)
+			if !ok || !strings.Contains(told.Changed, "material kf-") || !strings.Contains(told.Changed, "is at target cloud") {
+				t.Fatalf("%v: %+v", err, told)
+			}
+			for _, words := range c.says {
+				if !strings.Contains(told.Hint, words) {
+					t.Errorf("%q is not in %q", words, told.Hint)
+				}
+			}
+			full, w.inject = false, nil
+			w.imported(t, lines()[0])
+			w.exactlyOne(t, "aes")
+		})
 	}
 }
