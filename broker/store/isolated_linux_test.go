@@ -121,6 +121,10 @@ func TestDiskFull(t *testing.T) {
 	_, err = s.Apply(t.Context(), numbered(written))
 	must(t, err)
 	must(t, s.Close())
+	makeRoom = fill(t, dir)
+	_, err = store.Open(t.Context(), store.Options{Path: path})
+	explains(t, err, broker.Rejected, path, "the disk is full", "make room")
+	makeRoom()
 	holds(t, opened(t, path), written+1)
 }
 

@@ -69,6 +69,10 @@ func failed(op, object string, err error) error {
 	if !errors.As(err, &lite) {
 		return e
 	}
+	if lite.Code() == sqlite3.SQLITE_IOERR_SHMSIZE { // what belongs beside it cannot grow
+		e.Cause, e.Kind, e.Hint = fmt.Errorf("the disk is full: %w", err), broker.Rejected, roomHint(object)
+		return e
+	}
 	switch lite.Code() & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		e.Hint = "another process holds the database; let it finish, then try again"
@@ -77,7 +81,7 @@ func failed(op, object string, err error) error {
 		e.Hint = "the database and its directory must be writable for the user that runs keyferry, and not mounted read-only"
 	case sqlite3.SQLITE_FULL:
 		e.Kind = broker.Rejected
-		e.Hint = "make room on the file system of " + object + ", then try again"
+		e.Hint = roomHint(object)
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR:
 		// The statements are fixed and tested: one that fails met a file that is not
 		// what it was written for.
@@ -87,6 +91,10 @@ func failed(op, object string, err error) error {
 		e.Hint = "the disk or file system failed; look at the system's log"
 	}
 	return e
+}
+
+func roomHint(path string) string {
+	return "make room on the file system of " + path + ", then try again"
 }
 
 // undecodable is a row of which the database says nothing bad, and which this
