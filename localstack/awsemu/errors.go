@@ -86,15 +86,16 @@ func jsonAnswer(status int, code string, v any) faults.Answer {
 	return faults.Answer{Status: status, Header: header, Body: body, Code: code}
 }
 
-// refusalError is what a fault rule asks for, in KMS's words.
-func refusalError(r faults.Refusal, action string) error {
+// refusalError is what a fault rule asks for, in KMS's words; permission is the
+// action's.
+func refusalError(r faults.Refusal, permission string) error {
 	e := apiError{r.Code, r.Message}
 	var words string
 	switch r.Kind {
 	case faults.Throttle:
 		e.Code, words = codeThrottling, throttled
 	case faults.Deny:
-		e.Code, words = codeAccessDenied, "User is not authorized to perform: kms:"+action+" because of a fault rule"
+		e.Code, words = codeAccessDenied, "User is not authorized to perform: "+permission+" because of a fault rule"
 	case faults.Expire:
 		e.Code, words = codeExpiredSession, "The security token included in the request is expired"
 	default:

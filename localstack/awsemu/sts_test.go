@@ -1,6 +1,7 @@
 package awsemu_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -115,6 +116,9 @@ func TestFaultsSpeakSTS(t *testing.T) {
 		must(e.admin.Add(t.Context(), faults.Rule{Kind: kind, Match: faults.Match{Service: "sts", Action: "GetCallerIdentity"}}))(t)
 		_, err := stsClient(e.server, e.server.Credentials()).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 		refused(t, err, code)
+		if kind == faults.Deny && !strings.Contains(err.Error(), "to perform: sts:GetCallerIdentity ") {
+			t.Errorf("the permission is not STS's: %v", err)
+		}
 	}
 	e.create(types.KeySpecSymmetricDefault, "")
 }

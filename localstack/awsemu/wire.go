@@ -71,7 +71,7 @@ func (s *Server) kms(r *http.Request, id, operation string, body []byte) faults.
 		Call:   c.identify(s.nameTag, about),
 		Commit: func() faults.Answer { return c.answer(denied, body) },
 		Refuse: func(f faults.Refusal) faults.Answer {
-			answer := jsonError(refusalError(f, c.action))
+			answer := jsonError(refusalError(f, "kms:"+c.action))
 			if f.Status != 0 {
 				answer.Status = f.Status
 			}
@@ -120,7 +120,7 @@ func (s *Server) sts(r *http.Request, id string, body []byte) faults.Exchange {
 			return xmlAnswer(http.StatusOK, "", out)
 		},
 		Refuse: func(f faults.Refusal) faults.Answer {
-			answer := xmlError(refusalError(f, c.action), id)
+			answer := xmlError(refusalError(f, "sts:"+c.action), id)
 			if f.Status != 0 {
 				answer.Status = f.Status
 			}
