@@ -96,11 +96,22 @@ type world struct {
 	policy broker.Policy
 	now    time.Time
 	k      *killer
+	// foreign: the endpoint is not genuinely the provider's, so it is tried out.
+	foreign bool
+	// existing is how the target answers imports; nil as it is.
+	existing func(broker.ImportIn, broker.Imported, error) (broker.Imported, error)
 	// inject is a fault that a test wants, by call.
 	inject func(call string, before bool) error
 }
 
 func newWorld(t *testing.T, caps broker.Capabilities) *world {
+	t.Helper()
+	w := bareWorld(t, caps)
+	w.enrol()
+	return w
+}
+
+func bareWorld(t *testing.T, caps broker.Capabilities) *world {
 	t.Helper()
 	s, err := store.Create(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "keyferry.db")})
 	if err != nil {
@@ -114,7 +125,6 @@ func newWorld(t *testing.T, caps broker.Capabilities) *world {
 	w := &world{t: t, store: s, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	w.token = tokens.New(tokens.Options{Fault: func(call string, before bool) error { return w.fault("token "+call, before) }})
 	w.target = newTarget(w, caps)
-	w.enrol()
 	return w
 }
 
@@ -144,7 +154,7 @@ func (w *world) options() broker.Options {
 		Store: mortal{w.store, w},
 		Token: &broker.TokenSetup{Name: "hsm", Token: w.token, Environment: "test", Pins: map[string]string{"module": "memory"}},
 		Targets: []broker.Target{{
-			Name: "cloud", Provider: w.target, Environment: "test",
+			Name: "cloud", Provider: peculiar{w.target, w.existing}, Environment: "test", Genuine: !w.foreign,
 			Pins: map[string]string{broker.PinAccount: account, "region": "here"},
 		}},
 		Policies: []broker.Policy{w.policy},

@@ -1,12 +1,14 @@
 package broker_test
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"strings"
 	"testing"
 
 	"github.com/keyferry/keyferry/broker"
+	providers "github.com/keyferry/keyferry/providers/memory"
 )
 
 func (w *world) verified(t *testing.T, name string) broker.Check {
@@ -174,27 +176,61 @@ func TestAFailedProofMakesTheVersionUnusable(t *testing.T) {
 	}
 }
 
-// The negative control at an endpoint that takes anything as existing leaves no
-// more than "accepted".
+// The negative control decides what a reimport is worth at an endpoint that is not
+// genuinely the provider's, and leaves nothing behind.
 func TestControlDecidesWhatAReimportIsWorth(t *testing.T) {
 	t.Parallel()
-	w := finished(t)
-	view, err := w.store.Key(t.Context(), "aes")
-	if err != nil {
-		t.Fatal(err)
+	for name, c := range map[string]struct {
+		existing func(broker.ImportIn, broker.Imported, error) (broker.Imported, error)
+		want     broker.ProofLevel
+	}{
+		"it refuses other material": {nil, broker.ProofReimport},
+		"it takes anything": {func(in broker.ImportIn, out broker.Imported, err error) (broker.Imported, error) {
+			if in.Kind == broker.ImportExisting && errors.Is(err, broker.Differs) {
+				return broker.Imported{Version: *in.Version}, nil
+			}
+			return out, err
+		}, broker.ProofAccepted},
+		"it takes nothing as existing": {func(in broker.ImportIn, out broker.Imported, err error) (broker.Imported, error) {
+			if in.Kind == broker.ImportExisting {
+				return broker.Imported{}, broker.Conflict
+			}
+			return out, err
+		}, broker.ProofAccepted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := bareWorld(t, quick())
+			w.foreign, w.existing = true, c.existing
+			w.enrol()
+			if p := w.imported(t, lines()[0]).Key.Placements[0].Proof; p.Level != c.want {
+				t.Errorf("the proof is %+v", p)
+			}
+			if left := w.target.Report().Orphans; len(left) != 0 {
+				t.Errorf("the control left %+v", left)
+			}
+			for o, err := range w.token.Objects(t.Context(), broker.ObjectQuery{}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(o.Label, "control") {
+					t.Errorf("the control left %+v in the token", o)
+				}
+			}
+		})
 	}
-	if p := view.Placements[0].Proof; p.Level != broker.ProofReimport {
-		t.Errorf("the target refuses other material, and the proof is %+v", p)
+}
+
+// peculiar is a target that answers imports in a way of its own.
+type peculiar struct {
+	*providers.Provider
+	answer func(broker.ImportIn, broker.Imported, error) (broker.Imported, error)
+}
+
+func (p peculiar) Import(ctx context.Context, e broker.Effect, in broker.ImportIn) (broker.Imported, error) {
+	out, err := p.Provider.Import(ctx, e, in)
+	if p.answer == nil {
+		return out, err
 	}
-	if left := w.target.Report().Orphans; len(left) != 0 {
-		t.Errorf("the control left %+v", left)
-	}
-	for o, err := range w.token.Objects(t.Context(), broker.ObjectQuery{}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(o.Label, "control") {
-			t.Errorf("the control left %+v in the token", o)
-		}
-	}
+	return p.answer(in, out, err)
 }
