@@ -51,19 +51,19 @@ type source struct{ aws.CredentialsProvider }
 func (s source) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	got, err := s.CredentialsProvider.Retrieve(ctx)
 	if err != nil {
-		return got, &noCredentials{err}
+		return got, &credentialsError{err}
 	}
 	return got, nil
 }
 
-// noCredentials is an error of getting them.
-type noCredentials struct{ err error }
+// credentialsError is an error of getting them.
+type credentialsError struct{ err error }
 
 // Error says what is missing, and why.
-func (e *noCredentials) Error() string { return "no credentials: " + e.err.Error() }
+func (e *credentialsError) Error() string { return "no credentials: " + e.err.Error() }
 
 // Unwrap gives what happened.
-func (e *noCredentials) Unwrap() error { return e.err }
+func (e *credentialsError) Unwrap() error { return e.err }
 
 // defaultChain loads the SDK's default credential chain. Only its credentials are
 // used: clients are built from Config alone.

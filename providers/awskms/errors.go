@@ -161,7 +161,7 @@ func remedy(rec *record, err error) string {
 	if rec.sent || !passing(err) {
 		return ""
 	}
-	if _, ok := errors.AsType[*noCredentials](err); ok {
+	if _, ok := errors.AsType[*credentialsError](err); ok {
 		return "give this process credentials of the target's account: AWS_PROFILE, the profile in the target's config, or a role of this machine"
 	}
 	if _, ok := errors.AsType[*url.Error](err); ok {
@@ -176,7 +176,7 @@ func cause(err error) error {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return &answered{api.ErrorCode(), api.ErrorMessage(), err}
 	}
-	if none, ok := errors.AsType[*noCredentials](err); ok {
+	if none, ok := errors.AsType[*credentialsError](err); ok {
 		return none
 	}
 	if transport, ok := errors.AsType[*url.Error](err); ok {
