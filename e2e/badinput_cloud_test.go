@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,20 +27,25 @@ func TestBadCloud(t *testing.T) {
 		{
 			name: "unknown credentials", spoil: environment("AWS_ACCESS_KEY_ID=AKIAKEYFERRYNOBODY00"), code: 1, asked: identity,
 			says: []string{"identify at target aws", "denied", "InvalidClientTokenId"},
-		}, {
+		},
+		{
 			name: "wrong secret", spoil: environment("AWS_SECRET_ACCESS_KEY=hunter2"), code: 1, asked: identity, never: []string{"hunter2", key.Secret},
 			says: []string{"identify at target aws", "denied", "SignatureDoesNotMatch"},
-		}, {
+		},
+		{
 			name: "expired credentials", code: 1, asked: identity,
 			spoil: func(t *testing.T, s *site) {
+				t.Helper()
 				fatal(t, s.admin.Configure(t.Context(), awsemu.Change{AccessKeys: []awsemu.AccessKey{{ID: key.ID, ExpiresAt: s.cloud.Now().Add(-time.Second)}}}))
 			},
 			says: []string{"identify at target aws", "expired", "ExpiredToken"},
-		}, {
+		},
+		{
 			name: "no credentials", spoil: environment("AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="), code: 1,
 			says:  []string{"identify at target aws", "no credentials: ", "give this process credentials of the target's account"},
 			never: []string{"exceeded maximum"},
-		}, {
+		},
+		{
 			name: "credentials of another account", code: 1, asked: identity,
 			spoil: environment("AWS_ACCESS_KEY_ID="+stranger.ID, "AWS_SECRET_ACCESS_KEY="+stranger.Secret),
 			says:  []string{"the credentials belong to account 111122223333, 000000000000 was enrolled", "use credentials of the enrolled account"},
@@ -49,22 +55,28 @@ func TestBadCloud(t *testing.T) {
 		{
 			name: "another account than enrolled", spoil: edit("account: \"000000000000\"", "account: \"111122223333\""), code: 1,
 			says: []string{`account is "111122223333" in the config, "000000000000" was enrolled`},
-		}, {
+		},
+		{
 			name: "another region than enrolled", spoil: edit("region: eu-central-1", "region: eu-west-1"), code: 1,
 			says: []string{`region is "eu-west-1" in the config, "eu-central-1" was enrolled`},
-		}, {
+		},
+		{
 			name: "another endpoint than enrolled", spoil: edit("endpoint: "+s.cloud.TLSURL(), "endpoint: https://127.0.0.1:1"), code: 1,
 			says: []string{`endpoint is "https://127.0.0.1:1" in the config`, s.cloud.TLSURL()},
-		}, {
+		},
+		{
 			name: "another CA than enrolled", spoil: edit("ca.pem", "other.pem"), code: 1, says: []string{"ca_file", "was enrolled"},
-		}, {
+		},
+		{
 			name: "an unknown CA", spoil: edit("ca.pem", "other.pem"), args: arguments("target", "enrol", "aws"), code: 1,
 			says: []string{"certificate", "nothing was sent; check the endpoint, and the CA that the target's config names"},
-		}, {
+		},
+		{
 			name: "an endpoint where nobody is", spoil: edit("endpoint: "+s.cloud.TLSURL(), "endpoint: "+nowhere(t)), args: arguments("target", "enrol", "aws"), code: 1,
 			says:  []string{"identify at target aws", "connection refused", "nothing was sent; check the target's endpoint and the network"},
 			never: []string{"StatusCode: 0", "exceeded maximum"},
-		}, {
+		},
+		{
 			name: "another account at enrolment", spoil: edit("account: \"000000000000\"", "account: \"111122223333\""), args: arguments("target", "enrol", "aws"), code: 1, asked: identity,
 			says: []string{"account 000000000000", "111122223333"},
 		},
@@ -145,4 +157,28 @@ func otherCA(t *testing.T, s *site) {
 		t.Fatal("two runs share a CA")
 	}
 	fatal(t, os.WriteFile(filepath.Join(s.dir, "other.pem"), other.CAPEM(), 0o600))
+}
+
+// An endpoint that was there when it was enrolled, and is there again later.
+func TestUnreachableEndpoint(t *testing.T) {
+	t.Parallel()
+	s := bareSite(t, softtoken.SoftHSM)
+	l := newLiar(t, s.cloud.URL())
+	s.enrolBehind(t, l)
+	s.refusesAll(t, []bad{{
+		name: "unreachable", code: 1,
+		spoil: func(*testing.T, *site) { l.Close() },
+		says:  []string{"identify at target aws", "connection refused", "nothing was sent; check the target's endpoint and the network"},
+		never: []string{"StatusCode: 0", "exceeded maximum"},
+		heal: func(t *testing.T, _ *site) {
+			t.Helper()
+			var lc net.ListenConfig
+			back, err := lc.Listen(t.Context(), "tcp", l.Listener.Addr().String())
+			fatal(t, err)
+			l.Server = httptest.NewUnstartedServer(l.Config.Handler)
+			fatal(t, l.Listener.Close())
+			l.Listener = back
+			l.Start()
+		},
+	}})
 }

@@ -21,10 +21,11 @@ func TestBadConfig(t *testing.T) {
 		{name: "unknown provider", spoil: edit("provider: aws", "provider: awz"), says: []string{`:11:15: targets[0].provider: "awz" is unknown; did you mean aws?`}},
 		{name: "unknown region", spoil: edit("region: eu-central-1", "region: Frankfurt"), says: []string{`:14:13: targets[0].region: "Frankfurt" is not a region like eu-central-1`}},
 		{name: "two at once", spoil: func(t *testing.T, s *site) {
+			t.Helper()
 			edit("store:", "stor:")(t, s)
 			edit("poll: 1s", "poll: 1y")(t, s)
 		}, says: []string{`unknown key "stor"`, "store is missing", `"1y" is not a duration`, "wrong in 3 places"}},
-		{name: "open to others", code: 1, spoil: func(t *testing.T, s *site) { fatal(t, os.Chmod(s.config, 0o644)) }, says: []string{"0644 lets others read or change it", "chmod 600 "}},
+		{name: "open to others", code: 1, spoil: func(t *testing.T, s *site) { t.Helper(); fatal(t, os.Chmod(s.config, 0o644)) }, says: []string{"0644 lets others read or change it", "chmod 600 "}},
 	}
 	for i, b := range table {
 		table[i].logins = []int{0}

@@ -60,9 +60,7 @@ func onSmallDisk(t *testing.T) (s *site, disk string) {
 	fatal(t, unix.Mount("tmpfs", disk, "tmpfs", 0, "size=2m,mode=0700"))
 	t.Cleanup(func() { check(t, unix.Unmount(disk, unix.MNT_DETACH)) })
 	edit("store: "+s.database(), "store: "+filepath.Join(disk, "keyferry.db"))(t, s)
-	for _, args := range [][]string{{"init"}, {"token", "enrol", "--environment", "test"}, {"target", "enrol", "aws"}} {
-		s.done(t, args...)
-	}
+	s.enrol(t)
 	return s, disk
 }
 
@@ -96,8 +94,8 @@ func TestFullDisk(t *testing.T) {
 	s, disk := onSmallDisk(t)
 	s.refusesAll(t, []bad{{
 		name: "full", code: 1, asked: reads,
-		spoil: func(t *testing.T, _ *site) { fill(t, disk) },
-		heal:  func(t *testing.T, _ *site) { makeRoom(t, disk) },
+		spoil: func(t *testing.T, _ *site) { t.Helper(); fill(t, disk) },
+		heal:  func(t *testing.T, _ *site) { t.Helper(); makeRoom(t, disk) },
 		says:  []string{"keyferry.db", "full", "make room"},
 	}})
 	names := []string{"bad-0"}
@@ -143,8 +141,11 @@ func TestReadOnlyDisk(t *testing.T) {
 	s, disk := onSmallDisk(t)
 	s.refusesAll(t, []bad{{
 		name: "read-only file system", code: 1, asked: reads,
-		spoil: func(t *testing.T, _ *site) { fatal(t, unix.Mount("", disk, "", unix.MS_REMOUNT|unix.MS_RDONLY, "")) },
-		heal:  func(t *testing.T, _ *site) { fatal(t, unix.Mount("", disk, "", unix.MS_REMOUNT, "")) },
-		says:  []string{"keyferry.db", "read-only file system", "remount it"},
+		spoil: func(t *testing.T, _ *site) {
+			t.Helper()
+			fatal(t, unix.Mount("", disk, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+		},
+		heal: func(t *testing.T, _ *site) { t.Helper(); fatal(t, unix.Mount("", disk, "", unix.MS_REMOUNT, "")) },
+		says: []string{"keyferry.db", "read-only file system", "remount it"},
 	}})
 }

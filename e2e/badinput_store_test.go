@@ -17,87 +17,71 @@ import (
 func TestBadStore(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, softtoken.SoftHSM)
-	older, newest := filepath.Join(s.dir, "older.db"), filepath.Join(s.dir, "newest.db")
-	restore := func(t *testing.T, s *site) { putBack(t, newest, s.database()) }
-	damaged := func(from, to int64) func(*testing.T, *site) {
-		return func(t *testing.T, s *site) {
-			t.Helper()
-			keepWith(t, s, newest)
-			overwrite(t, s.database(), from, to)
-		}
-	}
-	s.done(t, "store", "backup", older)
 	var lock func()
-	s.refusesAll(t, []bad{
+	table := append([]bad{
 		{
-			name: "locked by another program", code: 1, asked: reads,
-			spoil: func(t *testing.T, s *site) { lock = locked(t, s.database()) },
+			name: "locked by another program", asked: reads,
+			spoil: func(t *testing.T, s *site) { t.Helper(); lock = locked(t, s.database()) },
 			heal:  func(*testing.T, *site) { lock() },
 			says:  []string{"keyferry.db", "locked", "another process holds the database"},
 		}, {
-			name: "newer schema", code: 1,
-			spoil: func(t *testing.T, s *site) {
-				execute(t, s.database(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)`)
-			},
-			heal: func(t *testing.T, s *site) {
-				execute(t, s.database(), `DELETE FROM goose_db_version WHERE version_id = 99`)
-			},
-			says: []string{"keyferry.db", "newer keyferry", "schema 99", "use the newer keyferry, or restore a backup"},
+			name:  "newer schema",
+			spoil: statement(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)`),
+			heal:  statement(`DELETE FROM goose_db_version WHERE version_id = 99`),
+			says:  []string{"keyferry.db", "newer keyferry", "schema 99", "use the newer keyferry, or restore a backup"},
 		}, {
-			name: "corrupted at its head", code: 1, heal: restore,
-			spoil: damaged(0, 1), says: []string{"keyferry.db", "restore a backup"},
-		}, {
-			name: "corrupted within", code: 1, heal: restore,
-			spoil: damaged(1, 1<<20), says: []string{"keyferry.db", "restore a backup"},
-		}, {
-			name: "cut in half", code: 1, heal: restore,
-			spoil: func(t *testing.T, s *site) {
-				keepWith(t, s, newest)
-				info, err := os.Stat(s.database())
-				fatal(t, err)
-				fatal(t, os.Truncate(s.database(), info.Size()/2))
-			},
-			says: []string{"keyferry.db", "restore a backup"},
-		}, {
-			name: "older than its head", code: 1, heal: restore,
-			spoil: func(t *testing.T, s *site) {
-				keepWith(t, s, newest)
-				putBack(t, older, s.database())
-			},
-			says: []string{"check the store", "tampered", "the token remembers entry", "the store is older than that", "restore the newest backup"},
-		}, {
-			name: "not there", code: 1, heal: restore,
-			spoil: func(t *testing.T, s *site) {
-				keepWith(t, s, newest)
-				fatal(t, os.Remove(s.database()))
-			},
-			says: []string{"keyferry.db", "not found", "keyferry init"},
-		}, {
-			name: "open to others", code: 1,
-			spoil: func(t *testing.T, s *site) { fatal(t, os.Chmod(s.database(), 0o644)) },
-			heal:  func(t *testing.T, s *site) { fatal(t, os.Chmod(s.database(), 0o600)) },
+			name:  "open to others",
+			spoil: func(t *testing.T, s *site) { t.Helper(); fatal(t, os.Chmod(s.database(), 0o644)) },
+			heal:  func(t *testing.T, s *site) { t.Helper(); fatal(t, os.Chmod(s.database(), 0o600)) },
 			says:  []string{"keyferry.db", "0644", "chmod 600 "},
 		},
-	})
+	}, s.lostStores(t)...)
+	for i := range table {
+		table[i].code = 1
+	}
+	s.refusesAll(t, table)
+}
+
+// lostStores are those of which a backup is needed: it is restored, and the same
+// import finishes.
+func (s *site) lostStores(t *testing.T) []bad {
+	t.Helper()
+	older, newest := filepath.Join(s.dir, "older.db"), filepath.Join(s.dir, "newest.db")
+	s.done(t, "store", "backup", older)
+	table := []bad{
+		{name: "corrupted at its head", spoil: overwrite(0, 1), says: []string{"keyferry.db", "restore a backup"}},
+		{name: "corrupted within", spoil: overwrite(1, 1<<20), says: []string{"keyferry.db", "restore a backup"}},
+		{name: "cut in half", spoil: halve, says: []string{"keyferry.db", "restore a backup"}},
+		{
+			name: "older than its head", spoil: func(t *testing.T, s *site) { t.Helper(); putBack(t, older, s.database()) },
+			says: []string{"check the store", "tampered", "the token remembers entry", "the store is older than that", "restore the newest backup"},
+		},
+		{
+			name: "not there", spoil: func(t *testing.T, s *site) { t.Helper(); fatal(t, os.Remove(s.database())) },
+			says: []string{"keyferry.db", "not found", "keyferry init"},
+		},
+	}
+	for i, b := range table {
+		table[i].spoil = func(t *testing.T, s *site) {
+			t.Helper()
+			fatal(t, removed(newest))
+			s.done(t, "store", "backup", newest)
+			b.spoil(t, s)
+		}
+		table[i].heal = func(t *testing.T, s *site) { t.Helper(); putBack(t, newest, s.database()) }
+	}
+	return table
 }
 
 func (s *site) database() string { return filepath.Join(s.dir, "keyferry.db") }
 
 // done runs what must succeed.
-func (s *site) done(t *testing.T, args ...string) outcome {
+func (s *site) done(t *testing.T, args ...string) {
 	t.Helper()
 	out := s.run(t, args...)
 	if out.code != 0 {
 		t.Fatalf("keyferry %v: %s", args, out)
 	}
-	return out
-}
-
-// keepWith takes a backup, in place of the one before.
-func keepWith(t *testing.T, s *site, path string) {
-	t.Helper()
-	fatal(t, removed(path))
-	s.done(t, "store", "backup", path)
 }
 
 // putBack restores a backup as a person would: over the file, and nothing beside it.
@@ -120,17 +104,26 @@ func removed(path string) error {
 const pageSize = 4096
 
 // overwrite the beginning of these pages, as far as there are so many.
-func overwrite(t *testing.T, path string, from, to int64) {
-	t.Helper()
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	fatal(t, err)
-	info, err := f.Stat()
-	fatal(t, err)
-	for page := from; page < min(to, info.Size()/pageSize); page++ {
-		_, err = f.WriteAt([]byte("what stood here is gone, and what stands here now is no page of any database"), page*pageSize)
+func overwrite(from, to int64) func(*testing.T, *site) {
+	return func(t *testing.T, s *site) {
+		t.Helper()
+		f, err := os.OpenFile(s.database(), os.O_RDWR, 0)
 		fatal(t, err)
+		info, err := f.Stat()
+		fatal(t, err)
+		for page := from; page < min(to, info.Size()/pageSize); page++ {
+			_, err = f.WriteAt([]byte("what stood here is gone, and what stands here now is no page of any database"), page*pageSize)
+			fatal(t, err)
+		}
+		fatal(t, f.Close())
 	}
-	fatal(t, f.Close())
+}
+
+func halve(t *testing.T, s *site) {
+	t.Helper()
+	info, err := os.Stat(s.database())
+	fatal(t, err)
+	fatal(t, os.Truncate(s.database(), info.Size()/2))
 }
 
 // locked holds a database as another program would, until the returned function.
@@ -147,10 +140,13 @@ func locked(t *testing.T, path string) (release func()) {
 	}
 }
 
-func execute(t *testing.T, path, statement string) {
-	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+path)
-	fatal(t, err)
-	_, err = db.ExecContext(t.Context(), statement)
-	fatal(t, errors.Join(err, db.Close()))
+// statement does to a database what another program would.
+func statement(text string) func(*testing.T, *site) {
+	return func(t *testing.T, s *site) {
+		t.Helper()
+		db, err := sql.Open("sqlite", "file:"+s.database())
+		fatal(t, err)
+		_, err = db.ExecContext(t.Context(), text)
+		fatal(t, errors.Join(err, db.Close()))
+	}
 }

@@ -72,6 +72,14 @@ func arguments(args ...string) func(*site) []string {
 	return func(*site) []string { return args }
 }
 
+// enrol makes a bare site ready.
+func (s *site) enrol(t *testing.T) {
+	t.Helper()
+	for _, args := range [][]string{{"init"}, {"token", "enrol", "--environment", "test"}, {"target", "enrol", "aws"}} {
+		s.done(t, args...)
+	}
+}
+
 // refusesAll goes through the table on one site: each is refused in the right
 // words, nothing is sent, and once it is healed the same import finishes.
 func (s *site) refusesAll(t *testing.T, table []bad) {

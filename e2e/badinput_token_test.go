@@ -58,6 +58,7 @@ func TestTwoTokensWithOneLabel(t *testing.T) {
 	s.refusesAll(t, []bad{{
 		name: "two of one label", code: 1, logins: []int{0},
 		spoil: func(t *testing.T, s *site) {
+			t.Helper()
 			store, err := softtoken.Open(softtoken.SoftHSM, filepath.Join(s.dir, "token"))
 			fatal(t, err)
 			twin, err = store.Add(t.Context(), "e2e")
@@ -65,6 +66,7 @@ func TestTwoTokensWithOneLabel(t *testing.T) {
 		},
 		says: []string{`find token "e2e": conflict: 2 tokens fit`, s.token.Serial, "name the token by its serial"},
 		heal: func(t *testing.T, s *site) {
+			t.Helper()
 			edit("label: e2e", "serial: "+s.token.Serial)(t, s)
 			if out := s.run(t, "token", "enrol", "--environment", "test"); out.code != 0 {
 				t.Fatalf("enrolled by its serial: %s", out)
@@ -73,10 +75,11 @@ func TestTwoTokensWithOneLabel(t *testing.T) {
 	}, {
 		name: "the other one", code: 1,
 		spoil: func(t *testing.T, s *site) {
+			t.Helper()
 			edit("serial: "+s.token.Serial, "serial: "+twin.Serial)(t, s)
 			edit(s.token.PINFile, twin.PINFile)(t, s)
 		},
-		says: []string{"token hsm"},
+		says: []string{"check enrolment of token hsm", "find the seal key: not found", "keyferry token enrol"},
 	}})
 }
 
