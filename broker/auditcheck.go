@@ -13,11 +13,14 @@ type auditLog struct {
 	genesis string            // hash of the first entry
 	hashes  map[int64]string  // by number
 	rows    map[string]string // digest of each row as last written, by its name
+	begun   map[string]bool   // names of keys whose import began
 	sealed  Head              // the newest sealed head; zero none
 	heads   []Head
 }
 
-func newAuditLog() auditLog { return auditLog{hashes: map[int64]string{}, rows: map[string]string{}} }
+func newAuditLog() auditLog {
+	return auditLog{hashes: map[int64]string{}, rows: map[string]string{}, begun: map[string]bool{}}
+}
 
 // readRounds bounds how often the audit's tail is read while others write.
 const readRounds = 50
@@ -90,6 +93,9 @@ func (l *auditLog) add(e Entry) error {
 	l.hashes[e.Seq] = e.Hash
 	if l.Entries == 1 {
 		l.genesis = e.Hash
+	}
+	if e.Event == importBegun {
+		l.begun[e.Key] = true
 	}
 	written, _ := e.Details[rowsField].(map[string]any) // entries that wrote no row have none
 	for name, sum := range written {
@@ -174,17 +180,22 @@ func (b *Broker) checkRows(ctx context.Context, log *auditLog) error {
 
 func (b *Broker) rowsNow(ctx context.Context, log *auditLog) error {
 	var faults []error
+	keys := map[string]bool{}
 	for view, err := range b.o.Store.Keys(ctx, KeyFilter{}) {
 		if err != nil {
 			return fmt.Errorf("read keys: %w", err)
 		}
-		faults = append(faults, log.view(view))
-	}
-	for op, err := range b.o.Store.Operations(ctx, OperationFilter{}) {
+		keys[view.Key.Name] = true
+		operations, err := b.operationsOf(ctx, view.Key.Name)
 		if err != nil {
-			return fmt.Errorf("read operations: %w", err)
+			return err
 		}
-		faults = append(faults, log.operation(op))
+		faults = append(faults, log.whole(view, operations))
+	}
+	for name := range log.begun {
+		if !keys[name] {
+			faults = append(faults, log.noKey(name))
+		}
 	}
 	enrolled, err := b.o.Store.Enrolments(ctx)
 	if err != nil {
@@ -194,6 +205,27 @@ func (b *Broker) rowsNow(ctx context.Context, log *auditLog) error {
 		faults = append(faults, log.row(enrolmentRow(e), e))
 	}
 	return errors.Join(faults...)
+}
+
+// operationsOf a key, newest first.
+func (b *Broker) operationsOf(ctx context.Context, name string) ([]OperationView, error) {
+	var all []OperationView
+	for op, err := range b.o.Store.Operations(ctx, OperationFilter{KeyName: name}) {
+		if err != nil {
+			return nil, fmt.Errorf("read operations of key %s: %w", name, err)
+		}
+		all = append(all, op)
+	}
+	return all, nil
+}
+
+// witnessKey holds a key that was read, and all its operations, against the audit.
+func (b *Broker) witnessKey(ctx context.Context, view KeyView) error {
+	operations, err := b.operationsOf(ctx, view.Key.Name)
+	if err != nil {
+		return err
+	}
+	return b.witness(ctx, func(log *auditLog) error { return log.whole(view, operations) })
 }
 
 // trustAudit reads the audit to its end and holds it against its newest sealed

@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// importBegun is the event with which a key comes on record.
+const importBegun = "import.begun"
+
 // begin chooses a plan for every target and puts the operation on record. Before
 // it, nothing has happened anywhere.
 func (b *Broker) begin(ctx context.Context, w want, lease Lease) (*line, error) {
@@ -31,7 +34,7 @@ func (b *Broker) begin(ctx context.Context, w want, lease Lease) (*line, error) 
 		}
 		l.places = append(l.places, p)
 	}
-	_, err = l.apply(ctx, "import.begun", nil, Change{
+	_, err = l.apply(ctx, importBegun, nil, Change{
 		NewKey: &l.key, NewVersion: &l.version, NewOperation: &l.op, Placements: l.placements(),
 	}, map[string]any{
 		"spec": l.key.Spec, "purpose": l.key.Purpose, "policy": l.key.Policy, "retain": l.version.Retain,

@@ -5,14 +5,30 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 )
 
 // Production is the environment that only genuine endpoints may belong to.
 const Production = "production"
 
 // EnrolToken gives the token its seal key and puts it under seal. Enrolling again
-// after a change of config is allowed to whoever holds the token.
+// after a change of config is allowed to whoever holds the token. A store that is
+// older than what the token remembers is Tampered: EnrolRestored takes it.
 func (b *Broker) EnrolToken(ctx context.Context, why Why) (Enrolment, error) {
+	return b.enrolToken(ctx, why, false)
+}
+
+// EnrolRestored goes on with a store that was restored from an older backup, by a
+// person's decision and for a reason: what was done since is not on record. What
+// that left at the targets is then found by Orphans.
+func (b *Broker) EnrolRestored(ctx context.Context, why Why) (Enrolment, error) {
+	if why.Reason == "" {
+		return Enrolment{}, misuse("enrol the token with a restored store", "a reason is required: --reason …")
+	}
+	return b.enrolToken(ctx, why, true)
+}
+
+func (b *Broker) enrolToken(ctx context.Context, why Why, restored bool) (Enrolment, error) {
 	setup, err := b.token()
 	if err != nil {
 		return Enrolment{}, err
@@ -20,15 +36,21 @@ func (b *Broker) EnrolToken(ctx context.Context, why Why) (Enrolment, error) {
 	if setup.Environment == "" {
 		return Enrolment{}, misuse("enrol token "+setup.Name, "no environment is named")
 	}
-	sealer, ok := setup.Token.(Sealer)
-	if !ok {
-		return Enrolment{}, fmt.Errorf("enrol token %s: it has no seal key: %w", setup.Name, Unsupported)
+	if err := b.makeSealKey(ctx, setup); err != nil {
+		return Enrolment{}, err
 	}
-	if err := sealer.MakeSealKey(ctx, setup.Environment); err != nil {
-		return Enrolment{}, fmt.Errorf("enrol token %s: %w", setup.Name, err)
+	before, err := remembered(ctx, setup)
+	if err != nil {
+		return Enrolment{}, err
 	}
 	err = b.witness(ctx, func(*auditLog) error { return nil })
-	if err != nil && !errors.Is(err, Conflict) { // a token that served another store may serve this one from now on
+	switch {
+	case errors.Is(err, Conflict): // a token that served another store may serve this one from now on
+	case restored && errors.Is(err, errOlderStore):
+		if err := b.forget(ctx, setup); err != nil {
+			return Enrolment{}, err
+		}
+	case err != nil:
 		return Enrolment{}, err
 	}
 	info, err := setup.Token.Info(ctx)
@@ -39,7 +61,35 @@ func (b *Broker) EnrolToken(ctx context.Context, why Why) (Enrolment, error) {
 		Kind: EnrolToken, Name: setup.Name, Environment: setup.Environment, TokenSerial: info.Serial,
 		Pins: maps.Clone(setup.Pins), At: b.o.Now(),
 	}
-	return b.enrol(ctx, setup, e, why, map[string]any{"token": info})
+	return b.enrol(ctx, setup, e, why, map[string]any{"token": info, "restored": restored, "token_remembered": before.Head.Seq})
+}
+
+// makeSealKey makes the seal key of a token that has none yet. One that had one
+// does not get another: nothing that it sealed could be checked any more.
+func (b *Broker) makeSealKey(ctx context.Context, setup TokenSetup) error {
+	sealer, ok := setup.Token.(Sealer)
+	if !ok {
+		return fmt.Errorf("enrol token %s: it has no seal key: %w", setup.Name, Unsupported)
+	}
+	info, err := setup.Token.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("describe token %s: %w", setup.Name, err)
+	}
+	enrolled, err := b.o.Store.Enrolments(ctx)
+	if err != nil {
+		return fmt.Errorf("read enrolments: %w", err)
+	}
+	had := slices.ContainsFunc(enrolled, func(e Enrolment) bool { return e.Kind == EnrolToken && e.TokenSerial == info.Serial })
+	if had && info.Environment == "" {
+		return &Error{
+			Kind: Conflict, Op: "enrol token", Object: setup.Name, Cause: errors.New("the seal key with which this store was sealed is gone from the token"),
+			Hint: "restore the token from its backup; a new seal key could vouch for nothing in this store",
+		}
+	}
+	if err := sealer.MakeSealKey(ctx, setup.Environment); err != nil {
+		return fmt.Errorf("enrol token %s: %w", setup.Name, err)
+	}
+	return nil
 }
 
 // EnrolTarget pins what a target is: asked at the provider, held against the

@@ -76,6 +76,11 @@ func (b *Broker) existingLine(ctx context.Context, want existing, lease Lease) (
 		if op.Operation.State.Open() {
 			return b.unfinished(ctx, view, op, l.op, lease)
 		}
+		if op.Operation.State == Finished && op.Operation.Number == version.Number {
+			if err := abandoning(op); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return l, nil
 }

@@ -77,7 +77,7 @@ func (l *line) elsewhere(ctx context.Context) ([]*place, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read key %s: %w", l.key.Name, err)
 	}
-	if err := l.b.witness(ctx, func(log *auditLog) error { return log.view(view) }); err != nil {
+	if err := l.b.witnessKey(ctx, view); err != nil {
 		return nil, err
 	}
 	var others []*place

@@ -53,10 +53,10 @@ func (l *line) generateAfresh(ctx context.Context, in GenerateIn) (Material, err
 	if _, err := l.apply(ctx, "material.discarded", nil, Change{}, map[string]any{"material": in.ID}); err != nil {
 		return Material{}, err
 	}
-	if err := l.setup.Token.Change(ctx, Material{ID: in.ID, Spec: in.Spec}, Destroy); err != nil {
-		return Material{}, fmt.Errorf("destroy incomplete material: %w", err)
+	err := l.setup.Token.Change(ctx, Material{ID: in.ID, Spec: in.Spec}, Discard)
+	if err != nil && !errors.Is(err, Conflict) { // whole by now: somebody else made it, and it is taken
+		return Material{}, fmt.Errorf("discard incomplete material: %w", err)
 	}
-	in.MayExist = false
 	return l.setup.Token.Generate(ctx, in)
 }
 

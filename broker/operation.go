@@ -13,7 +13,6 @@ const (
 	OpImport   OperationKind = "import"
 	OpActivate OperationKind = "activation" // of a version that was staged without it
 	OpRenew    OperationKind = "renewal"
-	OpEnrol    OperationKind = "enrolment"
 	OpVerify   OperationKind = "verification"
 )
 

@@ -50,7 +50,7 @@ func (b *Broker) reopen(ctx context.Context, w want, lease Lease) (*line, error)
 func (b *Broker) findImport(ctx context.Context, w want) (KeyView, OperationView, error) {
 	view, err := b.o.Store.Key(ctx, w.name)
 	if errors.Is(err, NotFound) {
-		return KeyView{}, OperationView{}, nil
+		return KeyView{}, OperationView{}, b.witness(ctx, func(log *auditLog) error { return log.noKey(w.name) })
 	}
 	if err != nil {
 		return KeyView{}, OperationView{}, fmt.Errorf("read key %s: %w", w.name, err)
@@ -90,18 +90,18 @@ func (b *Broker) rebuild(ctx context.Context, view KeyView, op OperationView, le
 	if err != nil {
 		return nil, err
 	}
-	if err := b.witness(ctx, func(log *auditLog) error { return log.operation(op) }); err != nil {
-		return nil, err
-	}
 	l.op, l.resumed = op.Operation, true
 	for _, r := range op.Effects {
 		l.effects[r.Effect.ID()] = r
 	}
-	if !l.op.State.Open() {
+	if l.op.State == Abandoned {
 		return l, nil
 	}
 	if err := abandoning(op); err != nil {
 		return nil, err
+	}
+	if l.op.State == Finished {
+		return l, nil
 	}
 	for _, name := range op.Operation.Targets {
 		t, err := b.target(name)
@@ -127,7 +127,7 @@ func (b *Broker) lineOf(ctx context.Context, view KeyView, version KeyVersion, l
 			Cause: fmt.Errorf("it belongs to environment %q, token %s to %q", view.Key.Environment, setup.Name, setup.Environment),
 		}
 	}
-	if err := b.witness(ctx, func(log *auditLog) error { return log.view(view) }); err != nil {
+	if err := b.witnessKey(ctx, view); err != nil {
 		return nil, err
 	}
 	return &line{b: b, setup: setup, key: view.Key, version: version, lease: lease, effects: map[string]EffectRecord{}}, nil

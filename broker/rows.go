@@ -7,6 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 )
 
 // rowsField is the audit detail that holds the SHA-256 of every row a change
@@ -20,7 +23,7 @@ func versionRow(id string, number int) string { return fmt.Sprintf("version %d o
 func placementRow(p Placement) string {
 	return fmt.Sprintf("placement at target %s of version %d of key %s", p.Target, p.Number, p.KeyID)
 }
-func operationRow(id string) string { return "operation " + id }
+func operationRow(o Operation) string { return "operation " + o.ID + " of key " + o.KeyID }
 func effectRow(e Effect) string {
 	return "effect " + string(e.Step) + " at target " + e.Target + " of operation " + e.Operation
 }
@@ -42,7 +45,7 @@ func (c Change) rows() map[string]any {
 	}
 	for _, o := range []*Operation{c.NewOperation, c.Operation} {
 		if o != nil {
-			rows[operationRow(o.ID)] = *o
+			rows[operationRow(*o)] = *o
 		}
 	}
 	for _, r := range []*EffectRecord{c.Intent, c.Result} {
@@ -143,23 +146,61 @@ func (l *auditLog) row(name string, row any) error {
 	}
 }
 
-// view holds a key and everything under it against the audit.
-func (l *auditLog) view(k KeyView) error {
-	faults := []error{l.row(keyRow(k.Key.ID), k.Key)}
+// whole holds a key, everything under it and its operations against the audit: as
+// it tells, nothing more, and nothing missing.
+func (l *auditLog) whole(k KeyView, operations []OperationView) error {
+	rows := map[string]any{keyRow(k.Key.ID): k.Key}
 	for _, v := range k.Versions {
-		faults = append(faults, l.row(versionRow(v.KeyID, v.Number), v))
+		rows[versionRow(v.KeyID, v.Number)] = v
 	}
 	for _, p := range k.Placements {
-		faults = append(faults, l.row(placementRow(p), p))
+		rows[placementRow(p)] = p
+	}
+	for _, o := range operations {
+		rows[operationRow(o.Operation)] = o.Operation
+		for _, r := range o.Effects {
+			rows[effectRow(r.Effect)] = r
+		}
+	}
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(rows)) {
+		faults = append(faults, l.row(name, rows[name]))
+	}
+	for _, name := range l.under(k.Key.ID, operations) {
+		if _, there := rows[name]; !there {
+			faults = append(faults, l.removed(name))
+		}
 	}
 	return errors.Join(faults...)
 }
 
-// operation holds an operation and its effects against the audit.
-func (l *auditLog) operation(o OperationView) error {
-	faults := []error{l.row(operationRow(o.Operation.ID), o.Operation)}
-	for _, r := range o.Effects {
-		faults = append(faults, l.row(effectRow(r.Effect), r))
+// under are the rows that the audit tells of a key and of its operations.
+func (l *auditLog) under(keyID string, operations []OperationView) []string {
+	of := []string{" of key " + keyID}
+	for _, o := range operations {
+		of = append(of, " of operation "+o.Operation.ID)
 	}
-	return errors.Join(faults...)
+	var names []string
+	for name := range l.rows {
+		if slices.ContainsFunc(of, func(suffix string) bool { return strings.HasSuffix(name, suffix) }) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (l *auditLog) removed(name string) error {
+	return &Error{
+		Kind: Tampered, Op: "check", Object: name, Cause: errors.New("the audit tells of it, and the store does not have it: somebody removed it"),
+		Hint: "keyferry audit verify lists everything; restore a backup, and find out who changed it",
+	}
+}
+
+// noKey holds the absence of a key against the audit.
+func (l *auditLog) noKey(name string) error {
+	if l.begun[name] {
+		return l.removed("key " + name)
+	}
+	return nil
 }

@@ -20,7 +20,9 @@ type Token interface {
 	// do not work, with the reason.
 	Plans(ctx context.Context) ([]Plan, error)
 	// Generate makes the material of one key version. With MayExist it first looks
-	// for it and returns what is whole; half a pair, or two, is a Conflict.
+	// for it and returns what is whole; half a pair, or two, is a Conflict. Material
+	// that somebody else made meanwhile under the same id stays, and what was just
+	// made does not: also a Conflict.
 	Generate(ctx context.Context, in GenerateIn) (Material, error)
 	// Wrap wraps material inside the token. Only the broker's check can build the
 	// wrapping key it takes. Unsupported where the plan is not this token's.
@@ -171,6 +173,10 @@ type MaterialChange string
 const (
 	Seal    MaterialChange = "seal"    // EXTRACTABLE=false: it can never be wrapped again
 	Destroy MaterialChange = "destroy" // every object of its id
+	// Discard destroys what was found to be incomplete, half a pair or two of one
+	// id, and only that: Conflict where it is whole, so that what somebody else made
+	// meanwhile stays.
+	Discard MaterialChange = "discard"
 )
 
 // String shows a handle in errors and logs.

@@ -31,6 +31,11 @@ func (t *Token) Generate(ctx context.Context, in broker.GenerateIn) (broker.Mate
 			m, err = t.whole(in, have)
 			return err
 		}
+		if len(have) > 0 && !in.Usage.Session {
+			return &broker.Error{
+				Kind: broker.Conflict, Op: "generate", Object: "material " + string(in.ID), Cause: errors.New("somebody else made it meanwhile; theirs stays"),
+			}
+		}
 		t.objects = append(t.objects, made...)
 		m = t.material(made)
 		return nil

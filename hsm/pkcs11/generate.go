@@ -68,6 +68,9 @@ func (t *Token) generate(ctx context.Context, s *session, in broker.GenerateIn) 
 	if err != nil {
 		return broker.Material{}, err
 	}
+	if err := s.alone(ctx, in, key, public); err != nil {
+		return broker.Material{}, err
+	}
 	m, got, err := t.material(ctx, s, in, key, public)
 	if err != nil {
 		return broker.Material{}, err
@@ -77,6 +80,20 @@ func (t *Token) generate(ctx context.Context, s *session, in broker.GenerateIn) 
 		return broker.Material{}, errors.Join(err, s.discard(ctx, key, public))
 	}
 	return m, nil
+}
+
+// alone destroys what was just made when other material has the same id: another
+// run made that while this one stood still, and may be using it.
+func (s *session) alone(ctx context.Context, in broker.GenerateIn, key, public handle) error {
+	there, err := s.lookUp(ctx, in.ID)
+	if err != nil {
+		return err
+	}
+	if _, _, err := there.whole("generate", in.ID, in.Spec); err == nil || in.Usage.Session {
+		return nil
+	}
+	err = refuse(broker.Conflict, "generate", "material "+string(in.ID), "somebody else made it meanwhile; theirs stays")
+	return errors.Join(err, s.discard(ctx, key, public))
 }
 
 // make generates a secret, or a pair; public is 0 for a secret.

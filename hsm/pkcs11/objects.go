@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 
 	"github.com/keyferry/keyferry/broker"
 	p11 "github.com/miekg/pkcs11"
@@ -73,6 +74,8 @@ func (t *Token) Change(ctx context.Context, m broker.Material, c broker.Material
 		return t.do(ctx, "seal", m.String(), func(s *session) error { return s.sealMaterial(ctx, m) })
 	case broker.Destroy:
 		return t.do(ctx, "destroy", m.String(), func(s *session) error { return s.destroyMaterial(ctx, m.ID) })
+	case broker.Discard:
+		return t.do(ctx, "discard", m.String(), func(s *session) error { return s.discardMaterial(ctx, m) })
 	default:
 		return refuse(broker.Misuse, string(c), m.String(), "it is no change of material")
 	}
@@ -118,4 +121,17 @@ func (s *session) destroyMaterial(ctx context.Context, id broker.MaterialID) err
 		faults = append(faults, s.destroy(ctx, h))
 	}
 	return errors.Join(faults...)
+}
+
+// discardMaterial destroys the very objects that were found not to be whole: by
+// their handles, so that none that is made meanwhile goes with them.
+func (s *session) discardMaterial(ctx context.Context, m broker.Material) error {
+	there, err := s.lookUp(ctx, m.ID)
+	if err != nil || there.none() {
+		return err
+	}
+	if _, _, err := there.whole("discard", m.ID, m.Spec); err == nil {
+		return refuse(broker.Conflict, "discard", m.String(), "it is whole")
+	}
+	return s.discard(ctx, slices.Concat(there.secret, there.private, there.public)...)
 }
