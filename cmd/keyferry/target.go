@@ -90,7 +90,7 @@ func targetPins(t config.Target) (map[string]string, error) {
 		pins[name] = fmt.Sprint(value)
 	}
 	for name, path := range filesOf(t) {
-		if pins[name], err = fingerprint(path); err != nil {
+		if pins[name], err = digestOf(path); err != nil {
 			return nil, fmt.Errorf("read %s of target %s: %w", name, t.Name, err)
 		}
 	}
@@ -109,7 +109,8 @@ func filesOf(t config.Target) map[string]config.Path {
 	return files
 }
 
-func fingerprint(path config.Path) (string, error) {
+// digestOf is the SHA-256 of what is in a file.
+func digestOf(path config.Path) (string, error) {
 	text, err := os.ReadFile(string(path))
 	if err != nil {
 		return "", &broker.Error{Kind: broker.Misuse, Op: "read", Object: string(path), Cause: err, Hint: "check the path in the config"}
