@@ -90,6 +90,7 @@ func (m mortal) Lease(ctx context.Context, l broker.Lease) error {
 // world is everything outside a run: store, token and target outlive it.
 type world struct {
 	t      *testing.T
+	path   string // of the store
 	store  broker.Store
 	token  *tokens.Token
 	target *providers.Provider
@@ -113,7 +114,8 @@ func newWorld(t *testing.T, caps broker.Capabilities) *world {
 
 func bareWorld(t *testing.T, caps broker.Capabilities) *world {
 	t.Helper()
-	s, err := store.Create(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "keyferry.db")})
+	path := filepath.Join(t.TempDir(), "keyferry.db")
+	s, err := store.Create(t.Context(), store.Options{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +124,7 @@ func bareWorld(t *testing.T, caps broker.Capabilities) *world {
 			t.Error(err)
 		}
 	})
-	w := &world{t: t, store: s, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	w := &world{t: t, path: path, store: s, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	w.token = tokens.New(tokens.Options{Fault: func(call string, before bool) error { return w.fault("token "+call, before) }})
 	w.target = newTarget(w, caps)
 	return w

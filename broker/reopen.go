@@ -55,6 +55,9 @@ func (b *Broker) findImport(ctx context.Context, w want) (KeyView, OperationView
 	if err != nil {
 		return KeyView{}, OperationView{}, fmt.Errorf("read key %s: %w", w.name, err)
 	}
+	if err := b.witnessKey(ctx, view); err != nil {
+		return KeyView{}, OperationView{}, err
+	}
 	if why := w.differs(view.Key); why != "" {
 		return view, OperationView{}, w.conflict(errors.New(why), "a key's spec, purpose and policy never change: import under another name")
 	}

@@ -26,9 +26,17 @@ func (p *program) tokenEnrol() *cli.Command {
 	return p.command(leaf{
 		name: "enrol", usage: "give the token its seal key, for one environment for ever",
 		about: "The seal key authenticates the broker's records. Material never crosses environments, so the\n" +
-			"environment is named here as well as in the config. Enrol again after a change of the token's config.",
-		examples: []string{"keyferry token enrol --environment test", "keyferry token enrol --environment test --dry-run"},
-		flags:    changeFlags(&cli.StringFlag{Name: "environment", Usage: "the token's environment, as in the config: `NAME`"}),
+			"environment is named here as well as in the config. Enrol again after a change of the token's config.\n" +
+			"A store that was restored from an older backup is refused until --restored says, with a reason, that it is\n" +
+			"the newest there is; keyferry inventory --orphans then lists what was done since.",
+		examples: []string{
+			"keyferry token enrol --environment test", "keyferry token enrol --environment test --dry-run",
+			"keyferry token enrol --environment test --restored --reason 'disk lost, backup of Monday' --dry-run",
+		},
+		flags: changeFlags(
+			&cli.StringFlag{Name: "environment", Usage: "the token's environment, as in the config: `NAME`"},
+			&cli.BoolFlag{Name: "restored", Usage: "the store is older than the token remembers, and is the newest there is; needs --reason"},
+		),
 		run: func(ctx context.Context, c *call) error {
 			return c.working(ctx, func(s *session) error { return s.enrolToken(ctx) })
 		},
@@ -53,7 +61,11 @@ func (s *session) enrolToken(ctx context.Context) error {
 	if err := s.confirm(ctx, "Enrol token "+s.config.Token.Name); err != nil {
 		return err
 	}
-	e, err := s.broker.EnrolToken(ctx, s.why())
+	enrol := s.broker.EnrolToken
+	if s.Bool("restored") {
+		enrol = s.broker.EnrolRestored
+	}
+	e, err := enrol(ctx, s.why())
 	if err != nil {
 		return err
 	}
