@@ -32,7 +32,7 @@ type Token struct {
 	Serial      string `json:"serial,omitempty" match:".{1,16}" words:"1 to 16 characters" doc:"the token's serial number"`
 	Environment string `json:"environment" need:"yes" match:"[a-z0-9][a-z0-9-]{0,31}" words:"lower-case letters, digits and -" doc:"production, test, …: material never crosses it"`
 	Pin         Pin    `json:"pin" need:"yes" doc:"where the user PIN comes from: exactly one of these"`
-	Sessions    int    `json:"sessions,omitempty" match:"[1-9][0-9]{0,3}" words:"1 to 9999" doc:"the most PKCS#11 sessions at a time; 16 if left out"`
+	Sessions    int    `json:"sessions,omitempty" match:"[1-9][0-9]{0,3}" words:"1 to 9999" doc:"the most PKCS#11 sessions at a time; 16 if left out, 1 with SoftHSM"`
 	Cache       Path   `json:"cache,omitempty" doc:"directory for what probing the token found; the user's cache directory if left out"`
 }
 
