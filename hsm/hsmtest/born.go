@@ -164,16 +164,34 @@ func twins(ctx context.Context, s *suite) error {
 	)
 }
 
-// recovers: what is destroyed can be made again.
+// recovers: what is not whole can be discarded and made again; what is whole is
+// never discarded.
 func (s *suite) recovers(ctx context.Context, in broker.GenerateIn) error {
-	if err := s.Token.Change(ctx, broker.Material{ID: in.ID, Spec: in.Spec}, broker.Destroy); err != nil {
-		return fmt.Errorf("destroy: %w", err)
+	incomplete := broker.Material{ID: in.ID, Spec: in.Spec}
+	if err := s.Token.Change(ctx, incomplete, broker.Discard); err != nil {
+		return fmt.Errorf("discard: %w", err)
 	}
+	nothing := s.Token.Change(ctx, incomplete, broker.Discard)
 	m, err := s.Token.Generate(ctx, in)
 	if err != nil {
 		return fmt.Errorf("make again: %w", err)
 	}
-	return s.holds(ctx, m)
+	return all(nothing, want("discard what is whole", s.Token.Change(ctx, incomplete, broker.Discard), broker.Conflict), s.holds(ctx, m))
+}
+
+// notDoubled: a run that stood still while another made the material takes its own
+// back.
+func notDoubled(ctx context.Context, s *suite) error {
+	var faults []error
+	for _, spec := range []broker.KeySpec{broker.AES256, broker.ECP384} {
+		m, err := s.generate(ctx, spec, broker.Usage{})
+		if err != nil {
+			return err
+		}
+		_, err = s.Token.Generate(ctx, broker.GenerateIn{ID: m.ID, Label: "x", Spec: spec})
+		faults = append(faults, want(string(spec)+" once more", err, broker.Conflict), s.holds(ctx, m))
+	}
+	return all(faults...)
 }
 
 func throwaway(ctx context.Context, s *suite) error {

@@ -61,6 +61,7 @@ func checks() []check {
 		{"other material of the same id is a conflict", otherMaterial},
 		{"half a pair is a conflict", halfPair},
 		{"two of one id are a conflict", twins},
+		{"material that is there is not doubled", notDoubled},
 		{"what is wrapped opens on the far side", wrapsOpen},
 		{"what conforms is exact", wrapsExact},
 		{"each wrap is fresh", wrapsFresh},
