@@ -157,6 +157,9 @@ func (l *line) leaveAsSeen(ctx context.Context, p *place) error {
 	if _, begun := l.effects[l.effect(p, StepRenew).ID()]; !begun {
 		return nil
 	}
+	if err := l.wait(ctx, p.caps.Settle); err != nil {
+		return err
+	}
 	v := p.placement.Version
 	seen, err := l.look(ctx, p, Query{Version: &v})
 	if err != nil {

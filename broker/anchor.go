@@ -89,18 +89,23 @@ func (b *Broker) remember(ctx context.Context, setup TokenSetup, head Head) {
 	}
 }
 
-// forget lets the token remember nothing.
-func (b *Broker) forget(ctx context.Context, setup TokenSetup) error {
+// rememberThis lets the token remember this store's newest head, whatever newer one
+// it remembered.
+func (b *Broker) rememberThis(ctx context.Context, setup TokenSetup) error {
 	mem, ok := setup.Token.(Anchorer)
 	if !ok {
 		return nil
 	}
-	text, err := json.Marshal(anchored{})
+	log := newAuditLog()
+	if err := log.read(ctx, b.o.Store); err != nil {
+		return err
+	}
+	text, err := json.Marshal(anchored{Store: log.genesis, Head: Head{Seq: log.Head.Seq, Hash: log.Head.Hash}})
 	if err == nil {
 		err = mem.SetAnchor(ctx, anchorName, text)
 	}
-	if err != nil {
-		return fmt.Errorf("let token %s forget a newer store: %w", setup.Name, err)
+	if err != nil && !errors.Is(err, Unsupported) {
+		return fmt.Errorf("let token %s remember the restored store: %w", setup.Name, err)
 	}
 	return nil
 }

@@ -31,15 +31,14 @@ func (l *line) arrived(ctx context.Context, p *place) error {
 	if seen.Origin != OriginExternal {
 		return l.notOurs(p, fmt.Errorf("its origin is %q", seen.Origin))
 	}
-	if !p.endHolds(seen) {
-		return l.notOurs(p, fmt.Errorf("valid-to is %s there, %s was asked", end(seen.ValidTo), end(p.placement.ValidTo)))
-	}
 	return nil
 }
 
 // settledIn reports whether an observation is final.
 func (l *line) settledIn(p *place, o Observation) (bool, error) {
 	switch {
+	case o.State == RemoteEnabled && o.HasMaterial && !p.endHolds(o): // a renewal's may be seen late
+		return false, l.notOurs(p, fmt.Errorf("valid-to is %s there, %s was asked", end(o.ValidTo), end(p.placement.ValidTo)))
 	case o.State == RemoteEnabled && o.HasMaterial:
 		return true, nil
 	case o.State == RemoteFailed:

@@ -12,6 +12,7 @@ const (
 	FindingOK      = "ok"
 	FindingFailed  = "failed"
 	FindingWarning = "warning"
+	FindingChecked = "checked" // a permission that was used, and is there
 	FindingUnknown = "unknown until first use"
 )
 
@@ -132,7 +133,7 @@ func (d *Diagnosis) permissions(ctx context.Context, subject string, t Target) {
 		case missing == p.Action:
 			f.State, f.Detail = FindingFailed, refused.Error()
 		case p.Look && refused == nil && seen > 0:
-			f.State = FindingOK
+			f.State = FindingChecked
 		}
 		d.Findings = append(d.Findings, f)
 	}

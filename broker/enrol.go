@@ -46,10 +46,7 @@ func (b *Broker) enrolToken(ctx context.Context, why Why, restored bool) (Enrolm
 	err = b.witness(ctx, func(*auditLog) error { return nil })
 	switch {
 	case errors.Is(err, Conflict): // a token that served another store may serve this one from now on
-	case restored && errors.Is(err, errOlderStore):
-		if err := b.forget(ctx, setup); err != nil {
-			return Enrolment{}, err
-		}
+	case restored && errors.Is(err, errOlderStore): // on record before the token forgets the newer one
 	case err != nil:
 		return Enrolment{}, err
 	}
@@ -61,7 +58,11 @@ func (b *Broker) enrolToken(ctx context.Context, why Why, restored bool) (Enrolm
 		Kind: EnrolToken, Name: setup.Name, Environment: setup.Environment, TokenSerial: info.Serial,
 		Pins: maps.Clone(setup.Pins), At: b.o.Now(),
 	}
-	return b.enrol(ctx, setup, e, why, map[string]any{"token": info, "restored": restored, "token_remembered": before.Head.Seq})
+	e, err = b.enrol(ctx, setup, e, why, map[string]any{"token": info, "restored": restored, "token_remembered": before.Head.Seq})
+	if err == nil && restored {
+		err = b.rememberThis(ctx, setup)
+	}
+	return e, err
 }
 
 // makeSealKey makes the seal key of a token that has none yet. One that had one

@@ -184,13 +184,13 @@ func (l *line) effect(p *place, step Step) Effect {
 // evidence, is found out anew. It returns the error it was given.
 func (l *line) stop(ctx context.Context, cause error) error {
 	ctx = context.WithoutCancel(ctx)
-	l.op.State, l.op.Problem = Failed, cause.Error()
+	l.op.State, l.op.Problem = Failed, printable(cause.Error())
 	if KindOf(cause) == Undecided {
 		l.op.State = UndecidedState
 	}
 	change := Change{Operation: &l.op}
 	event := string(l.op.Kind) + "." + string(l.op.State)
-	if _, err := l.apply(ctx, event, nil, change, map[string]any{"problem": cause.Error()}); err != nil {
+	if _, err := l.apply(ctx, event, nil, change, map[string]any{"problem": l.op.Problem}); err != nil {
 		cause = errors.Join(cause, err)
 	}
 	return l.advise(cause)

@@ -34,10 +34,10 @@ func (l *line) prove(ctx context.Context, p *place) error {
 func (l *line) failProof(ctx context.Context, p *place, level ProofLevel, cause error, evidence map[string]any) error {
 	p.placement.Step = PlacementFailed
 	p.placement.Proof.Level, p.placement.Proof.At = level, l.b.o.Now()
-	p.placement.Proof.Failed, p.placement.Proof.Detail = true, cause.Error()
+	p.placement.Proof.Failed, p.placement.Proof.Detail = true, printable(cause.Error())
 	l.version.State = Suspended
 	change := Change{Version: &l.version, Placements: []Placement{p.placement}}
-	if _, err := l.apply(ctx, "proof.failed", p, change, with(with(evidence, "level", level), "problem", cause.Error())); err != nil {
+	if _, err := l.apply(ctx, "proof.failed", p, change, with(with(evidence, "level", level), "problem", p.placement.Proof.Detail)); err != nil {
 		return errors.Join(cause, err)
 	}
 	return &Error{

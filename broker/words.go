@@ -2,6 +2,7 @@ package broker
 
 import (
 	"strings"
+	"unicode"
 )
 
 // expandName puts a key's name into a pattern like "alias/{name}".
@@ -23,4 +24,19 @@ func targetNames(targets []Target) []string {
 		names[i] = t.Name
 	}
 	return names
+}
+
+// maxPrintable is the most of somebody else's text that is kept, in bytes.
+const maxPrintable = 4000
+
+// printable is text that may have come from a target, fit for a record and a
+// terminal: valid UTF-8 without control characters, and not endless.
+func printable(text string) string {
+	text = strings.ToValidUTF8(text[:min(len(text), maxPrintable)], "\uFFFD")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
 }

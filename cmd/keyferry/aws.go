@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -23,15 +22,11 @@ func aws() provider {
 	}
 }
 
-func openAWS(ctx context.Context, t config.Target, now func() time.Time) (openTarget, error) {
-	policy, err := keyPolicy(t)
-	if err != nil {
-		return openTarget{}, err
-	}
+func openAWS(ctx context.Context, t config.Target, files targetFiles, now func() time.Time) (openTarget, error) {
 	p, err := awskms.Open(ctx, awskms.Config{
 		Account: t.Account, Region: t.Region, RoleARN: t.RoleARN, ExternalID: t.ExternalID, Profile: t.Profile,
-		Endpoint: t.Endpoint, STSEndpoint: t.STSEndpoint, CAFile: string(t.CAFile), Proxy: t.Proxy,
-		Production: t.Environment == broker.Production, KeyPolicy: policy, Ed25519: t.Ed25519,
+		Endpoint: t.Endpoint, STSEndpoint: t.STSEndpoint, CAFile: string(t.CAFile), CAPEM: files[caField], Proxy: t.Proxy,
+		Production: t.Environment == broker.Production, KeyPolicy: keyPolicy(t, files), Ed25519: t.Ed25519,
 		WrappingKeyBits: wrappingBits(t), DeletionWindow: t.DeletionWindow.Std(),
 		Settle: t.Settle.Std(), Poll: t.Poll.Std(), Now: now,
 	})
@@ -42,20 +37,15 @@ func openAWS(ctx context.Context, t config.Target, now func() time.Time) (openTa
 }
 
 // keyPolicy is the text of the key policy; "" where the config has none.
-func keyPolicy(t config.Target) (string, error) {
-	if t.KeyPolicy == nil || t.KeyPolicy.File == "" {
-		if t.KeyPolicy == nil {
-			return "", nil
-		}
-		return t.KeyPolicy.Inline, nil
+func keyPolicy(t config.Target, files targetFiles) string {
+	switch {
+	case t.KeyPolicy == nil:
+		return ""
+	case t.KeyPolicy.File == "":
+		return t.KeyPolicy.Inline
+	default:
+		return string(files[policyField])
 	}
-	text, err := os.ReadFile(string(t.KeyPolicy.File))
-	if err != nil {
-		return "", &broker.Error{
-			Kind: broker.Misuse, Op: "read the key policy of target", Object: t.Name, Cause: err, Hint: "check key_policy in the config",
-		}
-	}
-	return string(text), nil
 }
 
 // awsPolicy is the IAM policy of a role that does what keyferry needs at a target

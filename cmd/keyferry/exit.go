@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/keyferry/keyferry/broker"
 	"github.com/keyferry/keyferry/broker/config"
@@ -62,7 +63,11 @@ func (p *program) explain(err error) {
 
 func whatHappened(err error) string {
 	if bad, ok := errors.AsType[*config.FileError](err); ok {
-		return fmt.Sprintf("the config is wrong in %d places:\n%s", len(bad.List), bad)
+		places := "1 place"
+		if len(bad.List) > 1 {
+			places = fmt.Sprintf("%d places", len(bad.List))
+		}
+		return fmt.Sprintf("the config is wrong in %s:\n%s", places, bad)
 	}
 	text := strings.TrimPrefix(err.Error(), string(broker.Misuse)+": ")
 	if errors.Is(err, context.Canceled) && !strings.Contains(text, errStopped.Error()) {
@@ -139,6 +144,8 @@ func usualHint(kind broker.Kind) string {
 		return "look at it: keyferry operation list --unfinished"
 	case broker.Misuse:
 		return "see keyferry help"
+	case broker.Differs:
+		return "what is there is not the token's material, and must not be used: keyferry audit list shows the proof"
 	case broker.Tampered:
 		return "find out who changed it: keyferry audit verify"
 	default:
@@ -149,4 +156,14 @@ func usualHint(kind broker.Kind) string {
 // say writes a line of talk.
 func (p *program) say(format string, args ...any) { p.line("keyferry: "+format, args...) }
 
-func (p *program) line(format string, args ...any) { fmt.Fprintf(p.stderr, format+"\n", args...) }
+// line is shown as text: what a target or token says moves no cursor and forges no
+// second line. Only our own lists have line ends.
+func (p *program) line(format string, args ...any) {
+	text := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' {
+			return '\uFFFD'
+		}
+		return r
+	}, fmt.Sprintf(format, args...))
+	fmt.Fprintln(p.stderr, text)
+}

@@ -37,10 +37,17 @@ func newProgram() *program {
 // main runs the command line and returns the exit code: 0 done, 1 failed,
 // 2 misused, 3 partly done.
 func (p *program) main(args []string) int {
+	for _, name := range caVariables() {
+		_ = os.Unsetenv(name) // it fails for a malformed name only
+	}
 	ctx, stop := p.untilSignal(context.Background())
 	defer stop()
 	return p.run(ctx, args)
 }
+
+// caVariables replace the system's roots in Go's TLS (crypto/x509). Which CA counts
+// is for the enrolled config to say, not for whoever sets the environment.
+func caVariables() []string { return []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} }
 
 // run is main without the signals.
 func (p *program) run(ctx context.Context, args []string) int {

@@ -14,7 +14,7 @@ import (
 type provider struct {
 	name   string // in commands and in the config
 	title  string // for people
-	open   func(ctx context.Context, t config.Target, now func() time.Time) (openTarget, error)
+	open   func(ctx context.Context, t config.Target, files targetFiles, now func() time.Time) (openTarget, error)
 	policy func(t config.Target) (any, error) // the least permissions there, in the provider's own form
 	flags  []cli.Flag                         // of its import, besides those that all have
 }

@@ -25,43 +25,50 @@ func (p *program) openTargets(ctx context.Context, c *config.Config) (targets []
 		}
 	}
 	for _, t := range c.Targets {
-		opened, err := p.openTarget(ctx, t)
+		target, done, err := p.openTarget(ctx, t)
 		if err != nil {
 			closeAll()
 			return nil, nil, fmt.Errorf("open target %s: %w", t.Name, err)
 		}
-		if opened.close != nil {
-			closers = append(closers, opened.close)
-		}
-		target, err := brokerTarget(t, opened)
-		if err != nil {
-			closeAll()
-			return nil, nil, err
-		}
+		closers = append(closers, done)
 		targets = append(targets, target)
 	}
 	return targets, closeAll, nil
 }
 
-func (p *program) openTarget(ctx context.Context, t config.Target) (openTarget, error) {
-	for _, known := range p.providers {
-		if known.name == t.Provider {
-			return known.open(ctx, t, p.now)
-		}
+// openTarget reads a target's files once: what is used is what is held against the
+// enrolment.
+func (p *program) openTarget(ctx context.Context, t config.Target) (broker.Target, func(), error) {
+	files, err := readFiles(t)
+	if err != nil {
+		return broker.Target{}, nil, err
 	}
-	return openTarget{}, misuse("provider %q is not part of this program", t.Provider)
+	pins, err := targetPins(t, files)
+	if err != nil {
+		return broker.Target{}, nil, err
+	}
+	for _, known := range p.providers {
+		if known.name != t.Provider {
+			continue
+		}
+		o, err := known.open(ctx, t, files, p.now)
+		if err != nil {
+			return broker.Target{}, nil, err
+		}
+		if o.close == nil {
+			o.close = func() {}
+		}
+		return brokerTarget(t, o, pins), o.close, nil
+	}
+	return broker.Target{}, nil, misuse("provider %q is not part of this program", t.Provider)
 }
 
-func brokerTarget(t config.Target, o openTarget) (broker.Target, error) {
-	pins, err := targetPins(t)
-	if err != nil {
-		return broker.Target{}, err
-	}
+func brokerTarget(t config.Target, o openTarget, pins map[string]string) broker.Target {
 	return broker.Target{
 		Name: t.Name, Provider: o.provider, Environment: t.Environment, Pins: pins, Genuine: o.genuine,
 		WrappingKey: broker.WrappingKeyPolicy{MinBits: wrappingBits(t)},
 		Consumer:    t.Consumer, Window: time.Duration(t.DeletionWindow),
-	}, nil
+	}
 }
 
 // wrappingBits is the size of wrapping key that a target asks for and accepts.
@@ -75,7 +82,7 @@ func wrappingBits(t config.Target) int {
 
 // targetPins is what a target's enrolment holds the config to: every field, and
 // files by what is in them.
-func targetPins(t config.Target) (map[string]string, error) {
+func targetPins(t config.Target, files targetFiles) (map[string]string, error) {
 	text, err := json.Marshal(t)
 	if err != nil {
 		return nil, fmt.Errorf("read target %s: %w", t.Name, err)
@@ -89,32 +96,64 @@ func targetPins(t config.Target) (map[string]string, error) {
 	for name, value := range fields {
 		pins[name] = fmt.Sprint(value)
 	}
-	for name, path := range filesOf(t) {
-		if pins[name], err = digestOf(path); err != nil {
-			return nil, fmt.Errorf("read %s of target %s: %w", name, t.Name, err)
-		}
+	for name, text := range files {
+		sum := sha256.Sum256(text)
+		pins[name] = "sha256:" + hex.EncodeToString(sum[:])
 	}
 	return pins, nil
 }
 
-// filesOf a target, by the field that names them.
-func filesOf(t config.Target) map[string]config.Path {
-	files := map[string]config.Path{}
-	if t.CAFile != "" {
-		files["ca_file"] = t.CAFile
+// pinsNow are the pins of a target that is not opened.
+func pinsNow(t config.Target) (map[string]string, error) {
+	files, err := readFiles(t)
+	if err != nil {
+		return nil, err
 	}
-	if t.KeyPolicy != nil && t.KeyPolicy.File != "" {
-		files["key_policy"] = t.KeyPolicy.File
-	}
-	return files
+	return targetPins(t, files)
 }
 
-// digestOf is the SHA-256 of what is in a file.
-func digestOf(path config.Path) (string, error) {
-	text, err := os.ReadFile(string(path))
-	if err != nil {
-		return "", &broker.Error{Kind: broker.Misuse, Op: "read", Object: string(path), Cause: err, Hint: "check the path in the config"}
+// The fields of a target that name a file.
+const (
+	caField     = "ca_file"
+	policyField = "key_policy"
+)
+
+// targetFiles are the texts of a target's files, by the field that names them.
+type targetFiles map[string][]byte
+
+// maxTargetFile is the most a file of a target may have, in bytes; a key policy has
+// at most 32 KiB.
+const maxTargetFile = 1 << 20
+
+func readFiles(t config.Target) (targetFiles, error) {
+	paths := map[string]config.Path{}
+	if t.CAFile != "" {
+		paths[caField] = t.CAFile
 	}
-	sum := sha256.Sum256(text)
-	return "sha256:" + hex.EncodeToString(sum[:]), nil
+	if t.KeyPolicy != nil && t.KeyPolicy.File != "" {
+		paths[policyField] = t.KeyPolicy.File
+	}
+	files := targetFiles{}
+	for name, path := range paths {
+		text, err := readFile(string(path))
+		if err != nil {
+			return nil, &broker.Error{
+				Kind: broker.Misuse, Op: "read " + name + " of target", Object: t.Name, Cause: err, Hint: "check the path in the config",
+			}
+		}
+		files[name] = text
+	}
+	return files, nil
+}
+
+// readFile reads a regular file: a pipe could say something else to each reader.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxTargetFile {
+		return nil, fmt.Errorf("%s is not a regular file of at most %d bytes", path, maxTargetFile)
+	}
+	return os.ReadFile(path)
 }

@@ -27,7 +27,7 @@ func (s *session) enrolTarget(ctx context.Context, name string) error {
 		return noTarget(s.config, name)
 	}
 	if s.Bool("dry-run") {
-		pins, err := targetPins(t)
+		pins, err := pinsNow(t)
 		if err != nil {
 			return err
 		}

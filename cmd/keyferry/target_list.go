@@ -59,7 +59,7 @@ func targetRows(cfg *config.Config, enrolled []broker.Enrolment) []targetRow {
 }
 
 func matches(e broker.Enrolment, t config.Target) string {
-	pins, err := targetPins(t)
+	pins, err := pinsNow(t)
 	if err == nil {
 		err = e.Matches(t.Environment, pins)
 	}

@@ -131,7 +131,7 @@ func (w *world) program(out, stderr *bytes.Buffer) *program {
 		providers: shipped(),
 	}
 	for i := range p.providers {
-		p.providers[i].open = func(context.Context, config.Target, func() time.Time) (openTarget, error) {
+		p.providers[i].open = func(context.Context, config.Target, targetFiles, func() time.Time) (openTarget, error) {
 			return openTarget{provider: w.target, genuine: w.genuine, close: func() {}}, nil
 		}
 	}

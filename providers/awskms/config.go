@@ -32,8 +32,10 @@ type Config struct {
 	// or private-link endpoint, an emulator. STSEndpoint is where STS is: "" is
 	// AWS's own where KMS is genuine, else Endpoint.
 	Endpoint, STSEndpoint string
-	// CAFile (PEM) or RootCAs replaces the system's roots.
+	// CAFile, its text CAPEM, or RootCAs replaces the system's roots. A file is
+	// read once, when the provider is opened.
 	CAFile  string
+	CAPEM   []byte
 	RootCAs *x509.CertPool
 	Proxy   string // URL; "" none, whatever the environment says
 	// Production refuses an endpoint that is not genuinely AWS's.
@@ -96,7 +98,7 @@ func (c Config) check() error {
 		return refuse("now", "a clock is required")
 	case c.WrappingKeyBits != 2048 && c.WrappingKeyBits != 3072 && c.WrappingKeyBits != 4096:
 		return refuse("wrapping key bits", "%d is none of 2048, 3072, 4096", c.WrappingKeyBits)
-	case c.CAFile != "" && c.RootCAs != nil:
+	case (c.CAFile != "" || len(c.CAPEM) > 0) && c.RootCAs != nil:
 		return refuse("ca", "a file and a pool exclude each other")
 	}
 	if _, err := windowDays(c.DeletionWindow); err != nil {
@@ -150,17 +152,25 @@ func (c Config) checkEndpoints() error {
 	return nil
 }
 
+// withCA is the config with the text of its CA file.
+func (c Config) withCA() (Config, error) {
+	if c.CAFile == "" || len(c.CAPEM) > 0 {
+		return c, nil
+	}
+	var err error
+	if c.CAPEM, err = os.ReadFile(c.CAFile); err != nil {
+		return c, fmt.Errorf("read CA file: %w", err)
+	}
+	return c, nil
+}
+
 // roots is the pool that TLS is checked against; nil is the system's.
 func (c Config) roots() (*x509.CertPool, error) {
-	if c.CAFile == "" {
+	if len(c.CAPEM) == 0 && c.CAFile == "" {
 		return c.RootCAs, nil
 	}
-	pem, err := os.ReadFile(c.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("read CA file: %w", err)
-	}
 	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
+	if !pool.AppendCertsFromPEM(c.CAPEM) {
 		return nil, fmt.Errorf("read CA file %s: no certificate in it: %w", c.CAFile, broker.Misuse)
 	}
 	return pool, nil

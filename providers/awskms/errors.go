@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/aws/smithy-go"
 
@@ -174,7 +176,7 @@ func remedy(rec *record, err error) string {
 // what happened for everything else.
 func cause(err error) error {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return &answered{api.ErrorCode(), api.ErrorMessage(), err}
+		return &answered{plain(api.ErrorCode()), plain(api.ErrorMessage()), err}
 	}
 	if none, ok := errors.AsType[*credentialsError](err); ok {
 		return none
@@ -186,6 +188,21 @@ func cause(err error) error {
 		return op.Err
 	}
 	return err
+}
+
+// maxMessage is the most of an endpoint's own text that is passed on, in bytes.
+const maxMessage = 2000
+
+// plain is an endpoint's text without what could forge a line, move a cursor or be
+// refused by a record: control characters, bytes that are no UTF-8, too much.
+func plain(text string) string {
+	text = strings.ToValidUTF8(text[:min(len(text), maxMessage)], "\uFFFD")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
 }
 
 // answered is an error that AWS answered with.

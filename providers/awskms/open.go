@@ -44,7 +44,7 @@ func Open(ctx context.Context, c Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	pins, err := c.pins(policy.hash)
+	c, err = c.withCA()
 	if err != nil {
 		return nil, &broker.Error{Kind: broker.Misuse, Op: "open AWS target", Object: c.Account + "/" + c.Region, Cause: err}
 	}
@@ -57,7 +57,7 @@ func Open(ctx context.Context, c Config) (*Provider, error) {
 		return nil, &broker.Error{Kind: broker.Misuse, Op: "load AWS configuration for", Object: c.Account + "/" + c.Region, Cause: err}
 	}
 	return &Provider{
-		c: c, policy: policy, pins: pins, wire: wire, reads: readRetryer(),
+		c: c, policy: policy, pins: c.pins(policy.hash), wire: wire, reads: readRetryer(),
 		kms: kms.New(kms.Options{
 			Region: c.Region, BaseEndpoint: endpoint(c.Endpoint), Credentials: creds, HTTPClient: wire,
 			Retryer: aws.NopRetryer{}, HTTPSignerV4: newSigner(c.Now), DisableClockSkewCorrection: true,
@@ -76,7 +76,7 @@ func (p *Provider) Close() { p.wire.transport.CloseIdleConnections() }
 // Genuine reports whether the endpoint is AWS's own, so that what AWS documents
 // may be relied on: a genuine host, TLS, and no roots but the system's.
 func (p *Provider) Genuine() bool {
-	return genuine(p.c.Endpoint, p.c.Region, p.c.Partition) && p.c.CAFile == "" && p.c.RootCAs == nil
+	return genuine(p.c.Endpoint, p.c.Region, p.c.Partition) && len(p.c.CAPEM) == 0 && p.c.RootCAs == nil
 }
 
 func newSTS(c Config, wire *wire, creds aws.CredentialsProvider) *sts.Client {

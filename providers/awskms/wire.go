@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -43,8 +45,32 @@ func newWire(c Config) (*wire, error) {
 	}
 	return &wire{transport: transport, now: c.Now, client: &http.Client{
 		Transport:     transport,
+		Timeout:       callTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
+}
+
+// Bounds of one answer: a target that drips or floods ends as an answer that was
+// cut, long before a lease runs out or memory does. KMS's largest has a few dozen
+// KiB.
+const (
+	callTimeout = 2 * time.Minute // with its body
+	answerBytes = 4 << 20
+)
+
+// bounded is a body that ends with an error where it is too long.
+type bounded struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, fmt.Errorf("the answer has more than %d bytes: %w", answerBytes, io.ErrUnexpectedEOF)
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
 }
 
 // record is what was noted of one call.
@@ -75,6 +101,7 @@ func (w *wire) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	rec.note(resp, w.now())
+	resp.Body = &bounded{resp.Body, answerBytes}
 	return resp, nil
 }
 
