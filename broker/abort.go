@@ -157,11 +157,8 @@ func (l *line) leaveAsSeen(ctx context.Context, p *place) error {
 	if _, begun := l.effects[l.effect(p, StepRenew).ID()]; !begun {
 		return nil
 	}
-	if err := l.wait(ctx, p.caps.Settle); err != nil {
-		return err
-	}
 	v := p.placement.Version
-	seen, err := l.look(ctx, p, Query{Version: &v})
+	seen, err := l.lookSettled(ctx, p, Query{Version: &v})
 	if err != nil {
 		return err
 	}
@@ -200,15 +197,26 @@ func (l *line) releaseConsumer(ctx context.Context, p *place) error {
 	if p.placement.Consumer == "" {
 		return nil
 	}
-	now, err := l.consumerNow(ctx, p)
+	now, err := l.consumerOf(ctx, p)
 	if err != nil || now != p.placement.Version.Key.ID {
 		return err
 	}
 	action := Action{Kind: Deactivate, Consumer: p.placement.Consumer, Expect: now}
-	return l.again(ctx, func() error {
+	return l.again(ctx, func(ctx context.Context) error {
 		_, err := p.target.Provider.Do(ctx, l.effect(p, StepAbandon), p.placement.Version, action)
 		return err
 	})
+}
+
+// consumerOf is like consumerNow; a name that was to be moved and is not seen yet
+// has the target's settle time to appear.
+func (l *line) consumerOf(ctx context.Context, p *place) (now string, err error) {
+	_, moved := l.effects[l.effect(p, StepActivate).ID()]
+	err = eventually(ctx, p.caps.Settle, p.caps.Poll, func() (bool, error) {
+		now, err = l.consumerNow(ctx, p)
+		return err != nil || now != "" || !moved, err
+	})
+	return now, err
 }
 
 // add counts what is really on its way to deletion.

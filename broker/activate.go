@@ -72,7 +72,7 @@ func (l *line) provenLately(ctx context.Context, p *place) error {
 func (l *line) giveBack(ctx context.Context, p *place, cause error, evidence map[string]any) error {
 	intent, err := l.activateIntent(p)
 	if err == nil && p.placement.Consumer != "" {
-		err = l.again(ctx, func() error {
+		err = l.again(ctx, func(ctx context.Context) error {
 			_, err := p.target.Provider.Do(ctx, l.effect(p, StepActivate), p.placement.Version,
 				Action{Kind: Deactivate, Consumer: intent.Consumer, Expect: intent.Before})
 			return err
@@ -136,7 +136,7 @@ func (l *line) moveConsumer(ctx context.Context, p *place) error {
 		}
 		action := Action{Kind: Activate, Consumer: intent.Consumer, Expect: intent.Before}
 		var receipt Receipt
-		err := l.again(ctx, func() (err error) {
+		err := l.again(ctx, func(ctx context.Context) (err error) {
 			receipt, err = p.target.Provider.Do(ctx, rec.Effect, p.placement.Version, action)
 			return err
 		})
@@ -204,7 +204,7 @@ func (l *line) leadsHere(ctx context.Context, p *place) error {
 // consumerNow is the key that consumers get by the placement's name; "" none.
 func (l *line) consumerNow(ctx context.Context, p *place) (string, error) {
 	var held string
-	err := l.again(ctx, func() error {
+	err := l.again(ctx, func(ctx context.Context) error {
 		held = ""
 		for o, err := range p.target.Provider.Look(ctx, Query{Consumer: p.placement.Consumer}) {
 			if err != nil {

@@ -69,7 +69,10 @@ func (l *line) challengeKept(ctx context.Context, p *place) error {
 		message: kept[0].Message, ciphertext: kept[0].Ciphertext,
 	}
 	var theirs Answer
-	err := l.again(ctx, func() (err error) { theirs, err = p.target.Provider.Prove(ctx, p.placement.Version, c); return err })
+	err := l.again(ctx, func(ctx context.Context) (err error) {
+		theirs, err = p.target.Provider.Prove(ctx, p.placement.Version, c)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("ask the target: %w", err)
 	}

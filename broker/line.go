@@ -86,13 +86,15 @@ func (l *line) extend(ctx context.Context) error {
 }
 
 // again is like the function, and keeps the lease at every try: a call that is
-// made anew is made as the one writer.
-func (l *line) again(ctx context.Context, f func() error) error {
+// made anew is made as the one writer, and none outlives the lease.
+func (l *line) again(ctx context.Context, f func(context.Context) error) error {
 	return again(ctx, func() error {
 		if err := l.extend(ctx); err != nil {
 			return err
 		}
-		return f()
+		ctx, cancel := context.WithTimeout(ctx, l.lease.Until.Sub(l.lease.Now))
+		defer cancel()
+		return f(ctx)
 	})
 }
 

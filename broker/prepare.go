@@ -51,7 +51,10 @@ func (l *line) prepared(ctx context.Context, p *place, rec EffectRecord, known b
 			}
 		}
 		var made Prepared
-		err := l.again(ctx, func() (err error) { made, err = p.target.Provider.Prepare(ctx, rec.Effect, in); return err })
+		err := l.again(ctx, func(ctx context.Context) (err error) {
+			made, err = p.target.Provider.Prepare(ctx, rec.Effect, in)
+			return err
+		})
 		if !errors.Is(err, Unclear) {
 			return made, err
 		}
@@ -91,6 +94,14 @@ func (l *line) look(ctx context.Context, p *place, q Query) ([]Observation, erro
 		return nil, err
 	}
 	return look(ctx, p.target, q)
+}
+
+// lookSettled looks once the target has settled.
+func (l *line) lookSettled(ctx context.Context, p *place, q Query) ([]Observation, error) {
+	if err := l.wait(ctx, p.caps.Settle); err != nil {
+		return nil, err
+	}
+	return l.look(ctx, p, q)
 }
 
 func look(ctx context.Context, t Target, q Query) ([]Observation, error) {

@@ -43,7 +43,7 @@ func (l *line) failProof(ctx context.Context, p *place, level ProofLevel, cause 
 	return &Error{
 		Kind: Differs, Op: "prove", Object: fmt.Sprintf("key %s at target %s", l.key.Name, p.target.Name), Cause: cause,
 		Changed: l.leftBehind() + "; the version is suspended and will never be activated",
-		Hint:    "the target holds other material than the token: find out whose, before anything else; keyferry operation abort " + l.op.ID + " --reason … schedules the key at the target for deletion",
+		Hint:    "the target holds other material than the token: find out whose, before anything else; keyferry operation list --key " + l.key.Name + " names its import, and keyferry operation abort takes that back",
 	}
 }
 
@@ -99,7 +99,7 @@ func (l *line) challenge(ctx context.Context, p *place, v VersionRef, level Proo
 		c = c.WithCiphertext(mine.Value)
 	}
 	var theirs Answer
-	err = l.again(ctx, func() (err error) { theirs, err = p.target.Provider.Prove(ctx, v, c); return err })
+	err = l.again(ctx, func(ctx context.Context) (err error) { theirs, err = p.target.Provider.Prove(ctx, v, c); return err })
 	if err != nil {
 		return Answer{}, nil, fmt.Errorf("ask the target: %w", err)
 	}

@@ -47,13 +47,13 @@ func renewable(name string, version KeyVersion, placements []Placement) error {
 		return &Error{Kind: kind, Op: "renew", Object: fmt.Sprintf("key %s version %d", name, version.Number), Cause: cause, Hint: hint}
 	}
 	switch {
-	case version.State == Suspended || version.State == Compromised || version.State == Destroyed:
+	case version.State != PreActivation && version.State != Active:
 		return refuse(Conflict, fmt.Errorf("it is %s", version.State), "keyferry key show "+name)
 	case version.Material.Ended != "":
 		return refuse(Unsupported, errNoCopy, fmt.Sprintf("it was imported with retain: %s; import another key with retain: token", version.Retain))
 	}
 	for _, p := range placements {
-		if p.Step == PlacementIntended || p.Step == PlacementFailed {
+		if p.Step == PlacementIntended || p.Step == PlacementFailed || p.Step == PlacementAbandoned {
 			return refuse(Conflict, fmt.Errorf("at target %s it is %s", p.Target, p.Step), "keyferry operation list --key "+name)
 		}
 	}

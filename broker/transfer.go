@@ -89,7 +89,10 @@ func (l *line) send(ctx context.Context, p *place, step Step, in ImportIn) (Effe
 		}
 		in.Mechanism, in.Wrapped, in.Token = p.plan.Mechanism, wrapped.material, wrapped.token
 		var done Imported
-		err = l.again(ctx, func() (err error) { done, err = p.target.Provider.Import(ctx, rec.Effect, in); return err })
+		err = l.again(ctx, func(ctx context.Context) (err error) {
+			done, err = p.target.Provider.Import(ctx, rec.Effect, in)
+			return err
+		})
 		last = err
 		switch {
 		case err == nil && done.Version.Key != in.Key:
@@ -133,7 +136,7 @@ type wrappedMaterial struct {
 func (l *line) wrapped(ctx context.Context, p *place, step Step, in ImportIn) (EffectRecord, wrappedMaterial, error) {
 	e := l.effect(p, step)
 	var key WrappingKey
-	err := l.again(ctx, func() (err error) {
+	err := l.again(ctx, func(ctx context.Context) (err error) {
 		key, err = p.target.Provider.WrappingKey(ctx, e, in.Key, p.plan.Mechanism)
 		return err
 	})

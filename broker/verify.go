@@ -60,6 +60,11 @@ func (l *line) verifyAt(ctx context.Context, p *place) (Check, error) {
 	if err != nil {
 		return Check{}, err
 	}
+	if len(seen) == 0 && c.At.Sub(p.placement.ImportedAt) < p.caps.Settle { // what is new may not be seen yet
+		if seen, err = l.lookSettled(ctx, p, Query{Version: &v}); err != nil {
+			return Check{}, err
+		}
+	}
 	c.State, c.Detail = l.observed(p, seen)
 	p.placement.Remote, p.placement.SeenAt = c.State, c.At
 	var evidence map[string]any

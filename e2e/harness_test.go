@@ -224,3 +224,14 @@ func check(t *testing.T, err error) {
 }
 
 func contains(text, part string) bool { return strings.Contains(text, part) }
+
+// settle changes how long the target is given to settle, and enrols it so.
+func (s *site) settle(t *testing.T, d string) {
+	t.Helper()
+	text, err := os.ReadFile(s.config)
+	fatal(t, err)
+	fatal(t, os.WriteFile(s.config, []byte(strings.Replace(string(text), "settle: 1s", "settle: "+d, 1)), 0o600))
+	if out := s.run(t, "target", "enrol", "aws", "--reason", "settle "+d); out.code != 0 {
+		t.Fatal(out)
+	}
+}

@@ -2,10 +2,15 @@ package e2e_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/keyferry/keyferry/hsm/softtoken"
+	"github.com/keyferry/keyferry/localstack/awsemu"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
 
@@ -95,4 +100,62 @@ func TestRunsAtOnce(t *testing.T) {
 	}
 	s.judge(t, "at-once-0", "at-once-1")
 	s.auditHolds(t)
+}
+
+// What was changed a moment ago is seen late: everything still comes to its end,
+// renewal included.
+func TestEventualConsistencyIsWaitedOut(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, softtoken.SoftHSM)
+	s.settle(t, "10s")
+	fatal(t, s.admin.Configure(t.Context(), awsemu.Change{Settings: &awsemu.Settings{HiddenFor: 1.5}}))
+	for _, spec := range []string{"aes-256", "hmac-256"} {
+		name := "late-" + spec
+		for _, args := range [][]string{
+			append(s.imports(name, spec), "--valid-to", "30d"),
+			{"verify", name},
+			{"renew", name, "--valid-to", "60d", "--reason", "test"},
+			{"verify", name},
+		} {
+			if out := s.run(t, args...); out.code != 0 {
+				t.Errorf("keyferry %s %s: %s", args[0], name, out)
+			}
+		}
+	}
+	fatal(t, s.admin.Configure(t.Context(), awsemu.Change{Settings: &awsemu.Settings{}}))
+	s.judge(t, "late-aes-256", "late-hmac-256")
+}
+
+// A CA that somebody put into the environment counts for nothing.
+func TestCAOfTheEnvironmentDoesNotCount(t *testing.T) {
+	t.Parallel()
+	s := bareSite(t, softtoken.SoftHSM)
+	text, err := os.ReadFile(s.config)
+	fatal(t, err)
+	ca := filepath.Join(s.dir, "ca.pem")
+	fatal(t, os.WriteFile(s.config, []byte(strings.Replace(string(text), "    ca_file: "+ca+"\n", "", 1)), 0o600))
+	s.env = append(s.env, "SSL_CERT_FILE="+ca, "SSL_CERT_DIR="+s.dir)
+	for _, args := range [][]string{{"init"}, {"token", "enrol", "--environment", "test"}} {
+		if out := s.run(t, args...); out.code != 0 {
+			t.Fatal(out)
+		}
+	}
+	if out := s.run(t, "target", "enrol", "aws"); out.code == 0 || !contains(out.stderr, "certificate") {
+		t.Errorf("the environment's CA was believed: %s", out)
+	}
+}
+
+// A pipe could say one key policy to who uses it and another to who checks it.
+func TestAPipeIsNoKeyPolicy(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, softtoken.SoftHSM)
+	pipe := filepath.Join(s.dir, "policy.json")
+	fatal(t, syscall.Mkfifo(pipe, 0o600))
+	text, err := os.ReadFile(s.config)
+	fatal(t, err)
+	fatal(t, os.WriteFile(s.config, []byte(strings.Replace(string(text), "    settle:", "    key_policy: {file: "+pipe+"}\n    settle:", 1)), 0o600))
+	if out := s.run(t, s.imports("piped", "aes-256")...); out.code == 0 || !contains(out.stderr, "not a regular file") {
+		t.Errorf("%s", out)
+	}
+	s.judge(t)
 }

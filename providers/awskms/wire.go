@@ -44,7 +44,7 @@ func newWire(c Config) (*wire, error) {
 		ForceAttemptHTTP2:     true,
 	}
 	return &wire{transport: transport, now: c.Now, client: &http.Client{
-		Transport:     transport,
+		Transport:     brief{transport},
 		Timeout:       callTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
@@ -57,6 +57,19 @@ const (
 	callTimeout = 2 * time.Minute // with its body
 	answerBytes = 4 << 20
 )
+
+// brief is a transport whose answers are bounded, those to credential calls too.
+type brief struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t brief) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.RoundTripper.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = &bounded{resp.Body, answerBytes}
+	return resp, nil
+}
 
 // bounded is a body that ends with an error where it is too long.
 type bounded struct {
@@ -101,7 +114,6 @@ func (w *wire) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	rec.note(resp, w.now())
-	resp.Body = &bounded{resp.Body, answerBytes}
 	return resp, nil
 }
 
