@@ -40,7 +40,7 @@ func TestEveryErrorSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	kinds := []broker.Kind{
 		broker.NotFound, broker.Conflict, broker.Unsupported, broker.Denied, broker.Expired, broker.Rejected,
-		broker.Throttled, broker.Unclear, broker.Unavailable, broker.Undecided, broker.Misuse, broker.Tampered,
+		broker.Throttled, broker.Unclear, broker.Unavailable, broker.Undecided, broker.Misuse, broker.Tampered, broker.Differs,
 	}
 	var errs []error
 	for _, k := range kinds {
