@@ -197,7 +197,7 @@ func TestAHalfAbandonedOperationIsNotResumed(t *testing.T) {
 	if _, err := w.run(nil).Abort(t.Context(), abort); err != nil {
 		t.Errorf("abort: %v", err)
 	}
-	w.takenBack(t, "aes")
+	w.takenBack(t)
 }
 
 // A finished import with an end that has passed is still a finished import.

@@ -181,7 +181,7 @@ func TestAbortKilledAnywhere(t *testing.T) {
 			}
 			return err
 		},
-		check: func(t *testing.T, w *world) { t.Helper(); w.takenBack(t, "aes") },
+		check: func(t *testing.T, w *world) { t.Helper(); w.takenBack(t) },
 		calls: 5,
 	}.killEverywhere(t)
 }
@@ -202,8 +202,9 @@ func (w *world) importOf(name string) string {
 
 // takenBack: nobody is given the key, it is scheduled for deletion, and its
 // material is still in the token.
-func (w *world) takenBack(t *testing.T, name string) {
+func (w *world) takenBack(t *testing.T) {
 	t.Helper()
+	const name = "aes"
 	view, err := w.store.Key(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
@@ -247,7 +248,7 @@ func TestAbortNeedsAReasonAndHappensOnce(t *testing.T) {
 	if err != nil || len(done.Scheduled) != 1 || done.DeletionAt.IsZero() || done.Material == "" {
 		t.Fatalf("aborted: %+v, %v", done, err)
 	}
-	w.takenBack(t, "aes")
+	w.takenBack(t)
 	if _, err := w.run(nil).Abort(t.Context(), broker.AbortRequest{Operation: operation, Why: broker.Why{Reason: "again"}}); !errors.Is(err, broker.Conflict) {
 		t.Errorf("aborted again: %v", err)
 	}

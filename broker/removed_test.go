@@ -144,7 +144,7 @@ func TestALostSealKeyIsNotReplaced(t *testing.T) {
 	if _, err := w.run(nil).EnrolToken(t.Context(), broker.Why{Reason: "again"}); !errors.Is(err, broker.Conflict) {
 		t.Errorf("%v", err)
 	}
-	for o := range w.token.Objects(t.Context(), broker.ObjectQuery{ID: seal}) {
-		t.Errorf("a new one was made: %+v", o)
+	for o, err := range w.token.Objects(t.Context(), broker.ObjectQuery{ID: seal}) {
+		t.Errorf("a new one was made: %+v, %v", o, err)
 	}
 }

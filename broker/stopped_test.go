@@ -125,7 +125,7 @@ func TestAHalfAbortedFinishedImport(t *testing.T) {
 			if _, err := w.run(nil).Abort(t.Context(), abort); err != nil {
 				t.Fatal(err)
 			}
-			w.takenBack(t, "aes")
+			w.takenBack(t)
 		})
 	}
 }
