@@ -109,6 +109,7 @@ type ImportRequest struct {
 	Targets    []string // empty: the policy's
 	Retain     Retain
 	ValidTo    time.Time // zero: the policy's ValidFor from now, or none
+	FromNow    bool      // ValidTo was counted from now: an import on record keeps its own
 	ActivateAt time.Time // zero: at once
 	NoActivate bool      // stay staged
 	Owner      string
@@ -130,6 +131,7 @@ type RenewRequest struct {
 	Number  int       // 0: the active one, or the newest
 	Target  string    // "" all of the version's targets
 	ValidTo time.Time // zero: no end
+	FromNow bool      // ValidTo was counted from now: a renewal on record keeps its own
 	Why
 }
 

@@ -222,3 +222,43 @@ func TestATargetNamedTwice(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// The same command some time later, with an end counted from now, is the same
+// request: what is on record keeps its end.
+func TestAnEndCountedFromNowIsNotAnotherRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	importing := func() (broker.Result, error) {
+		req := lines()[0]
+		req.ValidTo, req.FromNow = w.now.Add(30*24*time.Hour), true
+		return w.run(nil).Import(t.Context(), req)
+	}
+	if _, err := importing(); err != nil {
+		t.Fatal(err)
+	}
+	end := w.now.Add(30 * 24 * time.Hour)
+	w.now = w.now.Add(time.Minute)
+	if again, err := importing(); err != nil || !again.AlreadyDone {
+		t.Errorf("imported again: %v", err)
+	}
+	w.ends(t, "aes", end)
+	renewing := func() (broker.Result, error) {
+		return w.run(nil).Renew(t.Context(), broker.RenewRequest{Name: "aes", ValidTo: w.now.Add(60 * 24 * time.Hour), FromNow: true})
+	}
+	end = w.now.Add(60 * 24 * time.Hour)
+	w.inject = func(call string, before bool) error {
+		if call == "target import" && before {
+			return broker.Denied
+		}
+		return nil
+	}
+	if _, err := renewing(); !errors.Is(err, broker.Denied) {
+		t.Fatal(err)
+	}
+	w.inject = nil
+	w.now = w.now.Add(time.Minute)
+	if _, err := renewing(); err != nil {
+		t.Errorf("renewed again: %v", err)
+	}
+	w.ends(t, "aes", end)
+}

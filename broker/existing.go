@@ -16,6 +16,8 @@ type existing struct {
 	params Params
 	why    Why
 	all    bool // also placements that were taken back already
+	// fromNow: the end was counted from now, and an operation on record keeps its own.
+	fromNow bool
 }
 
 // startExisting begins such an operation under the key's lease, or goes on with
@@ -74,6 +76,9 @@ func (b *Broker) existingLine(ctx context.Context, want existing, lease Lease) (
 			return nil, fmt.Errorf("read operations of key %s: %w", want.name, err)
 		}
 		if op.Operation.State.Open() {
+			if began := op.Operation.Params.ValidTo; want.fromNow && !began.IsZero() {
+				l.op.Params.ValidTo = began
+			}
 			return b.unfinished(ctx, view, op, l.op, lease)
 		}
 		if op.Operation.State == Finished && op.Operation.Number == version.Number {

@@ -11,7 +11,7 @@ import (
 // copy expired or was deleted.
 func (b *Broker) Renew(ctx context.Context, req RenewRequest) (Result, error) {
 	l, release, err := b.startExisting(ctx, existing{
-		kind: OpRenew, name: req.Name, number: req.Number, target: req.Target, why: req.Why, params: Params{ValidTo: req.ValidTo.UTC().Truncate(time.Second)},
+		kind: OpRenew, name: req.Name, number: req.Number, target: req.Target, why: req.Why, fromNow: req.FromNow, params: Params{ValidTo: req.ValidTo.UTC().Truncate(time.Second)},
 	})
 	if err != nil {
 		return Result{}, err

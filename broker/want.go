@@ -224,7 +224,7 @@ func first[T comparable](values ...T) T {
 // sameImport refuses to take another end or another way to retain for done: an
 // import that is on record keeps what it was begun with.
 func (w want) sameImport(view KeyView, op Operation) error {
-	if asked := w.req.ValidTo; !asked.IsZero() && !sameEnd(asked, op.Params.ValidTo) {
+	if asked := w.req.ValidTo; !asked.IsZero() && !sameEnd(asked, op.Params.ValidTo) && (!w.req.FromNow || op.Params.ValidTo.IsZero()) {
 		return w.conflict(fmt.Errorf("it was imported with valid-to %s, %s was asked", end(op.Params.ValidTo), stamp(asked)),
 			"keyferry renew "+w.name+" --valid-to … changes it once it is imported")
 	}

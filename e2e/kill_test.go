@@ -61,7 +61,7 @@ func TestKilledAtEveryProviderCall(t *testing.T) {
 			for i, c := range s.providerCalls(t, spec) {
 				for _, when := range sides(c) {
 					name := fmt.Sprintf("killed-%d-%s", i, when)
-					s.killAtProviderCall(t, c, when, name, spec)
+					s.killAt(t, c, when, s.imports(name, spec))
 					names = append(names, name)
 				}
 			}
@@ -82,17 +82,18 @@ func sides(c call) []faults.When {
 	return []faults.When{faults.Before}
 }
 
-func (s *site) killAtProviderCall(t *testing.T, c call, when faults.When, name, spec string) {
+// killAt kills a command while a call to the cloud is held, and runs it again.
+func (s *site) killAt(t *testing.T, c call, when faults.When, args []string) {
 	t.Helper()
 	id, err := s.admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, When: when, Match: faults.Match{Action: c.name}, Nth: c.nth})
 	fatal(t, err)
-	run := s.start(t, s.imports(name, spec)...)
+	run := s.start(t, args...)
 	if _, err := s.admin.Wait(soon(t), faults.CallQuery{Fault: id, State: faults.Held}); err != nil {
 		t.Fatalf("%s number %d of the line was never reached: %v: %s", c.name, c.nth, err, run.wait())
 	}
 	run.kill(t)
 	fatal(t, s.admin.Remove(t.Context(), id))
-	if out := s.run(t, s.imports(name, spec)...); out.code != 0 {
+	if out := s.run(t, args...); out.code != 0 {
 		t.Fatalf("killed at %s number %d, %s its commit, and started again: %s", c.name, c.nth, when, out)
 	}
 }

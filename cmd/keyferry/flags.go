@@ -58,6 +58,12 @@ func (c *call) when(flag string) (time.Time, error) {
 	return c.p.now().Add(time.Duration(d)).UTC().Truncate(time.Second), nil
 }
 
+// fromNow reports whether a flag's time is counted from now.
+func (c *call) fromNow(flag string) bool {
+	_, err := config.ParseDuration(c.String(flag))
+	return err == nil
+}
+
 // span reads a duration; 0 where the flag was not given.
 func (c *call) span(flag string) (time.Duration, error) {
 	text := c.String(flag)

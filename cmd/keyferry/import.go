@@ -69,6 +69,7 @@ func (c *call) importRequest() (broker.ImportRequest, error) {
 	req.Purpose, errs[1] = choice(c, "purpose", []broker.Purpose{broker.Encrypt, broker.MAC, broker.Sign, broker.Decrypt, broker.Agree})
 	req.Retain, errs[2] = choice(c, "retain", []broker.Retain{broker.RetainToken, broker.RetainSealed, broker.RetainNone})
 	req.ValidTo, errs[3] = c.when("valid-to")
+	req.FromNow = c.fromNow("valid-to")
 	req.ActivateAt, errs[4] = c.when("activate-at")
 	req.Tags, errs[5] = c.pairs("tag")
 	for _, err := range errs {

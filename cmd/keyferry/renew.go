@@ -49,5 +49,6 @@ func (c *call) renewRequest() (broker.RenewRequest, error) {
 	}
 	var err error
 	req.ValidTo, err = c.when("valid-to")
+	req.FromNow = c.fromNow("valid-to")
 	return req, err
 }
