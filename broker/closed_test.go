@@ -241,7 +241,7 @@ func TestAnEndCountedFromNowIsNotAnotherRequest(t *testing.T) {
 	if again, err := importing(); err != nil || !again.AlreadyDone {
 		t.Errorf("imported again: %v", err)
 	}
-	w.ends(t, "aes", end)
+	w.ends(t, end)
 	renewing := func() (broker.Result, error) {
 		return w.run(nil).Renew(t.Context(), broker.RenewRequest{Name: "aes", ValidTo: w.now.Add(60 * 24 * time.Hour), FromNow: true})
 	}
@@ -260,5 +260,5 @@ func TestAnEndCountedFromNowIsNotAnotherRequest(t *testing.T) {
 	if _, err := renewing(); err != nil {
 		t.Errorf("renewed again: %v", err)
 	}
-	w.ends(t, "aes", end)
+	w.ends(t, end)
 }

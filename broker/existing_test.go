@@ -96,15 +96,16 @@ func TestRenewalKilledAnywhere(t *testing.T) {
 		check: func(t *testing.T, w *world) {
 			t.Helper()
 			w.exactlyOne(t, "aes")
-			w.ends(t, "aes", w.now.Add(90*24*time.Hour))
+			w.ends(t, w.now.Add(90*24*time.Hour))
 		},
 		calls: 10,
 	}.killEverywhere(t)
 }
 
 // ends holds the end on record and at the target against what was asked.
-func (w *world) ends(t *testing.T, name string, want time.Time) {
+func (w *world) ends(t *testing.T, want time.Time) {
 	t.Helper()
+	const name = "aes"
 	view, err := w.store.Key(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +132,7 @@ func TestRenewAfterTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.exactlyOne(t, "aes")
-	w.ends(t, "aes", end)
+	w.ends(t, end)
 	checks, err = w.run(nil).Verify(t.Context(), broker.VerifyRequest{Name: "aes"})
 	if err != nil || len(checks) != 1 || !checks[0].OK {
 		t.Errorf("renewed: %+v, %v", checks, err)

@@ -157,5 +157,5 @@ func TestAnAbortedRenewalThatArrived(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.ends(t, "aes", end)
+	w.ends(t, end)
 }

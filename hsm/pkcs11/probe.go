@@ -114,7 +114,7 @@ func (p prober) once(ctx context.Context, spec broker.KeySpec) (plans []broker.P
 	}
 	if err != nil {
 		for _, m := range broker.Mechanisms() {
-			plans = append(plans, broker.Plan{Spec: spec, Mechanism: m, Reason: "the token cannot make and use such a key: " + err.Error()})
+			plans = append(plans, broker.Plan{Spec: spec, Mechanism: m, Reason: unusable + err.Error()})
 		}
 		return plans, nil
 	}
@@ -129,11 +129,21 @@ func (p prober) once(ctx context.Context, spec broker.KeySpec) (plans []broker.P
 	return plans, nil
 }
 
-// again tries the plans that work with one more key.
+// unusable begins the reason of a token that makes no such key.
+const unusable = "the token cannot make and use such a key: "
+
+// again tries the plans that work with one more key. A token that makes the first
+// key and not the next has no plan for the spec; its others are not lost by it.
 func (p prober) again(ctx context.Context, plans []broker.Plan) (_ []broker.Plan, err error) {
 	key, err := p.throwaway(ctx, plans[0].Spec)
-	if err != nil {
+	if final(ctx, err) {
 		return nil, err
+	}
+	if err != nil {
+		for i := range plans {
+			plans[i].Works, plans[i].Conforming, plans[i].Reason = false, false, unusable+err.Error()
+		}
+		return plans, nil
 	}
 	defer func() { err = errors.Join(err, p.s.discard(ctx, key.private, key.public)) }()
 	for i, plan := range plans {

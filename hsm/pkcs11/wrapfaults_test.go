@@ -183,3 +183,22 @@ func TestWrongOneStepIsNamedWhereNothingElseWorks(t *testing.T) {
 	}
 	expect(t, errors.New(plan.Reason), broker.Unclear, "one-step: what it wraps is wrong", "does not open with rsa-aes-key-wrap-sha256")
 }
+
+// A token that stumbles over one key of sixteen has no plan for its spec, and all
+// its others.
+func TestOneStumbleCostsOneSpec(t *testing.T) {
+	each(t, func(t *testing.T, k softtoken.Kind) {
+		if k != softtoken.Kryoptic {
+			return // SoftHSM's P-521 is nonconforming from the first key on: no second one is made
+		}
+		b := behind(t, k, shim.Condition{})
+		p := b.shim.On(shim.Rule{Function: "C_GenerateKeyPair", Mechanism: p11.CKM_EC_KEY_PAIR_GEN, Nth: 5, Result: p11.CKR_FUNCTION_FAILED})
+		defer p.Remove()
+		if plan := b.planFor(t, broker.ECP521, broker.KWPSHA256); plan.Works || p.Hits() != 1 {
+			t.Errorf("%+v after %d stumbles", plan, p.Hits())
+		}
+		if plan := b.planFor(t, broker.AES256, broker.OAEPSHA256); !plan.Works {
+			t.Errorf("%+v", plan)
+		}
+	})
+}
