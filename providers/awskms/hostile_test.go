@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode"
@@ -43,13 +44,13 @@ func lookAt(t *testing.T, p *awskms.Provider) (last error) {
 func TestAnEndlessAnswerIsCut(t *testing.T) {
 	t.Parallel()
 	const much = 64 << 20
-	sent := 0
+	var sent atomic.Int64
 	p := hostile(t, func(_ string, w http.ResponseWriter) {
 		_, _ = io.WriteString(w, `{"KeyMetadata":{"Description":"`)
 		block := bytes.Repeat([]byte("a"), 1<<20)
-		for sent = 0; sent < much; {
+		for begun := sent.Load(); sent.Load()-begun < much; {
 			n, err := w.Write(block)
-			sent += n
+			sent.Add(int64(n))
 			if err != nil {
 				return
 			}
@@ -58,8 +59,8 @@ func TestAnEndlessAnswerIsCut(t *testing.T) {
 	if err := lookAt(t, p); broker.KindOf(err) != broker.Unavailable {
 		t.Errorf("%v", err)
 	}
-	if sent >= much {
-		t.Errorf("%d MiB were taken", sent>>20)
+	if sent.Load() >= much {
+		t.Errorf("%d MiB were taken", sent.Load()>>20)
 	}
 }
 
