@@ -66,10 +66,11 @@ static int ask(struct question *q, struct verdict *v) {
   return -1;
 }
 
-static ulong report(int fd, ulong rv) {
+static ulong report(const char *function, int fd, ulong rv) {
   uint64_t result = rv;
-  if (!all(0, fd, &result, sizeof result) || !all(1, fd, &result, sizeof result)) result = CKR_GENERAL_ERROR;
-  return result;
+  if (all(0, fd, &result, sizeof result) && all(1, fd, &result, sizeof result)) return result;
+  fprintf(stderr, "keyferry shim: %s: the controller went away\n", function);
+  return CKR_GENERAL_ERROR;
 }
 
 static void mechanism(struct question *q, struct mechanism *m) {
@@ -106,7 +107,7 @@ static void purge(void) {
     ulong rv = v.result;                                                                                      \
     if (v.action == FORWARD) {                                                                                \
       if (v.purge) purge();                                                                                   \
-      rv = report(fd, real->name ? call : CKR_FUNCTION_NOT_SUPPORTED);                                        \
+      rv = report(#name, fd, real->name ? call : CKR_FUNCTION_NOT_SUPPORTED);                                 \
     }                                                                                                         \
     close(fd);                                                                                                \
     return rv;                                                                                                \
