@@ -90,6 +90,7 @@ type Permission struct {
 	For    string // which step needs it
 	Proof  bool   // it uses the key: belongs to the proof role where there is one
 	Look   bool   // looking at what is there needs it, so doctor can check it
+	Later  bool   // the provider can do it, and no command asks for it yet: not granted
 }
 
 // Purposes the provider takes for a spec; empty when it takes none.

@@ -128,6 +128,9 @@ func (d *Diagnosis) permissions(ctx context.Context, subject string, t Target) {
 		missing = e.Permission
 	}
 	for _, p := range t.Provider.Capabilities().Permissions {
+		if p.Later {
+			continue
+		}
 		f := Finding{Subject: subject, Check: p.Action, State: FindingUnknown, Detail: p.For}
 		switch {
 		case missing == p.Action:

@@ -33,11 +33,11 @@ var permissions = []permission{
 	{broker.Permission{Action: "kms:CreateAlias", For: "activate"}, onKeysAliases},
 	{broker.Permission{Action: "kms:UpdateAlias", For: "activate"}, onKeysAliases},
 	{broker.Permission{Action: "kms:DeleteAlias", For: "abort"}, onKeysAliases},
-	{broker.Permission{Action: "kms:DisableKey", For: "disable"}, onKeys},
-	{broker.Permission{Action: "kms:EnableKey", For: "enable"}, onKeys},
-	{broker.Permission{Action: "kms:DeleteImportedKeyMaterial", For: "delete the cloud's copy"}, onKeys},
+	{broker.Permission{Action: "kms:DisableKey", For: "disable", Later: true}, onKeys},
+	{broker.Permission{Action: "kms:EnableKey", For: "enable", Later: true}, onKeys},
+	{broker.Permission{Action: "kms:DeleteImportedKeyMaterial", For: "delete the cloud's copy", Later: true}, onKeys},
 	{broker.Permission{Action: "kms:ScheduleKeyDeletion", For: "abort"}, onKeys},
-	{broker.Permission{Action: "kms:CancelKeyDeletion", For: "cancel a deletion"}, onKeys},
+	{broker.Permission{Action: "kms:CancelKeyDeletion", For: "cancel a deletion", Later: true}, onKeys},
 	{broker.Permission{Action: "kms:ListKeys", For: "look", Look: true}, onAll},
 	{broker.Permission{Action: "kms:ListAliases", For: "look", Look: true}, onAll},
 	{broker.Permission{Action: "kms:DescribeKey", For: "look", Look: true}, onKeys},
@@ -103,7 +103,7 @@ func LeastPolicy(c Config) (string, error) {
 func actions(on resource, proof bool) []string {
 	var out []string
 	for _, p := range permissions {
-		if p.on == on && p.Proof == proof {
+		if p.on == on && p.Proof == proof && !p.Later {
 			out = append(out, p.Action)
 		}
 	}
