@@ -12,13 +12,31 @@ type Capabilities struct {
 	Provider string // "aws": the word in commands and config
 	Service  string // "AWS KMS": for people
 	Specs    map[KeySpec]SpecCapability
-	Staging  Staging
-	// Consumer is the name consumers use, with {name} for the key's name; empty
-	// where a provider gives them something else than a name.
+	// Consumer is the name of ours at the provider, with {name} for the key's name:
+	// an alias, or the key's own name (NamesKeys).
 	Consumer string
-	Names    NameRule
-	ValidTo  ValidToRule
-	Deletion DeletionRule
+	// NamesKeys: that name is the key's own, and taken as long as anything has it.
+	NamesKeys bool
+	Names     NameRule
+	Tags      TagRule
+	ValidTo   ValidToRule
+	Deletion  DeletionRule
+	// SoftwareProtected: keys are kept in software here, which a policy must allow.
+	SoftwareProtected bool
+	// ImportMakesKey: there is no key before its first import.
+	ImportMakesKey bool
+	// ImportMarks: a version carries the id of the effect that imported it, set by
+	// the import itself, so that one whose answer was lost is found.
+	ImportMarks bool
+	// ImportLists: versions carry no mark, but are listed with what they were
+	// imported under (Observation.Batch): those seen before go into the intent, and a
+	// new one that proves equal is ours.
+	ImportLists bool
+	// SoleWriter: it was said of the target that nobody else imports there, so that
+	// the one new version is ours also where nothing can be compared.
+	SoleWriter bool
+	// KeepsWrappingKeys: wrapping keys are made by us and serve until their end.
+	KeepsWrappingKeys bool
 	// PrepareFinds: Prepare can be called again and finds what it made; else a
 	// restart looks for the effect's mark and decides.
 	PrepareFinds bool
@@ -35,6 +53,8 @@ type SpecCapability struct {
 	Mechanisms []Mechanism // in order of preference
 	Purposes   []Purpose   // the default one first
 	Proof      map[Purpose]ProofLevel
+	// Given is what consumers are given, by purpose.
+	Given map[Purpose]Given
 	// SecondVersion: the same key can hold a further version. Otherwise the next
 	// version is a new key and the consumer name moves.
 	SecondVersion bool
@@ -44,14 +64,26 @@ type SpecCapability struct {
 	Unsupported   string // why not, in plain words; Mechanisms is empty then
 }
 
-// Staging says when consumers get a version that was imported.
-type Staging string
+// Given is what consumers are given at a provider, and so what activation does.
+type Given string
 
-// The kinds of staging.
+// What consumers are given.
 const (
-	Inert     Staging = "inert"     // only after activation
-	Immediate Staging = "immediate" // as soon as it is imported
+	GivenName    Given = ""        // a name of ours that leads to a key: activation moves it
+	GivenPrimary Given = "primary" // the key, of which one version is the primary: activation makes it that
+	GivenVersion Given = "version" // the version itself: disabled once proven, activation enables it
+	// GivenNewest is the key, of which the newest version is used. A first version is
+	// disabled once proven, and activation enables it; from the second version on
+	// consumers get one as soon as it is imported.
+	GivenNewest Given = "newest"
 )
+
+// Withheld: between proof and activation a first version is disabled.
+func (g Given) Withheld() bool { return g == GivenVersion || g == GivenNewest }
+
+// Immediate: consumers get this version of a key as soon as it is imported, so
+// that nothing of it can be staged.
+func (g Given) Immediate(number int) bool { return g == GivenNewest && number > 1 }
 
 // NameRule is what a provider allows as the name of a key.
 type NameRule struct {
@@ -66,15 +98,28 @@ func (r NameRule) Allows(name string) bool {
 	return err == nil && ok && len(name) <= r.Max
 }
 
+// TagRule is what a provider allows as tags of the customer's own. The zero value
+// allows what the adapter itself checks.
+type TagRule struct {
+	Max   int    // how many, beside those of the broker; 0 no limit
+	Name  string // regular expression (RE2) a name must match; "" any
+	Value string // the same for values
+	Words string // the rule for people
+}
+
 // ValidToRule is a provider's own expiry of material.
 type ValidToRule struct {
 	Native bool
 	Max    time.Duration // ahead of now; 0 no limit
+	Moves  bool          // the end is moved by SetEnd, not by importing again
+	From   bool          // a version may also begin at a time (ImportIn.ValidFrom)
 }
 
 // DeletionRule is a provider's waiting period before it deletes a key.
 type DeletionRule struct {
 	Min, Max, Default time.Duration
+	// KeysStay: only versions are destroyed; the key's name stays for ever.
+	KeysStay bool
 }
 
 // Quota is how often a call may be made, per account and region.

@@ -129,7 +129,7 @@ func (c controlRun) offer(ctx context.Context, n int, in ImportIn) (Imported, er
 	}
 	var key WrappingKey
 	err = again(ctx, func() (err error) {
-		key, err = c.target.Provider.WrappingKey(ctx, c.effect, in.Key, c.plan.Mechanism)
+		key, err = c.target.Provider.WrappingKey(ctx, c.effect, WrappingKeyIn{Key: in.Key, Mechanism: c.plan.Mechanism})
 		return err
 	})
 	if err != nil {

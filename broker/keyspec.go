@@ -139,18 +139,21 @@ type Purpose string
 
 // The purposes a key can have.
 const (
-	Encrypt Purpose = "encrypt" // symmetric encryption and decryption
-	MAC     Purpose = "mac"
-	Sign    Purpose = "sign"
-	Decrypt Purpose = "decrypt" // RSA: others encrypt to it
-	Agree   Purpose = "agree"   // EC: key agreement
+	Encrypt Purpose = "encrypt" // symmetric encryption and decryption, in the provider's own way
+	// RawEncrypt is symmetric encryption by an algorithm that the caller names, so that
+	// others than the provider can decrypt (Google's RAW_ENCRYPT_DECRYPT).
+	RawEncrypt Purpose = "raw-encrypt"
+	MAC        Purpose = "mac"
+	Sign       Purpose = "sign"
+	Decrypt    Purpose = "decrypt" // RSA: others encrypt to it
+	Agree      Purpose = "agree"   // EC: key agreement
 )
 
 // Purposes of the spec, the default one first.
 func (s KeySpec) Purposes() []Purpose {
 	switch s.Class() {
 	case ClassAES:
-		return []Purpose{Encrypt}
+		return []Purpose{Encrypt, RawEncrypt}
 	case ClassHMAC:
 		return []Purpose{MAC}
 	case ClassRSA:

@@ -18,7 +18,7 @@ func TestKeySpecs(t *testing.T) {
 	}
 	sign, both := []broker.Purpose{broker.Sign}, []broker.Purpose{broker.Sign, broker.Agree}
 	rsa := []broker.Purpose{broker.Sign, broker.Decrypt}
-	encrypt, mac := []broker.Purpose{broker.Encrypt}, []broker.Purpose{broker.MAC}
+	encrypt, mac := []broker.Purpose{broker.Encrypt, broker.RawEncrypt}, []broker.Purpose{broker.MAC}
 	want := map[broker.KeySpec]facts{ // strengths: SP 800-57 part 1 rev. 5 table 2, RSA-4096 by FIPS 140 IG
 		"aes-128":      {broker.ClassAES, 128, 128, true, encrypt},
 		"aes-256":      {broker.ClassAES, 256, 256, true, encrypt},

@@ -43,6 +43,9 @@ type ChallengeSubject struct {
 	Purpose  Purpose
 	// PublicKey is the token's, DER SubjectPublicKeyInfo; for pairs.
 	PublicKey []byte
+	// PublicOnly: the version cannot be used now, because it is disabled or not yet
+	// valid, and only its public key is asked for.
+	PublicOnly bool
 }
 
 // Challenge is a message both sides answer, used once. Only this package builds
@@ -64,7 +67,7 @@ func NewChallenge(s ChallengeSubject, now time.Time) (Challenge, error) {
 	nonce := make([]byte, 32)
 	rand.Read(nonce)
 	c := Challenge{subject: s, madeAt: now, message: challengeMessage(s, nonce, now)}
-	if s.Level != ProofPublicKey || s.Purpose == Sign {
+	if s.Level != ProofPublicKey || s.Purpose == Sign || s.PublicOnly {
 		return c, nil
 	}
 	pub, err := x509.ParsePKIXPublicKey(s.PublicKey)
@@ -135,6 +138,9 @@ func (c Challenge) Spec() KeySpec { return c.subject.Spec }
 // Purpose of the key that answers: it says which of sign, decrypt and agree shows
 // possession.
 func (c Challenge) Purpose() Purpose { return c.subject.Purpose }
+
+// PublicOnly: the provider is asked for its public key alone, and uses none.
+func (c Challenge) PublicOnly() bool { return c.subject.PublicOnly }
 
 // Message to MAC, to sign, or to encrypt in the token.
 func (c Challenge) Message() []byte { return append([]byte(nil), c.message...) }

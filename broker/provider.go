@@ -18,10 +18,17 @@ type Provider interface {
 	// Capabilities is data, without I/O.
 	Capabilities() Capabilities
 	// Prepare makes the empty key that material goes into, marked with the
-	// effect's id. Where Capabilities.PrepareFinds, calling it again finds it.
+	// effect's id. Where Capabilities.PrepareFinds, calling it again finds it: what
+	// has its name and is not as PrepareIn asks, or was made before PrepareIn.At, is
+	// somebody else's and a Conflict. Where Capabilities.ImportMakesKey it makes
+	// nothing, and says where the key will be.
 	Prepare(ctx context.Context, e Effect, in PrepareIn) (Prepared, error)
-	// WrappingKey asks for a wrapping key and import token for one key.
-	WrappingKey(ctx context.Context, e Effect, key KeyRef, m Mechanism) (WrappingKey, error)
+	// WrappingKey asks for a wrapping key and import token for one key. Where
+	// Capabilities.KeepsWrappingKeys it makes one, unless WrappingKeyIn.Kept names one
+	// that a recorded operation of ours had made: then it fetches just that, and
+	// answers NotFound or Expired where it can no longer be used. Making one may be
+	// Unclear; the broker then has another made.
+	WrappingKey(ctx context.Context, e Effect, in WrappingKeyIn) (WrappingKey, error)
 	// Import sends wrapped material. Expired and Rejected are final: nothing was
 	// imported.
 	Import(ctx context.Context, e Effect, in ImportIn) (Imported, error)
@@ -75,6 +82,14 @@ type VersionRef struct {
 	Via string `json:"via,omitempty"`
 }
 
+// WrappingKeyIn is what a wrapping key is asked for.
+type WrappingKeyIn struct {
+	Key       KeyRef
+	Mechanism Mechanism
+	// Kept is the id of a wrapping key that a recorded operation had made; "" none.
+	Kept string
+}
+
 // PrepareMode says where new material goes.
 type PrepareMode string
 
@@ -95,6 +110,19 @@ type PrepareIn struct {
 	Mode    PrepareMode
 	Prior   *VersionRef
 	Replica *KeyRef // the primary this is a replica of
+	// MultiRegion: replicas of it will follow.
+	MultiRegion bool
+	// RemoteName is the key's name at the provider, where it has one of ours.
+	RemoteName string
+	// Algorithm is the provider's word for what the key computes; "" is what it
+	// takes by itself for the spec and purpose.
+	Algorithm string
+	// Window is the waiting period before deletion, where a key is made with one; 0
+	// is the provider's default.
+	Window time.Duration
+	// At is when it was intended: what was made before, less the slack of clocks, is
+	// not ours.
+	At time.Time
 }
 
 // Prepared is the answer to Prepare.
@@ -125,12 +153,18 @@ type ImportIn struct {
 	Wrapped   []byte    // wrapped material, as the token returned it
 	Token     []byte    // import token
 	ValidTo   time.Time // zero: does not expire
+	ValidFrom time.Time // zero: at once
+	// Of is what the key was prepared as, for providers that learn it with the import.
+	Of PrepareIn
 }
 
 // Imported is the answer to Import.
 type Imported struct {
 	Version VersionRef `json:"version"`
-	Receipt Receipt    `json:"receipt"`
+	// Consumer is what consumers use, in the provider's words, once the version is
+	// active; "" where that is a name of ours (GivenName).
+	Consumer string  `json:"consumer,omitempty"`
+	Receipt  Receipt `json:"receipt"`
 }
 
 // ActionKind is something done to a version that is there already.
@@ -146,14 +180,18 @@ const (
 	DeleteMaterial ActionKind = "delete-material" // the cloud's copy only; the same material can come again
 	Schedule       ActionKind = "schedule"        // deletion of the whole key, after Window
 	Cancel         ActionKind = "cancel"          // of a scheduled deletion
+	SetEnd         ActionKind = "set-end"         // ValidTo, where the end can be moved without importing again
 )
 
 // Action is one action with what it needs.
 type Action struct {
-	Kind     ActionKind    `json:"kind"`
-	Consumer string        `json:"consumer,omitempty"` // the name consumers use
-	Expect   string        `json:"expect,omitempty"`   // the KeyRef.ID Consumer had before; "" none
-	Window   time.Duration `json:"window,omitempty"`   // waiting period of Schedule
+	Kind     ActionKind `json:"kind"`
+	Consumer string     `json:"consumer,omitempty"` // what consumers use
+	// Expect is what Consumer had before, "" none: the KeyRef.ID where they are given a
+	// name (GivenName), the VersionRef.ID of the primary where they are given that.
+	Expect  string        `json:"expect,omitempty"`
+	Window  time.Duration `json:"window,omitempty"`  // waiting period of Schedule, where one can be chosen
+	ValidTo time.Time     `json:"valid_to,omitzero"` // of SetEnd; zero: no end
 }
 
 // Query selects what Look yields; exactly one field is set.
@@ -162,7 +200,8 @@ type Query struct {
 	Key      *KeyRef     // the key, with its current version
 	Version  *VersionRef // one version
 	Versions *KeyRef     // every version of a key
-	Consumer string      // what consumers get by this name
+	Consumer string      // what consumers get by this
+	Name     string      // what is there under a key's name of ours, deleted or not (Capabilities.NamesKeys)
 	All      bool        // every key of the target
 }
 
@@ -196,6 +235,8 @@ type Observation struct {
 	Version     VersionRef        `json:"version"`          // Key is always set
 	Effect      string            `json:"effect,omitempty"` // the effect id it is marked with: nominates, never proves
 	Name        string            `json:"name,omitempty"`   // the broker's key name it is marked with
+	KeyID       string            `json:"key_id,omitempty"` // the broker's key id it is marked with
+	Batch       string            `json:"batch,omitempty"`  // WrappingKey.Source that it was imported under, where one serves many
 	Origin      Origin            `json:"origin,omitempty"`
 	State       RemoteState       `json:"state"`
 	Raw         string            `json:"raw,omitempty"` // the state in the provider's words
@@ -208,6 +249,7 @@ type Observation struct {
 	Consumers   []string          `json:"consumers,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
 	CreatedAt   time.Time         `json:"created_at,omitzero"`
+	ValidFrom   time.Time         `json:"valid_from,omitzero"`
 	ValidTo     time.Time         `json:"valid_to,omitzero"`
 	DeletionAt  time.Time         `json:"deletion_at,omitzero"`
 	Reason      string            `json:"reason,omitempty"` // why it failed, in plain words

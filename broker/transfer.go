@@ -137,7 +137,7 @@ func (l *line) wrapped(ctx context.Context, p *place, step Step, in ImportIn) (E
 	e := l.effect(p, step)
 	var key WrappingKey
 	err := l.again(ctx, func(ctx context.Context) (err error) {
-		key, err = p.target.Provider.WrappingKey(ctx, e, in.Key, p.plan.Mechanism)
+		key, err = p.target.Provider.WrappingKey(ctx, e, WrappingKeyIn{Key: in.Key, Mechanism: p.plan.Mechanism})
 		return err
 	})
 	if err != nil {

@@ -21,7 +21,9 @@ type WrappingKey struct {
 	SingleUse   bool
 	Source      string // provenance in the provider's words: the key or job it was issued for
 	Attestation []byte // stored, unchecked
-	Receipt     Receipt
+	// Ref is the provider's id of a wrapping key that is kept (Capabilities.KeepsWrappingKeys).
+	Ref     string
+	Receipt Receipt
 }
 
 // WrappingKeyPolicy is what a target demands of wrapping keys.

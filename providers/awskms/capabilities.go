@@ -11,7 +11,7 @@ import (
 func (p *Provider) Capabilities() broker.Capabilities {
 	return broker.Capabilities{
 		Provider: "aws", Service: "AWS KMS", Specs: p.c.specs(),
-		Staging: broker.Inert, Consumer: "alias/{name}", Names: aliasRule(),
+		Consumer: "alias/{name}", Names: aliasRule(),
 		ValidTo:  broker.ValidToRule{Native: true, Max: maxValidTo},
 		Deletion: broker.DeletionRule{Min: 7 * day, Max: 30 * day, Default: p.c.DeletionWindow},
 		Settle:   p.c.Settle, Poll: p.c.Poll,
@@ -52,7 +52,7 @@ func (c Config) specs() map[broker.KeySpec]broker.SpecCapability {
 			continue
 		}
 		out[s] = broker.SpecCapability{
-			Mechanisms: c.mechanisms(s), Purposes: s.Purposes(), Proof: proofs(s), ImportRepeats: true,
+			Mechanisms: c.mechanisms(s), Purposes: purposes(s), Proof: proofs(s), ImportRepeats: true,
 		}
 	}
 	return out
@@ -103,7 +103,7 @@ func proofs(s broker.KeySpec) map[broker.Purpose]broker.ProofLevel {
 	default: // pairs
 	}
 	out := map[broker.Purpose]broker.ProofLevel{}
-	for _, purpose := range s.Purposes() {
+	for _, purpose := range purposes(s) {
 		out[purpose] = level
 	}
 	return out

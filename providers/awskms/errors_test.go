@@ -185,7 +185,7 @@ func TestAnswersAboutOthers(t *testing.T) {
 			t.Parallel()
 			s := newScript(t, saying(`{"KeyId":"`+arn+`","KeyMetadata":{"KeyId":"x","Arn":"`+arn+`"},"PublicKey":"AAAA","ImportToken":"AAAA","ParametersValidTo":2000000000}`))
 			p := adapter(t, s.URL)
-			_, err := p.WrappingKey(t.Context(), effect(broker.StepFetch), ref(), broker.OAEPSHA256)
+			_, err := p.WrappingKey(t.Context(), effect(broker.StepFetch), broker.WrappingKeyIn{Key: ref(), Mechanism: broker.OAEPSHA256})
 			if inWords(t, err).Kind != broker.Tampered {
 				t.Errorf("wrapping key: %v", err)
 			}

@@ -13,7 +13,8 @@ import (
 
 // WrappingKey fetches new import parameters, good for 24 hours. AWS makes new ones
 // each time, and one is used for one import.
-func (p *Provider) WrappingKey(ctx context.Context, _ broker.Effect, key broker.KeyRef, m broker.Mechanism) (broker.WrappingKey, error) {
+func (p *Provider) WrappingKey(ctx context.Context, _ broker.Effect, in broker.WrappingKeyIn) (broker.WrappingKey, error) {
+	key, m := in.Key, in.Mechanism
 	c := call{name: "GetParametersForImport", verb: "fetch wrapping key for", object: key.ID}
 	algorithm, ok := algorithms[m]
 	if !ok {

@@ -30,7 +30,7 @@ func filled(ctx context.Context, p *awskms.Provider, in broker.PrepareIn, raw []
 		return broker.VersionRef{}, err
 	}
 	v := broker.VersionRef{Key: made.Key}
-	w, err := p.WrappingKey(ctx, effect(broker.StepFetch), made.Key, broker.OAEPSHA256)
+	w, err := p.WrappingKey(ctx, effect(broker.StepFetch), broker.WrappingKeyIn{Key: made.Key, Mechanism: broker.OAEPSHA256})
 	if err != nil {
 		return v, err
 	}

@@ -1,6 +1,8 @@
 package awskms
 
 import (
+	"slices"
+
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"github.com/keyferry/keyferry/broker"
@@ -50,6 +52,11 @@ func usageOf(p broker.Purpose) types.KeyUsageType {
 	default:
 		return ""
 	}
+}
+
+// purposes of a spec that AWS has a key usage for.
+func purposes(s broker.KeySpec) []broker.Purpose {
+	return slices.DeleteFunc(s.Purposes(), func(p broker.Purpose) bool { return usageOf(p) == "" })
 }
 
 // purposeOf is the reverse: ENCRYPT_DECRYPT is two purposes, by the spec.

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"slices"
 	"time"
 
 	"github.com/keyferry/keyferry/broker"
@@ -13,7 +14,7 @@ const day = 24 * time.Hour
 func Default() broker.Capabilities {
 	return broker.Capabilities{
 		Provider: "memory", Service: "the memory provider", Specs: specs(),
-		Staging: broker.Inert, Consumer: "alias/{name}",
+		Consumer: "alias/{name}",
 		Names: broker.NameRule{
 			Pattern: `alias/[a-zA-Z0-9/_-]+`, Max: 256,
 			Words: "letters, digits, / _ and -, at most 256 characters with alias/",
@@ -35,7 +36,7 @@ func specs() map[broker.KeySpec]broker.SpecCapability {
 	kwp := []broker.Mechanism{broker.KWPSHA256, broker.KWPSHA1}
 	out := map[broker.KeySpec]broker.SpecCapability{}
 	for _, s := range broker.KeySpecs() {
-		c := broker.SpecCapability{Mechanisms: oaep, Purposes: s.Purposes(), Proof: proofs(s), ImportRepeats: true}
+		c := broker.SpecCapability{Mechanisms: oaep, Purposes: purposes(s), Proof: proofs(s), ImportRepeats: true}
 		switch s.Class() {
 		case broker.ClassRSA:
 			c.Mechanisms = kwp
@@ -55,6 +56,11 @@ func specs() map[broker.KeySpec]broker.SpecCapability {
 	return out
 }
 
+// purposes leaves raw encryption out: it behaves like AWS KMS, which has none.
+func purposes(s broker.KeySpec) []broker.Purpose {
+	return slices.DeleteFunc(s.Purposes(), func(p broker.Purpose) bool { return p == broker.RawEncrypt })
+}
+
 func proofs(s broker.KeySpec) map[broker.Purpose]broker.ProofLevel {
 	level := broker.ProofPublicKey
 	switch s.Class() {
@@ -65,7 +71,7 @@ func proofs(s broker.KeySpec) map[broker.Purpose]broker.ProofLevel {
 	default: // pairs
 	}
 	out := map[broker.Purpose]broker.ProofLevel{}
-	for _, purpose := range s.Purposes() {
+	for _, purpose := range purposes(s) {
 		out[purpose] = level
 	}
 	return out

@@ -74,10 +74,10 @@ type wrapping struct {
 }
 
 // WrappingKey hands out the next of the configured keys, for 24 hours and one import.
-func (p *Provider) WrappingKey(ctx context.Context, _ broker.Effect, ref broker.KeyRef, m broker.Mechanism) (broker.WrappingKey, error) {
+func (p *Provider) WrappingKey(ctx context.Context, _ broker.Effect, in broker.WrappingKeyIn) (broker.WrappingKey, error) {
 	var out broker.WrappingKey
-	err := p.read(ctx, "wrapping-key", ref.ID, func() (err error) {
-		out, err = p.wrappingKey(ref, m)
+	err := p.read(ctx, "wrapping-key", in.Key.ID, func() (err error) {
+		out, err = p.wrappingKey(in.Key, in.Mechanism)
 		return err
 	})
 	return out, err
@@ -206,7 +206,7 @@ func (p *Provider) place(k *key, e broker.Effect, in broker.ImportIn, m material
 		return nil, fmt.Errorf("the key holds other material already: %w", broker.Rejected)
 	}
 	v := k.add(m, e, c)
-	if p.c.Capabilities.Staging == broker.Immediate {
+	if c.Given[k.in.Purpose] == broker.GivenNewest {
 		k.current = len(k.versions) - 1
 	}
 	return v, nil

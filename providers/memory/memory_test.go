@@ -178,6 +178,5 @@ func TestNoNativeExpiry(t *testing.T) {
 	t.Parallel()
 	providertest.Run(t, providertest.Setup{Lacks: lacks(), Open: open(func(c *broker.Capabilities) {
 		c.ValidTo = broker.ValidToRule{}
-		c.Staging = broker.Immediate
 	})})
 }

@@ -14,7 +14,7 @@ import (
 func (h *harness) read(ctx context.Context, call string, v broker.VersionRef, m material, in broker.PrepareIn) error {
 	switch call {
 	case "wrapping-key":
-		_, err := h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), v.Key, h.Provider.Capabilities().Specs[in.Spec].Mechanisms[0])
+		_, err := h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), broker.WrappingKeyIn{Key: v.Key, Mechanism: h.Provider.Capabilities().Specs[in.Spec].Mechanisms[0]})
 		return err
 	case "prove":
 		return h.asked(ctx, v, m, in.Purpose)

@@ -64,7 +64,7 @@ func (h *harness) prepare(ctx context.Context, in broker.PrepareIn) (broker.KeyR
 
 // wrapped is material made ready for one import.
 func (h *harness) wrapped(ctx context.Context, key broker.KeyRef, m material, by broker.Mechanism) (broker.ImportIn, error) {
-	w, err := h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), key, by)
+	w, err := h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), broker.WrappingKeyIn{Key: key, Mechanism: by})
 	if err != nil {
 		return broker.ImportIn{}, fmt.Errorf("fetch wrapping key: %w", err)
 	}

@@ -27,8 +27,6 @@ func capabilities(_ context.Context, h *harness) error {
 		return fmt.Errorf("settle %s, poll %s", c.Settle, c.Poll)
 	case c.Deletion.Min > c.Deletion.Default || c.Deletion.Default > c.Deletion.Max:
 		return fmt.Errorf("deletion windows %+v", c.Deletion)
-	case c.Staging != broker.Inert && c.Staging != broker.Immediate:
-		return fmt.Errorf("staging %q", c.Staging)
 	}
 	for _, s := range broker.KeySpecs() {
 		if err := wholeSpec(s, c.Specs[s]); err != nil {

@@ -137,7 +137,7 @@ func tokenEnds(ctx context.Context, h *harness) error {
 	if err != nil {
 		return err
 	}
-	w, err := h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), key, ready.Mechanism)
+	w, err := h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), broker.WrappingKeyIn{Key: key, Mechanism: ready.Mechanism})
 	if err != nil || w.ExpiresAt.IsZero() {
 		return err
 	}

@@ -62,7 +62,7 @@ func foreignToken(ctx context.Context, h *harness) error {
 		return err
 	}
 	m := h.Provider.Capabilities().Specs[in.Spec].Mechanisms[0]
-	w, err := h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), other, m)
+	w, err := h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), broker.WrappingKeyIn{Key: other, Mechanism: m})
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func otherHash(ctx context.Context, h *harness) error {
 	if err != nil {
 		return err
 	}
-	w, err := h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), key, mechanisms[0])
+	w, err := h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), broker.WrappingKeyIn{Key: key, Mechanism: mechanisms[0]})
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (h *harness) every(ctx context.Context, ref broker.KeyRef) map[string]error
 	mechanism := h.Provider.Capabilities().Specs[in.Spec].Mechanisms[0]
 	v := broker.VersionRef{Key: ref}
 	out := map[string]error{}
-	_, out["wrapping key"] = h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), ref, mechanism)
+	_, out["wrapping key"] = h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), broker.WrappingKeyIn{Key: ref, Mechanism: mechanism})
 	_, out["import"] = h.Provider.Import(ctx, h.effect(broker.StepImport), broker.ImportIn{
 		Key: ref, Kind: broker.ImportNew, Spec: in.Spec, Mechanism: mechanism, Wrapped: m.raw, Token: m.raw,
 	})
