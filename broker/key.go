@@ -87,6 +87,16 @@ type Placement struct {
 	ImportedAt time.Time     `json:"imported_at,omitzero"`
 	Transport  Transport     `json:"transport"`
 	Proof      Proof         `json:"proof"`
+	Terms      Terms         `json:"terms"`
+}
+
+// Terms are what a placement was begun with, and keeps whatever the config says
+// later.
+type Terms struct {
+	Name      string        `json:"name,omitempty"`      // the key's own name there, as far as it is ours
+	Algorithm string        `json:"algorithm,omitempty"` // in the provider's words; "" what it takes by itself
+	Window    time.Duration `json:"window,omitempty"`    // the waiting period the key is made with
+	ValidFrom time.Time     `json:"valid_from,omitzero"` // before that it is not used
 }
 
 // Transport is how material crossed.
@@ -95,6 +105,9 @@ type Transport struct {
 	Way         Way       `json:"way,omitempty"`
 	Strength    int       `json:"strength,omitempty"`    // bits of security on the way
 	Fingerprint string    `json:"fingerprint,omitempty"` // of the wrapping key
+	// Attestation says what is known of the wrapping key's own: "unchecked" and the
+	// SHA-256 of what the provider sent, which is in the audit; "" it sent none.
+	Attestation string `json:"attestation,omitempty"`
 }
 
 // Proof is what is known about a placement's material, and since when.

@@ -27,6 +27,9 @@ func operationRow(o Operation) string { return "operation " + o.ID + " of key " 
 func effectRow(e Effect) string {
 	return "effect " + string(e.Step) + " at target " + e.Target + " of operation " + e.Operation
 }
+func wrappingKeyRow(k KeptWrappingKey) string {
+	return "wrapping key " + k.Ref + " of target " + k.Target
+}
 func enrolmentRow(e Enrolment) string { return "enrolment of " + string(e.Kind) + " " + e.Name }
 
 // rows are what a change writes, by name.
@@ -55,6 +58,9 @@ func (c Change) rows() map[string]any {
 	}
 	if c.Enrolment != nil {
 		rows[enrolmentRow(*c.Enrolment)] = *c.Enrolment
+	}
+	if c.WrappingKey != nil {
+		rows[wrappingKeyRow(*c.WrappingKey)] = *c.WrappingKey
 	}
 	return rows
 }

@@ -39,6 +39,8 @@ type Records interface {
 	Heads(ctx context.Context, after int64) iter.Seq2[Head, error]
 	// Enrolments of tokens and targets, in order of kind and name.
 	Enrolments(ctx context.Context) ([]Enrolment, error)
+	// WrappingKeys that were kept of a target, the newest first.
+	WrappingKeys(ctx context.Context, target string) ([]KeptWrappingKey, error)
 	// Cached is a value kept for speed, which may be gone at any time: NotFound.
 	Cached(ctx context.Context, name string) ([]byte, error)
 	// Cache keeps a value; it is no part of the audit.
@@ -65,6 +67,8 @@ type Change struct {
 	Result *EffectRecord
 	// Enrolment inserts or replaces one.
 	Enrolment *Enrolment
+	// WrappingKey inserts or replaces one that is kept.
+	WrappingKey *KeptWrappingKey
 	// Lease, when set, must still be held by its holder, else Conflict.
 	Lease *Lease
 	// Seal, when set, is called with the new head inside the transaction; the

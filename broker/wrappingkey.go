@@ -26,6 +26,19 @@ type WrappingKey struct {
 	Receipt Receipt
 }
 
+// KeptWrappingKey is a wrapping key that a recorded operation of ours had made, and
+// that later ones may use until its end. Its id and fingerprint are kept, never the
+// key: that is fetched anew each time and must have this fingerprint.
+type KeptWrappingKey struct {
+	Target      string    `json:"target"`
+	Ref         string    `json:"ref"`         // the provider's id of it
+	Fingerprint string    `json:"fingerprint"` // SHA-256, hex, of its DER SubjectPublicKeyInfo
+	Operation   string    `json:"operation"`   // that had it made
+	MadeAt      time.Time `json:"made_at"`
+	ExpiresAt   time.Time `json:"expires_at,omitzero"`
+	Ended       string    `json:"ended,omitempty"` // why it is used no more
+}
+
 // WrappingKeyPolicy is what a target demands of wrapping keys.
 type WrappingKeyPolicy struct {
 	MinBits int // 0 means 2048, which is also the least that can be asked for

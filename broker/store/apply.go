@@ -43,6 +43,7 @@ func apply(ctx context.Context, tx *sql.Tx, c broker.Change) (broker.Head, error
 		func() error { return writeOperations(ctx, tx, c, entry.Seq) },
 		func() error { return writeEffects(ctx, tx, c, entry.Seq) },
 		func() error { return writeEnrolment(ctx, tx, c.Enrolment) },
+		func() error { return writeWrappingKey(ctx, tx, c.WrappingKey) },
 		func() error { return appendEntry(ctx, tx, entry) },
 	} {
 		if err := write(); err != nil {
@@ -161,20 +162,20 @@ func versionColumns(v *broker.KeyVersion) []any {
 
 func writePlacements(ctx context.Context, tx *sql.Tx, placements []broker.Placement) error {
 	for _, p := range placements {
-		p.Proof.At = cut(p.Proof.At)
+		p.Proof.At, p.Terms.ValidFrom = cut(p.Proof.At), cut(p.Terms.ValidFrom)
 		r := record{
 			what:    fmt.Sprintf("placement of key %s version %d at %s", p.KeyID, p.Number, p.Target),
 			missing: "such version",
 		}
 		_, err := r.exec(ctx, tx, `INSERT INTO placements
-			(key_id, number, target, step, version, consumer, remote, seen_at, valid_to, imported_at, transport, proof)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			(key_id, number, target, step, version, consumer, remote, seen_at, valid_to, imported_at, transport, proof, terms)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (key_id, number, target) DO UPDATE SET
 			step = excluded.step, version = excluded.version, consumer = excluded.consumer, remote = excluded.remote,
 			seen_at = excluded.seen_at, valid_to = excluded.valid_to, imported_at = excluded.imported_at,
-			transport = excluded.transport, proof = excluded.proof`,
+			transport = excluded.transport, proof = excluded.proof, terms = excluded.terms`,
 			p.KeyID, p.Number, p.Target, p.Step, document{p.Version}, p.Consumer, p.Remote,
-			moment{&p.SeenAt}, moment{&p.ValidTo}, moment{&p.ImportedAt}, document{p.Transport}, document{p.Proof})
+			moment{&p.SeenAt}, moment{&p.ValidTo}, moment{&p.ImportedAt}, document{p.Transport}, document{p.Proof}, document{p.Terms})
 		if err != nil {
 			return err
 		}
@@ -192,5 +193,18 @@ func writeEnrolment(ctx context.Context, tx *sql.Tx, e *broker.Enrolment) error 
 		environment = excluded.environment, token_serial = excluded.token_serial, pins = excluded.pins,
 		findings = excluded.findings, at = excluded.at, seal = excluded.seal`,
 		e.Kind, e.Name, e.Environment, e.TokenSerial, document{e.Pins}, document{e.Findings}, moment{&e.At}, blob(e.Seal))
+	return err
+}
+
+func writeWrappingKey(ctx context.Context, tx *sql.Tx, k *broker.KeptWrappingKey) error {
+	if k == nil {
+		return nil
+	}
+	_, err := record{what: "wrapping key " + k.Ref}.exec(ctx, tx, `INSERT INTO wrapping_keys
+		(target, ref, fingerprint, operation, made_at, expires_at, ended) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (target, ref) DO UPDATE SET
+		fingerprint = excluded.fingerprint, operation = excluded.operation, made_at = excluded.made_at,
+		expires_at = excluded.expires_at, ended = excluded.ended`,
+		k.Target, k.Ref, k.Fingerprint, k.Operation, moment{&k.MadeAt}, moment{&k.ExpiresAt}, k.Ended)
 	return err
 }

@@ -53,7 +53,7 @@ func (s *Store) keys(ctx context.Context, w where) iter.Seq2[broker.KeyView, err
 	return grouped(ctx, s, keyRow, `SELECT
 		k.id, k.name, k.spec, k.purpose, k.policy, k.environment, k.owner, k.created_at, `+tagsOf+`,
 		v.number, v.state, v.retain, v.material, v.provenance, v.created_at, v.activated_at,
-		p.number, p.target, p.step, p.version, p.consumer, p.remote, p.seen_at, p.valid_to, p.imported_at, p.transport, p.proof
+		p.number, p.target, p.step, p.version, p.consumer, p.remote, p.seen_at, p.valid_to, p.imported_at, p.transport, p.proof, p.terms
 		FROM keys k
 		LEFT JOIN key_versions v ON v.key_id = k.id
 		LEFT JOIN placements p ON p.key_id = v.key_id AND p.number = v.number`+
@@ -76,7 +76,7 @@ func keyRow(rows *sql.Rows, cur *broker.KeyView) (*broker.KeyView, error) {
 		optional[string]{&material}, optional[string]{&v.Provenance}, moment{&v.CreatedAt}, moment{&v.ActivatedAt},
 		optional[int]{&p.Number}, optional[string]{&p.Target}, optional[broker.PlacementStep]{&p.Step},
 		document{&p.Version}, optional[string]{&p.Consumer}, optional[broker.RemoteState]{&p.Remote},
-		moment{&p.SeenAt}, moment{&p.ValidTo}, moment{&p.ImportedAt}, document{&p.Transport}, document{&p.Proof})
+		moment{&p.SeenAt}, moment{&p.ValidTo}, moment{&p.ImportedAt}, document{&p.Transport}, document{&p.Proof}, document{&p.Terms})
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,15 @@ func (s *Store) Enrolments(ctx context.Context) ([]broker.Enrolment, error) {
 	}, `SELECT kind, name, environment, token_serial, pins, findings, at, seal FROM enrolments ORDER BY kind, name`))
 }
 
+// WrappingKeys implements broker.Store.
+func (s *Store) WrappingKeys(ctx context.Context, target string) ([]broker.KeptWrappingKey, error) {
+	return all(each(ctx, s, func(rows *sql.Rows) (k broker.KeptWrappingKey, err error) {
+		err = rows.Scan(&k.Target, &k.Ref, &k.Fingerprint, &k.Operation, moment{&k.MadeAt}, moment{&k.ExpiresAt}, &k.Ended)
+		return k, err
+	}, `SELECT target, ref, fingerprint, operation, made_at, expires_at, ended FROM wrapping_keys
+		WHERE target = ? ORDER BY made_at DESC, ref`, target))
+}
+
 // Cached implements broker.Store.
 func (s *Store) Cached(ctx context.Context, name string) ([]byte, error) {
 	return only(each(ctx, s, func(rows *sql.Rows) (value []byte, err error) {

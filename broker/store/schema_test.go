@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/keyferry/keyferry/broker"
 )
 
@@ -13,9 +16,25 @@ func TestOpenNewerSchema(t *testing.T) {
 	t.Parallel()
 	path := sample(t)
 	change(t, path, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)`)
-	openFails(t, path, broker.Rejected, "newer keyferry", "schema 99, this one knows 1", "use the newer keyferry, or restore a backup")
+	openFails(t, path, broker.Rejected, "newer keyferry", "schema 99, this one knows 2", "use the newer keyferry, or restore a backup")
 	change(t, path, `DELETE FROM goose_db_version WHERE version_id = 99`)
 	must(t, opened(t, path).Check(t.Context()))
+}
+
+// A file of the first schema is brought up to date by opening it, and reads as before.
+func TestOpenUpgradesTheFirstSchema(t *testing.T) {
+	t.Parallel()
+	path := sample(t)
+	before, err := opened(t, path).Key(t.Context(), "key-000001")
+	must(t, err)
+	change(t, path, `ALTER TABLE placements DROP COLUMN terms`, `DROP TABLE wrapping_keys`, `DELETE FROM goose_db_version WHERE version_id > 1`)
+	s := opened(t, path)
+	after, err := s.Key(t.Context(), "key-000001")
+	must(t, err)
+	if diff := cmp.Diff(before, after, cmpopts.EquateEmpty()); diff != "" || len(after.Placements) == 0 {
+		t.Errorf("after the upgrade:\n%s", diff)
+	}
+	must(t, s.Check(t.Context()))
 }
 
 func TestOpenForeignFiles(t *testing.T) {

@@ -35,6 +35,7 @@ func everyField(t *testing.T, open Open) {
 		Operation: *c.NewOperation, Effects: []broker.EffectRecord{*c.Intent},
 	}}, got.Operations)
 	equal(t, "enrolments", []broker.Enrolment{*c.Enrolment}, got.Enrolments)
+	equal(t, "wrapping keys", []broker.KeptWrappingKey{*c.WrappingKey}, got.Wrapping)
 	want := c.Entry
 	want.Seq, want.Prev, want.Hash = 1, broker.GenesisHash, head.Hash
 	equal(t, "audit", []broker.Entry{want}, got.Entries)

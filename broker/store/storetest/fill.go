@@ -94,6 +94,9 @@ func (f *filler) fillMap(v reflect.Value) {
 	}
 }
 
+// filledTarget is the target of a filled wrapping key, so that it is found again.
+const filledTarget = "filled target"
+
 // fullChange fills every record that a change can insert, linked as records are.
 func fullChange(f *filler) broker.Change {
 	key := filled[broker.Key](f)
@@ -108,10 +111,12 @@ func fullChange(f *filler) broker.Change {
 	effect.Effect.Operation = operation.ID
 	effect.Result, effect.DoneAt = nil, time.Time{}
 	enrolment := filled[broker.Enrolment](f)
+	wrapping := filled[broker.KeptWrappingKey](f)
+	wrapping.Target = filledTarget
 	entry := filled[broker.Entry](f)
 	entry.Operation = operation.ID
 	return broker.Change{
 		Entry: entry, NewKey: &key, NewVersion: &version, Placements: placements,
-		NewOperation: &operation, Intent: &effect, Enrolment: &enrolment,
+		NewOperation: &operation, Intent: &effect, Enrolment: &enrolment, WrappingKey: &wrapping,
 	}
 }

@@ -11,6 +11,7 @@ import (
 func recordChecks() []check {
 	return []check{
 		{"enrolments are in order and replaced as a whole", recordEnrolments},
+		{"kept wrapping keys are a target's, the newest first, and replaced as a whole", recordWrappingKeys},
 		{"effects are in the order they were intended", recordEffects},
 		{"the cache keeps bytes and no audit", recordCache},
 	}
@@ -30,6 +31,27 @@ func recordEnrolments(t *testing.T, open Open) {
 	got, err := open(t).Enrolments(t.Context())
 	must(t, err)
 	equal(t, "enrolments", []broker.Enrolment{again, a, z}, got)
+}
+
+func recordWrappingKeys(t *testing.T, open Open) {
+	s := open(t)
+	keep := func(target, ref string, made int, ended string) broker.KeptWrappingKey {
+		k := broker.KeptWrappingKey{
+			Target: target, Ref: ref, Fingerprint: "f-" + ref, Operation: "op", MadeAt: at(made), ExpiresAt: at(made + 9), Ended: ended,
+		}
+		apply(t, s, broker.Change{WrappingKey: &k})
+		return k
+	}
+	keep("t", "one", 1, "")
+	keep("u", "one", 1, "")
+	newer := keep("t", "two", 2, "")
+	older := keep("t", "one", 1, "expired")
+	got, err := open(t).WrappingKeys(t.Context(), "t")
+	must(t, err)
+	equal(t, "wrapping keys", []broker.KeptWrappingKey{newer, older}, got)
+	none, err := s.WrappingKeys(t.Context(), "T")
+	must(t, err)
+	equal(t, "another target's", []broker.KeptWrappingKey(nil), none)
 }
 
 func recordEffects(t *testing.T, open Open) {

@@ -61,6 +61,7 @@ type everything struct {
 	Entries    []broker.Entry
 	Heads      []broker.Head
 	Enrolments []broker.Enrolment
+	Wrapping   []broker.KeptWrappingKey
 }
 
 func readAll(t TB, s broker.Store) everything {
@@ -68,7 +69,14 @@ func readAll(t TB, s broker.Store) everything {
 	ctx := t.Context()
 	enrolments, err := s.Enrolments(ctx)
 	must(t, err)
+	var wrapping []broker.KeptWrappingKey
+	for _, target := range []string{"t", "u", filledTarget} {
+		kept, err := s.WrappingKeys(ctx, target)
+		must(t, err)
+		wrapping = append(wrapping, kept...)
+	}
 	return everything{
+		Wrapping:   wrapping,
 		Keys:       collect(t, s.Keys(ctx, broker.KeyFilter{})),
 		Operations: collect(t, s.Operations(ctx, broker.OperationFilter{})),
 		Entries:    collect(t, s.Entries(ctx, 0)),
