@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/keyferry/keyferry/localstack/emu"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
 
@@ -13,11 +14,12 @@ type Config struct {
 	Now func() time.Time // real time; the emulator's clock starts there
 	Log *slog.Logger     // nil: silent
 
-	Addr      string   // HTTP; "" is a free port of 127.0.0.1
-	TLSAddr   string   // HTTPS; the same
-	AdminAddr string   // admin HTTP; the same
-	Hosts     []string // further names in the TLS certificate
-	CAFile    string   // where to write the run CA's certificate as PEM; "" nowhere
+	Addr      string         // HTTP; "" is a free port of 127.0.0.1
+	TLSAddr   string         // HTTPS; the same
+	AdminAddr string         // admin HTTP; the same
+	Hosts     []string       // further names in the TLS certificate
+	CA        *emu.Authority // the run CA, which other emulators may share; nil makes one
+	CAFile    string         // where to write the run CA's certificate as PEM; "" nowhere
 
 	AccountID  string // of the default credentials; "" is DefaultAccount
 	AccessKeys []AccessKey

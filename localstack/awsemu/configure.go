@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/keyferry/keyferry/localstack/emu"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
 
@@ -34,7 +35,12 @@ func (c Config) complete() (Config, error) {
 			*f.field = f.standard
 		}
 	}
-	return c, nil
+	if c.CA != nil {
+		return c, nil
+	}
+	var err error
+	c.CA, err = emu.NewAuthority(c.Now())
+	return c, err
 }
 
 // apply makes a change. It needs the lock once the server runs.

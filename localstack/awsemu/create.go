@@ -1,9 +1,9 @@
 package awsemu
 
 import (
-	"crypto/rand"
-	"fmt"
 	"slices"
+
+	"github.com/keyferry/keyferry/localstack/emu"
 )
 
 type createKeyInput struct {
@@ -40,7 +40,7 @@ func createKey(c *call, in createKeyInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	id := newID()
+	id := emu.NewID()
 	k := &key{
 		id: id, arn: c.place.arn("key/" + id), place: c.place, spec: spec, usage: usage, origin: origin,
 		description: in.Description, policy: policy, created: c.now, commits: map[string]int{},
@@ -104,12 +104,4 @@ func (in createKeyInput) checkOrigin() error {
 	default:
 		return checkEnum("Origin", in.Origin)
 	}
-}
-
-// newID is a random UUID (RFC 9562 §5.4).
-func newID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"github.com/keyferry/keyferry/localstack/awsemu"
+	"github.com/keyferry/keyferry/localstack/emu/emutest"
 )
 
 // Rules 4 and 30.
@@ -102,7 +103,7 @@ func TestLenientAllowsEd25519(t *testing.T) {
 	t.Parallel()
 	e := start(t, awsemu.Config{Settings: awsemu.Settings{Lenient: true}})
 	key := e.create(types.KeySpecEccNistEdwards25519, types.KeyUsageTypeSignVerify)
-	der := append([]byte{0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20}, random(32)...)
+	der := append([]byte{0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20}, emutest.Random(32)...)
 	must(e.bring(key, der))(t)
 	e.state(key, types.KeyStateEnabled)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	kecdsa "github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 
+	"github.com/keyferry/keyferry/localstack/emu/emutest"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
 
@@ -41,7 +42,7 @@ func (e *emulator) lying(action string) {
 func TestSymmetricCiphertextIsOpaqueAndBound(t *testing.T) {
 	t.Parallel()
 	e := start(t, defaults())
-	material := random(32)
+	material := emutest.Random(32)
 	key := e.holding(types.KeySpecSymmetricDefault, types.KeyUsageTypeEncryptDecrypt, material)
 	same := e.holding(types.KeySpecSymmetricDefault, types.KeyUsageTypeEncryptDecrypt, material)
 	plain, with := []byte("plain text"), map[string]string{"for": "test"}
@@ -87,7 +88,7 @@ func TestSymmetricCiphertextIsOpaqueAndBound(t *testing.T) {
 func TestMacIsOfOurMaterial(t *testing.T) {
 	t.Parallel()
 	e := start(t, defaults())
-	material, message := random(32), []byte("challenge")
+	material, message := emutest.Random(32), []byte("challenge")
 	key := e.holding(types.KeySpecHmac256, types.KeyUsageTypeGenerateVerifyMac, material)
 	h := hmac.New(sha256.New, material)
 	h.Write(message)
@@ -104,17 +105,17 @@ func TestMacIsOfOurMaterial(t *testing.T) {
 	if err := verify(h.Sum(nil)); err != nil {
 		t.Error(err)
 	}
-	refused(t, verify(random(32)), "KMSInvalidMacException")
+	refused(t, verify(emutest.Random(32)), "KMSInvalidMacException")
 	_, err := e.GenerateMac(t.Context(), &kms.GenerateMacInput{KeyId: &key, Message: message, MacAlgorithm: types.MacAlgorithmSpecHmacSha512})
 	refused(t, err, "InvalidKeyUsageException")
-	_, err = e.GenerateMac(t.Context(), &kms.GenerateMacInput{KeyId: &key, Message: random(4097), MacAlgorithm: types.MacAlgorithmSpecHmacSha256})
+	_, err = e.GenerateMac(t.Context(), &kms.GenerateMacInput{KeyId: &key, Message: emutest.Random(4097), MacAlgorithm: types.MacAlgorithmSpecHmacSha256})
 	refused(t, err, "ValidationException")
 	e.lying("GenerateMac")
 	if hmac.Equal(generate(), h.Sum(nil)) {
 		t.Error("a lie was the truth")
 	}
 	e.lying("VerifyMac")
-	if err := verify(random(32)); err != nil {
+	if err := verify(emutest.Random(32)); err != nil {
 		t.Errorf("a lie was the truth: %v", err)
 	}
 	_, err = e.GetPublicKey(t.Context(), &kms.GetPublicKeyInput{KeyId: &key})
@@ -176,7 +177,7 @@ func TestRSAKeys(t *testing.T) {
 	if len(back.CiphertextBlob) != 256 {
 		t.Errorf("a block of %d bytes", len(back.CiphertextBlob))
 	}
-	_, err = e.Encrypt(t.Context(), &kms.EncryptInput{KeyId: &opening, Plaintext: random(191), EncryptionAlgorithm: types.EncryptionAlgorithmSpecRsaesOaepSha256})
+	_, err = e.Encrypt(t.Context(), &kms.EncryptInput{KeyId: &opening, Plaintext: emutest.Random(191), EncryptionAlgorithm: types.EncryptionAlgorithmSpecRsaesOaepSha256})
 	refused(t, err, "ValidationException")
 }
 
@@ -184,7 +185,7 @@ func TestECKeys(t *testing.T) {
 	t.Parallel()
 	e := start(t, defaults())
 	digest := sha256.Sum256([]byte("message"))
-	private, der := ecKey(t, elliptic.P256())
+	private, der := emutest.EC(t, elliptic.P256())
 	key := e.holding(types.KeySpecEccNistP256, types.KeyUsageTypeSignVerify, der)
 	sign := func() []byte {
 		in := &kms.SignInput{KeyId: &key, Message: digest[:], MessageType: types.MessageTypeDigest, SigningAlgorithm: types.SigningAlgorithmSpecEcdsaSha256}
@@ -227,7 +228,7 @@ func TestSecp256k1Key(t *testing.T) {
 	e := start(t, defaults())
 	private := must(secp256k1.GeneratePrivateKey())(t)
 	point := private.PubKey().SerializeUncompressed()
-	key := e.holding(types.KeySpecEccSecgP256k1, types.KeyUsageTypeSignVerify, ecDER(t, oidSecp256k1, private.Serialize(), point))
+	key := e.holding(types.KeySpecEccSecgP256k1, types.KeyUsageTypeSignVerify, emutest.ECDER(t, emutest.OIDSecp256k1, private.Serialize(), point))
 	if spki := must(e.GetPublicKey(t.Context(), &kms.GetPublicKeyInput{KeyId: &key}))(t).PublicKey; !bytes.HasSuffix(spki, point) || len(spki) != 88 {
 		t.Errorf("public key %x", spki)
 	}
@@ -248,7 +249,7 @@ func TestSecp256k1Key(t *testing.T) {
 func TestAgreement(t *testing.T) {
 	t.Parallel()
 	e := start(t, defaults())
-	private, der := ecKey(t, elliptic.P384())
+	private, der := emutest.EC(t, elliptic.P384())
 	key := e.holding(types.KeySpecEccNistP384, types.KeyUsageTypeKeyAgreement, der)
 	peer := must(ecdh.P384().GenerateKey(rand.Reader))(t)
 	want := must(peer.ECDH(must(private.PublicKey.ECDH())(t)))(t)
@@ -290,7 +291,7 @@ func TestCryptoNeedsMaterial(t *testing.T) {
 	key := e.create(types.KeySpecEccNistP256, types.KeyUsageTypeSignVerify)
 	_, err := e.GetPublicKey(t.Context(), &kms.GetPublicKeyInput{KeyId: &key})
 	refused(t, err, "KMSInvalidStateException")
-	_, der := ecKey(t, elliptic.P256())
+	_, der := emutest.EC(t, elliptic.P256())
 	must(e.bring(key, der, until(e.server.Now().Add(time.Hour))))(t)
 	must(e.GetPublicKey(t.Context(), &kms.GetPublicKeyInput{KeyId: &key}))(t)
 	e.advance(time.Hour)
@@ -301,12 +302,12 @@ func TestCryptoNeedsMaterial(t *testing.T) {
 func TestLieAcceptsOtherMaterial(t *testing.T) {
 	t.Parallel()
 	e := start(t, defaults())
-	key := e.holding(types.KeySpecSymmetricDefault, types.KeyUsageTypeEncryptDecrypt, random(32))
+	key := e.holding(types.KeySpecSymmetricDefault, types.KeyUsageTypeEncryptDecrypt, emutest.Random(32))
 	e.lying("ImportKeyMaterial")
-	out := must(e.bring(key, random(32), as(types.ImportTypeExistingKeyMaterial)))(t)
+	out := must(e.bring(key, emutest.Random(32), as(types.ImportTypeExistingKeyMaterial)))(t)
 	if *out.KeyMaterialId != *e.describe(key).CurrentKeyMaterialId {
 		t.Error("the lie shows")
 	}
-	_, err := e.bring(key, random(32), as(types.ImportTypeExistingKeyMaterial))
+	_, err := e.bring(key, emutest.Random(32), as(types.ImportTypeExistingKeyMaterial))
 	refused(t, err, incorrect)
 }

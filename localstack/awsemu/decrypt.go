@@ -1,9 +1,6 @@
 package awsemu
 
-import (
-	"crypto/rsa"
-	"strings"
-)
+import "strings"
 
 type decryptInput struct {
 	KeyID               string            `json:"KeyId"`
@@ -37,7 +34,7 @@ func decrypt(c *call, in decryptInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	plaintext, err := rsa.DecryptOAEP(wrappingHash(algorithm)(), nil, k.current().secret.pair.rsa, in.CiphertextBlob, nil)
+	plaintext, err := k.current().secret.pair.Decrypt(wrappingHash(algorithm), in.CiphertextBlob)
 	if err != nil {
 		return nil, refuse(codeInvalidCipher, "the ciphertext does not decrypt under %s", k.arn)
 	}

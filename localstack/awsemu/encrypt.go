@@ -4,10 +4,11 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/json"
 	"slices"
+
+	"github.com/keyferry/keyferry/localstack/emu"
 )
 
 // blobMark begins every symmetric ciphertext. The rest is the key's id, the
@@ -50,7 +51,7 @@ func encrypt(c *call, in encryptInput) (any, error) {
 	m := k.current()
 	var blob []byte
 	if m.secret.pair != nil {
-		blob, err = encryptRSA(&m.secret.pair.rsa.PublicKey, algorithm, in.Plaintext)
+		blob, err = encryptRSA(m.secret.pair, algorithm, in.Plaintext)
 	} else {
 		blob, err = k.seal(m, in.Plaintext, in.EncryptionContext)
 	}
@@ -83,8 +84,8 @@ func (k *key) takes(algorithm string) error {
 	return nil
 }
 
-func encryptRSA(public *rsa.PublicKey, algorithm string, plaintext []byte) ([]byte, error) {
-	blob, err := rsa.EncryptOAEP(wrappingHash(algorithm)(), rand.Reader, public, plaintext, nil)
+func encryptRSA(pair *emu.Pair, algorithm string, plaintext []byte) ([]byte, error) {
+	blob, err := pair.Encrypt(wrappingHash(algorithm), plaintext)
 	if err != nil {
 		return nil, refuse(codeValidation, "Algorithm %s and the key do not support the Plaintext length", algorithm)
 	}

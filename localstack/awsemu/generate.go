@@ -1,14 +1,9 @@
 package awsemu
 
 import (
-	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/hex"
 
-	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/keyferry/keyferry/localstack/emu"
 )
 
 // generate gives a key of origin AWS_KMS its material.
@@ -19,11 +14,8 @@ func (c *call) generate(k *key) error {
 	if err != nil {
 		return err
 	}
-	identity := sha256.Sum256(m.secret.raw)
-	if m.secret.pair != nil {
-		identity = sha256.Sum256(m.secret.pair.spki)
-	}
-	m.identity, m.id = hex.EncodeToString(identity[:]), materialID(k.id, identity[:])
+	m.identity = m.secret.identity()
+	m.id = materialID(k.id, m.identity)
 	k.materials = []*material{m}
 	return nil
 }
@@ -34,35 +26,6 @@ func newSecret(spec keySpec) (*secret, error) {
 		_, _ = rand.Read(raw) // never fails (crypto/rand)
 		return &secret{raw: raw}, nil
 	}
-	p, err := newPair(spec)
+	p, err := emu.GeneratePair(spec.pair)
 	return &secret{pair: p}, err
-}
-
-func newPair(spec keySpec) (*pair, error) {
-	switch {
-	case spec.class == classRSA:
-		key, err := rsa.GenerateKey(rand.Reader, spec.bits)
-		if err != nil {
-			return nil, err
-		}
-		return rsaPair(key)
-	case spec.class == classEd:
-		_, key, err := ed25519.GenerateKey(rand.Reader)
-		if err != nil {
-			return nil, err
-		}
-		return edPair(key)
-	case spec.curve == nil:
-		key, err := secp256k1.GeneratePrivateKey()
-		if err != nil {
-			return nil, err
-		}
-		return newKoblitz(key.Serialize())
-	default:
-		key, err := ecdsa.GenerateKey(spec.curve, rand.Reader)
-		if err != nil {
-			return nil, err
-		}
-		return ecPair(key)
-	}
 }

@@ -1,19 +1,11 @@
 package awsemu_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/aes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
+	"crypto"
 	"crypto/rsa"
-	"crypto/sha1"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/binary"
 	"errors"
-	"hash"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -29,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/keyferry/keyferry/localstack/awsemu"
+	"github.com/keyferry/keyferry/localstack/emu/emutest"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
 
@@ -183,12 +176,6 @@ func (e *emulator) configure(c awsemu.Change) {
 	}
 }
 
-func random(n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.Read(b)
-	return b
-}
-
 // wrap does what a token does, with the standard library.
 func wrap(t *testing.T, spki []byte, algorithm types.AlgorithmSpec, material []byte) []byte {
 	t.Helper()
@@ -196,50 +183,14 @@ func wrap(t *testing.T, spki []byte, algorithm types.AlgorithmSpec, material []b
 	if !ok {
 		t.Fatal("the wrapping key is not RSA")
 	}
-	h := sha256.New
+	h := crypto.SHA256
 	if strings.HasSuffix(string(algorithm), "SHA_1") {
-		h = sha1.New
+		h = crypto.SHA1
 	}
 	if !strings.HasPrefix(string(algorithm), "RSA_AES") {
-		return oaep(t, h, public, material)
+		return emutest.OAEP(t, public, h, material)
 	}
-	kek := random(32)
-	return append(oaep(t, h, public, kek), kwp(t, kek, material)...)
-}
-
-func oaep(t *testing.T, h func() hash.Hash, public *rsa.PublicKey, material []byte) []byte {
-	t.Helper()
-	return must(rsa.EncryptOAEP(h(), rand.Reader, public, material, nil))(t)
-}
-
-// kwp wraps by RFC 5649 §4.1, written apart from the emulator's unwrapping.
-func kwp(t *testing.T, kek, material []byte) []byte {
-	t.Helper()
-	block := must(aes.NewCipher(kek))(t)
-	aiv := binary.BigEndian.AppendUint32([]byte{0xa6, 0x59, 0x59, 0xa6}, uint32(len(material)))
-	padded := append(bytes.Clone(material), make([]byte, -len(material)&7)...)
-	if len(padded) == 8 {
-		out := append(aiv, padded...)
-		block.Encrypt(out, out)
-		return out
-	}
-	step, b := uint64(0), make([]byte, 16)
-	for range 6 {
-		for i := 0; i < len(padded); i += 8 {
-			step++
-			block.Encrypt(b, append(bytes.Clone(aiv), padded[i:i+8]...))
-			aiv = binary.BigEndian.AppendUint64(nil, binary.BigEndian.Uint64(b)^step)
-			copy(padded[i:], b[8:])
-		}
-	}
-	return append(aiv, padded...)
-}
-
-// ecKey is a PKCS#8 private key on a NIST curve.
-func ecKey(t *testing.T, c elliptic.Curve) (*ecdsa.PrivateKey, []byte) {
-	t.Helper()
-	key := must(ecdsa.GenerateKey(c, rand.Reader))(t)
-	return key, must(x509.MarshalPKCS8PrivateKey(key))(t)
+	return emutest.RSAAES(t, public, h, material)
 }
 
 func parametersInput(key string) *kms.GetParametersForImportInput {

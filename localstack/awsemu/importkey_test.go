@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"github.com/keyferry/keyferry/localstack/awsemu"
+	"github.com/keyferry/keyferry/localstack/emu/emutest"
 )
 
 const incorrect = "IncorrectKeyMaterialException"
@@ -25,22 +26,22 @@ const incorrect = "IncorrectKeyMaterialException"
 func TestImportTakesMaterialOfEverySpec(t *testing.T) {
 	t.Parallel()
 	e := start(t, defaults())
-	ec := func(c elliptic.Curve) []byte { _, der := ecKey(t, c); return der }
+	ec := func(c elliptic.Curve) []byte { _, der := emutest.EC(t, c); return der }
 	rsa2048 := must(x509.MarshalPKCS8PrivateKey(must(rsa.GenerateKey(rand.Reader, 2048))(t)))(t)
 	for _, tt := range []struct {
 		spec     types.KeySpec
 		usage    types.KeyUsageType
 		material []byte
 	}{
-		{types.KeySpecSymmetricDefault, types.KeyUsageTypeEncryptDecrypt, random(32)},
-		{types.KeySpecHmac224, types.KeyUsageTypeGenerateVerifyMac, random(28)},
-		{types.KeySpecHmac256, types.KeyUsageTypeGenerateVerifyMac, random(32)},
-		{types.KeySpecHmac384, types.KeyUsageTypeGenerateVerifyMac, random(48)},
-		{types.KeySpecHmac512, types.KeyUsageTypeGenerateVerifyMac, random(64)},
+		{types.KeySpecSymmetricDefault, types.KeyUsageTypeEncryptDecrypt, emutest.Random(32)},
+		{types.KeySpecHmac224, types.KeyUsageTypeGenerateVerifyMac, emutest.Random(28)},
+		{types.KeySpecHmac256, types.KeyUsageTypeGenerateVerifyMac, emutest.Random(32)},
+		{types.KeySpecHmac384, types.KeyUsageTypeGenerateVerifyMac, emutest.Random(48)},
+		{types.KeySpecHmac512, types.KeyUsageTypeGenerateVerifyMac, emutest.Random(64)},
 		{types.KeySpecEccNistP256, types.KeyUsageTypeSignVerify, ec(elliptic.P256())},
 		{types.KeySpecEccNistP384, types.KeyUsageTypeKeyAgreement, ec(elliptic.P384())},
 		{types.KeySpecEccNistP521, types.KeyUsageTypeSignVerify, ec(elliptic.P521())},
-		{types.KeySpecEccSecgP256k1, types.KeyUsageTypeSignVerify, koblitz(t)},
+		{types.KeySpecEccSecgP256k1, types.KeyUsageTypeSignVerify, emutest.Koblitz(t)},
 		{types.KeySpecRsa2048, types.KeyUsageTypeEncryptDecrypt, rsa2048},
 	} {
 		key := e.create(tt.spec, tt.usage)
@@ -64,30 +65,30 @@ func TestImportRefusesOtherMaterial(t *testing.T) {
 	mac := e.create(types.KeySpecHmac256, types.KeyUsageTypeGenerateVerifyMac)
 	p256 := e.create(types.KeySpecEccNistP256, types.KeyUsageTypeSignVerify)
 	rsa3072 := e.create(types.KeySpecRsa3072, types.KeyUsageTypeSignVerify)
-	private, good := ecKey(t, elliptic.P256())
-	_, p384 := ecKey(t, elliptic.P384())
+	private, good := emutest.EC(t, elliptic.P256())
+	_, p384 := emutest.EC(t, elliptic.P384())
 	rsa2048 := must(rsa.GenerateKey(rand.Reader, 2048))(t)
 	for name, tt := range map[string]struct {
 		key      string
 		material []byte
 	}{
-		"AES of 16 bytes":     {aes, random(16)},
-		"AES of 33 bytes":     {aes, random(33)},
-		"HMAC too short":      {mac, random(31)},
-		"HMAC too long":       {mac, random(64)},
+		"AES of 16 bytes":     {aes, emutest.Random(16)},
+		"AES of 33 bytes":     {aes, emutest.Random(33)},
+		"HMAC too short":      {mac, emutest.Random(31)},
+		"HMAC too long":       {mac, emutest.Random(64)},
 		"trailing byte":       {p256, append(slices.Clip(good), 0)},
 		"other curve":         {p256, p384},
-		"secp256k1 for P-256": {p256, koblitz(t)},
+		"secp256k1 for P-256": {p256, emutest.Koblitz(t)},
 		"SEC1":                {p256, must(x509.MarshalECPrivateKey(private))(t)},
-		"raw scalar":          {p256, random(32)},
+		"raw scalar":          {p256, emutest.Random(32)},
 		"RSA for EC":          {p256, must(x509.MarshalPKCS8PrivateKey(rsa2048))(t)},
 		"other modulus":       {rsa3072, must(x509.MarshalPKCS8PrivateKey(rsa2048))(t)},
 		"PKCS#1":              {rsa3072, x509.MarshalPKCS1PrivateKey(rsa2048)},
 		"EC for RSA":          {rsa3072, append(good, make([]byte, 200)...)},
-		"short scalar":        {p256, ecDER(t, oidP256, must(private.Bytes())(t)[1:], nil)},
-		"long scalar":         {p256, ecDER(t, oidP256, append([]byte{0}, must(private.Bytes())(t)...), nil)},
-		"scalar zero":         {p256, ecDER(t, oidP256, make([]byte, 32), nil)},
-		"wrong public key":    {p256, ecDER(t, oidP256, must(private.Bytes())(t), append([]byte{4}, random(64)...))},
+		"short scalar":        {p256, emutest.ECDER(t, emutest.OIDP256, must(private.Bytes())(t)[1:], nil)},
+		"long scalar":         {p256, emutest.ECDER(t, emutest.OIDP256, append([]byte{0}, must(private.Bytes())(t)...), nil)},
+		"scalar zero":         {p256, emutest.ECDER(t, emutest.OIDP256, make([]byte, 32), nil)},
+		"wrong public key":    {p256, emutest.ECDER(t, emutest.OIDP256, must(private.Bytes())(t), append([]byte{4}, emutest.Random(64)...))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := e.bring(tt.key, tt.material, func(*kms.ImportKeyMaterialInput) {})
@@ -102,8 +103,8 @@ func TestLenientTakesLongerHMAC(t *testing.T) {
 	t.Parallel()
 	e := start(t, awsemu.Config{Settings: awsemu.Settings{Lenient: true}})
 	mac := e.create(types.KeySpecHmac256, types.KeyUsageTypeGenerateVerifyMac)
-	must(e.bring(mac, random(100)))(t)
-	_, err := e.bring(e.create(types.KeySpecHmac256, types.KeyUsageTypeGenerateVerifyMac), random(31))
+	must(e.bring(mac, emutest.Random(100)))(t)
+	_, err := e.bring(e.create(types.KeySpecHmac256, types.KeyUsageTypeGenerateVerifyMac), emutest.Random(31))
 	refused(t, err, incorrect)
 }
 
@@ -131,7 +132,7 @@ func TestImportRefusesBadRequests(t *testing.T) {
 		"id is no id":                 {aes, func(i *in) { i.KeyMaterialId = aws.String("x") }, invalid},
 		"description has a character": {aes, func(i *in) { i.KeyMaterialDescription = aws.String("é") }, invalid},
 		"description too long":        {aes, func(i *in) { i.KeyMaterialDescription = aws.String(strings.Repeat("a", 257)) }, invalid},
-		"blob too long":               {aes, func(i *in) { i.EncryptedKeyMaterial = random(6145) }, invalid},
+		"blob too long":               {aes, func(i *in) { i.EncryptedKeyMaterial = emutest.Random(6145) }, invalid},
 		"type for HMAC":               {mac, as(types.ImportTypeNewKeyMaterial), unsupported},
 		"id for HMAC":                 {mac, func(i *in) { i.KeyMaterialId = &id }, unsupported},
 		"description for HMAC":        {mac, func(i *in) { i.KeyMaterialDescription = aws.String("a") }, unsupported},
@@ -143,12 +144,12 @@ func TestImportRefusesBadRequests(t *testing.T) {
 		"existing before any":         {aes, as(types.ImportTypeExistingKeyMaterial), incorrect},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := e.bring(tt.key, random(32), tt.change)
+			_, err := e.bring(tt.key, emutest.Random(32), tt.change)
 			refused(t, err, tt.code)
 		})
 	}
 	e.state(aes, types.KeyStatePendingImport)
-	must(e.bring(aes, random(32), until(time.Now().Add(365*24*time.Hour-time.Minute))))(t)
+	must(e.bring(aes, emutest.Random(32), until(time.Now().Add(365*24*time.Hour-time.Minute))))(t)
 }
 
 // Rules 15 to 18.
@@ -156,7 +157,7 @@ func TestSameAndOtherSymmetricMaterial(t *testing.T) {
 	t.Parallel()
 	e := start(t, defaults())
 	key := e.symmetric()
-	one, two := random(32), random(32)
+	one, two := emutest.Random(32), emutest.Random(32)
 	first := must(e.bring(key, one))(t)
 	if id := *first.KeyMaterialId; len(id) != 64 || strings.ToLower(id) != id || *e.describe(key).CurrentKeyMaterialId != id {
 		t.Errorf("material id %q", id)
@@ -184,15 +185,15 @@ func TestFirstMaterialOfOtherKeysIsForEver(t *testing.T) {
 	e := start(t, defaults())
 	mac := e.create(types.KeySpecHmac256, types.KeyUsageTypeGenerateVerifyMac)
 	ec := e.create(types.KeySpecEccNistP256, types.KeyUsageTypeSignVerify)
-	secret := random(32)
-	private, full := ecKey(t, elliptic.P256())
-	bare := ecDER(t, oidP256, must(private.Bytes())(t), nil)
-	_, otherEC := ecKey(t, elliptic.P256())
+	secret := emutest.Random(32)
+	private, full := emutest.EC(t, elliptic.P256())
+	bare := emutest.ECDER(t, emutest.OIDP256, must(private.Bytes())(t), nil)
+	_, otherEC := emutest.EC(t, elliptic.P256())
 	must(e.bring(mac, secret, until(time.Now().Add(time.Hour))))(t)
 	must(e.bring(ec, full))(t)
 	must(e.bring(ec, bare))(t) // the same key, encoded without its public half
 	for range 2 {
-		_, err := e.bring(mac, random(32))
+		_, err := e.bring(mac, emutest.Random(32))
 		refused(t, err, incorrect)
 		_, err = e.bring(ec, otherEC)
 		refused(t, err, incorrect)
@@ -210,7 +211,7 @@ func TestFirstMaterialOfOtherKeysIsForEver(t *testing.T) {
 func TestImportNeedsAState(t *testing.T) {
 	t.Parallel()
 	e := start(t, defaults())
-	key, material := e.symmetric(), random(32)
+	key, material := e.symmetric(), emutest.Random(32)
 	must(e.bring(key, material))(t)
 	must(e.DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: &key}))(t)
 	_, err := e.bring(key, material)
@@ -234,7 +235,7 @@ func TestImportNeedsAState(t *testing.T) {
 func TestDeleteImportedKeyMaterial(t *testing.T) {
 	t.Parallel()
 	e := start(t, defaults())
-	key, material := e.symmetric(), random(32)
+	key, material := e.symmetric(), emutest.Random(32)
 	del := func(id *string) (*kms.DeleteImportedKeyMaterialOutput, error) {
 		return e.DeleteImportedKeyMaterial(t.Context(), &kms.DeleteImportedKeyMaterialInput{KeyId: &key, KeyMaterialId: id})
 	}
@@ -250,7 +251,7 @@ func TestDeleteImportedKeyMaterial(t *testing.T) {
 	refused(t, err, "NotFoundException")
 	_, err = del(aws.String("x"))
 	refused(t, err, "ValidationException")
-	_, err = e.bring(key, random(32))
+	_, err = e.bring(key, emutest.Random(32))
 	refused(t, err, incorrect)
 	must(e.bring(key, material))(t)
 	e.state(key, types.KeyStateEnabled)
@@ -267,7 +268,7 @@ func TestReportKnowsWhatArrived(t *testing.T) {
 	e := start(t, defaults())
 	key := e.create(types.KeySpecSymmetricDefault, types.KeyUsageTypeEncryptDecrypt, awsemu.DefaultKeyNameTag, "payroll", "team", "red")
 	twin, orphan := e.symmetric(), e.symmetric()
-	material := random(32)
+	material := emutest.Random(32)
 	sum := sha256.Sum256(material)
 	must(e.bring(key, material))(t)
 	must(e.bring(key, material))(t)

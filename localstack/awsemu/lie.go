@@ -1,11 +1,8 @@
 package awsemu
 
 import (
-	"crypto/rsa"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"math/big"
 	"net/http"
 
 	"github.com/keyferry/keyferry/localstack/faults"
@@ -51,19 +48,11 @@ func (c *call) otherPublicKey() []byte {
 	if own == nil || own.secret == nil {
 		return nil
 	}
-	if private := own.secret.pair.rsa; private != nil {
-		n := new(big.Int).Xor(private.N, big.NewInt(1<<20))
-		spki, err := x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n, E: private.E})
-		if err != nil {
-			return nil
-		}
-		return spki
-	}
-	other, err := newPair(c.subject.spec)
+	other, err := own.secret.pair.OtherSPKI()
 	if err != nil {
 		return nil
 	}
-	return other.spki
+	return other
 }
 
 // acceptFalsely turns a refusal of proof into its success.

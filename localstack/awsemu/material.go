@@ -3,7 +3,10 @@ package awsemu
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"time"
+
+	"github.com/keyferry/keyferry/localstack/emu"
 )
 
 // States of a symmetric key's material (ListKeyRotations).
@@ -16,7 +19,7 @@ const (
 // secret is material that is present: raw bytes of secrets, or a pair.
 type secret struct {
 	raw  []byte
-	pair *pair
+	pair *emu.Pair
 }
 
 // material is one set of a key's material, also when the secret itself is
@@ -42,24 +45,35 @@ func (m *material) present() bool { return m.secret != nil }
 // newMaterial reads unwrapped bytes as a spec's material for one key.
 func newMaterial(keyID string, spec keySpec, raw []byte, lenient bool) (*material, error) {
 	s := &secret{raw: raw}
-	sum := sha256.Sum256(raw)
-	identity := sum
 	switch {
 	case spec.asymmetric():
-		p, err := parsePair(spec, raw)
+		p, err := emu.ParsePair(spec.pair, raw)
 		if err != nil {
 			return nil, err
 		}
 		s = &secret{pair: p}
-		identity = sha256.Sum256(p.spki)
 	case !rightLength(spec, len(raw), lenient):
 		return nil, badMaterial("%d bytes, not the %d of %s", len(raw), spec.bits/8, spec.name)
 	}
-	m := &material{
-		id: materialID(keyID, identity[:]), identity: hex.EncodeToString(identity[:]), sha256: hex.EncodeToString(sum[:]),
-		state: stateCurrent, secret: s,
-	}
+	m := &material{id: materialID(keyID, s.identity()), identity: s.identity(), sha256: hexSum(raw), state: stateCurrent, secret: s}
 	return m, nil
+}
+
+func badMaterial(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", emu.ErrMaterial, fmt.Sprintf(format, args...))
+}
+
+// identity is equal for equal material, however it was encoded.
+func (s *secret) identity() string {
+	if s.pair != nil {
+		return s.pair.Identity()
+	}
+	return hexSum(s.raw)
+}
+
+func hexSum(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // rightLength: AWS's pages disagree whether HMAC material may be longer than the
@@ -73,7 +87,6 @@ func rightLength(spec keySpec, n int, lenient bool) bool {
 
 // materialID is deterministic per key and material, and says nothing of the
 // material to who does not have it. AWS's own derivation is not published.
-func materialID(keyID string, identity []byte) string {
-	sum := sha256.Sum256(append([]byte("key material id\x00"+keyID+"\x00"), identity...))
-	return hex.EncodeToString(sum[:])
+func materialID(keyID, identity string) string {
+	return hexSum([]byte("key material id\x00" + keyID + "\x00" + identity))
 }

@@ -44,7 +44,7 @@ func getParametersForImport(c *call, in getParametersInput) (any, error) {
 		return nil, err
 	}
 	var private *rsa.PrivateKey
-	c.unlocked(func() { private, err = c.s.pool.take(wrappingBits(in.WrappingKeySpec)) })
+	c.unlocked(func() { private, err = c.s.pool.Take(wrappingBits(in.WrappingKeySpec)) })
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"github.com/keyferry/keyferry/localstack/awsemu"
+	"github.com/keyferry/keyferry/localstack/emu/emutest"
 )
 
 // Rules 7 and 8: every wrapping algorithm and key for every kind of material.
@@ -70,7 +71,7 @@ func TestLenientWrapsSecretsUnderAES(t *testing.T) {
 	p := e.parameters(key, types.AlgorithmSpecRsaAesKeyWrapSha256)
 	must(e.ImportKeyMaterial(t.Context(), &kms.ImportKeyMaterialInput{
 		KeyId: &key, ImportToken: p.ImportToken, ExpirationModel: types.ExpirationModelTypeKeyMaterialDoesNotExpire,
-		EncryptedKeyMaterial: wrap(t, p.PublicKey, types.AlgorithmSpecRsaAesKeyWrapSha256, random(32)),
+		EncryptedKeyMaterial: wrap(t, p.PublicKey, types.AlgorithmSpecRsaAesKeyWrapSha256, emutest.Random(32)),
 	}))(t)
 }
 
@@ -89,7 +90,7 @@ func TestEachRequestHasItsOwnWrappingKey(t *testing.T) {
 	// The earlier pair stays good.
 	must(e.ImportKeyMaterial(t.Context(), &kms.ImportKeyMaterialInput{
 		KeyId: &key, ImportToken: one.ImportToken, ExpirationModel: types.ExpirationModelTypeKeyMaterialDoesNotExpire,
-		EncryptedKeyMaterial: wrap(t, one.PublicKey, types.AlgorithmSpecRsaesOaepSha256, random(32)),
+		EncryptedKeyMaterial: wrap(t, one.PublicKey, types.AlgorithmSpecRsaesOaepSha256, emutest.Random(32)),
 	}))(t)
 }
 
@@ -98,12 +99,12 @@ func TestImportTokens(t *testing.T) {
 	t.Parallel()
 	e := start(t, defaults())
 	key, other := e.symmetric(), e.symmetric()
-	material := random(32)
+	material := emutest.Random(32)
 	foreign := e.parameters(other, types.AlgorithmSpecRsaesOaepSha256).ImportToken
 	with := func(token []byte) func(*kms.ImportKeyMaterialInput) {
 		return func(in *kms.ImportKeyMaterialInput) { in.ImportToken = token }
 	}
-	for _, token := range [][]byte{random(96), foreign} {
+	for _, token := range [][]byte{emutest.Random(96), foreign} {
 		_, err := e.bring(key, material, with(token))
 		refused(t, err, "InvalidImportTokenException")
 	}
@@ -132,7 +133,7 @@ func TestImportTokens(t *testing.T) {
 func TestUnwrappingIsReal(t *testing.T) {
 	t.Parallel()
 	e := start(t, defaults())
-	_, der := ecKey(t, elliptic.P256())
+	_, der := emutest.EC(t, elliptic.P256())
 	key := e.create(types.KeySpecEccNistP256, types.KeyUsageTypeSignVerify)
 	oaep1, oaep256 := types.AlgorithmSpecRsaesOaepSha1, types.AlgorithmSpecRsaesOaepSha256
 	wrap1, wrap256 := types.AlgorithmSpecRsaAesKeyWrapSha1, types.AlgorithmSpecRsaAesKeyWrapSha256

@@ -2,10 +2,6 @@ package awsemu_test
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"github.com/keyferry/keyferry/localstack/awsemu"
+	"github.com/keyferry/keyferry/localstack/emu"
 )
 
 func readFile(t *testing.T, path string) []byte {
@@ -21,52 +18,7 @@ func readFile(t *testing.T, path string) []byte {
 	return must(os.ReadFile(path))(t)
 }
 
-// rsaSeed is a PKCS#8 RSA key.
-func rsaSeed(tb testing.TB) []byte {
-	tb.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return der
-}
-
-func publicOf(t *testing.T, key any) []byte {
-	t.Helper()
-	private, ok := key.(crypto.Signer)
-	if !ok {
-		t.Fatalf("%T has no public half", key)
-	}
-	return must(x509.MarshalPKIXPublicKey(private.Public()))(t)
-}
-
-func TestPoolKeysAreUsedOnceAndTakenFirst(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	der := rsaSeed(t)
-	path := filepath.Join(dir, "rsa-2048-made-ahead.pk8")
-	if err := os.WriteFile(path, der, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	want := publicOf(t, must(x509.ParsePKCS8PrivateKey(der))(t))
-	e := start(t, awsemu.Config{PoolDir: dir})
-	key := e.symmetric()
-	if got := e.parameters(key, types.AlgorithmSpecRsaesOaepSha256).PublicKey; !bytes.Equal(got, want) {
-		t.Error("the key made ahead was not used")
-	}
-	if left := must(filepath.Glob(filepath.Join(dir, "*")))(t); len(left) != 0 {
-		t.Errorf("left in the pool: %v", left)
-	}
-	if got := e.parameters(key, types.AlgorithmSpecRsaesOaepSha256).PublicKey; bytes.Equal(got, want) {
-		t.Error("a wrapping key was used twice")
-	}
-}
-
-func TestPoolRefusesWhatIsNoKey(t *testing.T) {
+func TestWrappingKeysComeFromThePool(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "rsa-2048-x.pk8"), []byte("no key"), 0o600); err != nil {
@@ -79,45 +31,22 @@ func TestPoolRefusesWhatIsNoKey(t *testing.T) {
 	must(e.GetParametersForImport(t.Context(), parametersInput(key)))(t)
 }
 
-func TestReusedKeyIsTheSameInEveryProcess(t *testing.T) {
+func TestWrappingKeysAreReused(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	var seen [][]byte
-	for range 2 {
-		e := start(t, awsemu.Config{PoolDir: dir, ReuseWrappingKeys: true})
-		key := e.symmetric()
-		for range 2 {
-			seen = append(seen, e.parameters(key, types.AlgorithmSpecRsaesOaepSha256).PublicKey)
-		}
-	}
-	for _, s := range seen[1:] {
-		if !bytes.Equal(s, seen[0]) {
-			t.Error("another wrapping key")
-		}
+	e := start(t, defaults())
+	key := e.symmetric()
+	first := e.parameters(key, types.AlgorithmSpecRsaesOaepSha256).PublicKey
+	if again := e.parameters(key, types.AlgorithmSpecRsaesOaepSha256).PublicKey; !bytes.Equal(first, again) {
+		t.Error("another wrapping key")
 	}
 }
 
-func TestPoolIsFilledInTheBackground(t *testing.T) {
+func TestOneAuthorityForSeveral(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	// All sizes but one are there, so that filling is quick.
-	for _, name := range []string{"rsa-4096-x.pk8", "rsa-3072-x.pk8"} {
-		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	start(t, awsemu.Config{PoolDir: dir, PoolSize: 1})
-	deadline := time.After(time.Minute)
-	for tick := time.NewTicker(10 * time.Millisecond); ; {
-		if made := must(filepath.Glob(filepath.Join(dir, "rsa-2048-*.pk8")))(t); len(made) == 1 {
-			tick.Stop()
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("no key was made ahead")
-		}
+	ca := must(emu.NewAuthority(time.Now()))(t)
+	a, b := start(t, awsemu.Config{CA: ca}), start(t, awsemu.Config{CA: ca})
+	if !bytes.Equal(a.server.CAPEM(), b.server.CAPEM()) {
+		t.Error("another CA")
 	}
 }
 

@@ -29,7 +29,7 @@ func getPublicKey(c *call, in keyInput) (any, error) {
 	}
 	m := k.metadata()
 	return getPublicKeyOutput{
-		KeyID: k.arn, PublicKey: k.current().secret.pair.spki, CustomerMasterKeySpec: m.KeySpec, KeySpec: m.KeySpec, KeyUsage: m.KeyUsage,
+		KeyID: k.arn, PublicKey: k.current().secret.pair.SPKI(), CustomerMasterKeySpec: m.KeySpec, KeySpec: m.KeySpec, KeyUsage: m.KeyUsage,
 		EncryptionAlgorithms: m.EncryptionAlgorithms, SigningAlgorithms: m.SigningAlgorithms, KeyAgreementAlgs: m.KeyAgreementAlgs,
 	}, nil
 }
@@ -60,14 +60,14 @@ func deriveSharedSecret(c *call, in deriveInput) (any, error) {
 	own := k.current().secret.pair
 	parsed, err := x509.ParsePKIXPublicKey(in.PublicKey)
 	public, ok := parsed.(*ecdsa.PublicKey)
-	if err != nil || !ok || public.Curve != own.ec.Curve {
+	if err != nil || !ok || public.Curve != own.EC().Curve {
 		return nil, refuse(codeValidation, "PublicKey is not a DER SubjectPublicKeyInfo on the curve of %s", k.arn)
 	}
 	peer, err := public.ECDH()
 	if err != nil {
 		return nil, refuse(codeValidation, "PublicKey is not on its curve")
 	}
-	secret, err := own.agree(peer)
+	secret, err := own.Agree(peer)
 	if err != nil {
 		return nil, err
 	}

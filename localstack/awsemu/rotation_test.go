@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"github.com/keyferry/keyferry/localstack/awsemu"
+	"github.com/keyferry/keyferry/localstack/emu/emutest"
 )
 
 func (e *emulator) rotate(key string) error {
@@ -31,7 +32,7 @@ func TestRotationInPlace(t *testing.T) {
 	t.Parallel()
 	e := start(t, defaults())
 	key := e.symmetric()
-	one, two := random(32), random(32)
+	one, two := emutest.Random(32), emutest.Random(32)
 	refused(t, e.rotate(key), "KMSInvalidStateException")
 	first := must(e.bring(key, one))(t)
 	refused(t, e.rotate(key), "KMSInvalidStateException")
@@ -45,7 +46,7 @@ func TestRotationInPlace(t *testing.T) {
 		*all[1].KeyMaterialDescription != "op:1" || all[1].RotationDate != nil {
 		t.Errorf("materials are %+v", all)
 	}
-	_, err := e.bring(key, random(32), as(types.ImportTypeNewKeyMaterial))
+	_, err := e.bring(key, emutest.Random(32), as(types.ImportTypeNewKeyMaterial))
 	refused(t, err, "KMSInvalidStateException")
 	_, err = e.bring(key, two, as(types.ImportTypeNewKeyMaterial))
 	refused(t, err, incorrect)
@@ -81,7 +82,7 @@ func TestEarliestEndCountsAndEndsTheKey(t *testing.T) {
 	e := start(t, defaults())
 	key := e.symmetric()
 	now := e.server.Now()
-	one, two := random(32), random(32)
+	one, two := emutest.Random(32), emutest.Random(32)
 	must(e.bring(key, one, until(now.Add(3*time.Hour))))(t)
 	must(e.bring(key, two, as(types.ImportTypeNewKeyMaterial), until(now.Add(2*time.Hour))))(t)
 	within := func(want time.Time) {
@@ -108,11 +109,11 @@ func TestPendingMaterialCanEndAlone(t *testing.T) {
 	t.Parallel()
 	e := start(t, defaults())
 	key := e.symmetric()
-	must(e.bring(key, random(32)))(t)
-	pending := must(e.bring(key, random(32), as(types.ImportTypeNewKeyMaterial)))(t)
+	must(e.bring(key, emutest.Random(32)))(t)
+	pending := must(e.bring(key, emutest.Random(32), as(types.ImportTypeNewKeyMaterial)))(t)
 	must(e.DeleteImportedKeyMaterial(t.Context(), &kms.DeleteImportedKeyMaterialInput{KeyId: &key, KeyMaterialId: pending.KeyMaterialId}))(t)
 	e.state(key, types.KeyStateEnabled)
-	must(e.bring(key, random(32), as(types.ImportTypeNewKeyMaterial), until(e.server.Now().Add(time.Hour))))(t)
+	must(e.bring(key, emutest.Random(32), as(types.ImportTypeNewKeyMaterial), until(e.server.Now().Add(time.Hour))))(t)
 	e.advance(2 * time.Hour)
 	e.state(key, types.KeyStateEnabled)
 	if all := e.materials(key, true); len(all) != 1 {
@@ -125,9 +126,9 @@ func TestRotationsTakeTheirTimeAndAreCounted(t *testing.T) {
 	t.Parallel()
 	e := start(t, awsemu.Config{Settings: awsemu.Settings{RotationDelay: 60}})
 	key := e.symmetric()
-	must(e.bring(key, random(32)))(t)
+	must(e.bring(key, emutest.Random(32)))(t)
 	for i := range 25 {
-		second := must(e.bring(key, random(32), as(types.ImportTypeNewKeyMaterial)))(t)
+		second := must(e.bring(key, emutest.Random(32), as(types.ImportTypeNewKeyMaterial)))(t)
 		if err := e.rotate(key); err != nil {
 			t.Fatalf("rotation %d: %v", i+1, err)
 		}
@@ -140,7 +141,7 @@ func TestRotationsTakeTheirTimeAndAreCounted(t *testing.T) {
 			t.Error("the rotation did not end")
 		}
 	}
-	must(e.bring(key, random(32), as(types.ImportTypeNewKeyMaterial)))(t)
+	must(e.bring(key, emutest.Random(32), as(types.ImportTypeNewKeyMaterial)))(t)
 	refused(t, e.rotate(key), "LimitExceededException")
 	page := must(e.ListKeyRotations(t.Context(), &kms.ListKeyRotationsInput{KeyId: &key, Limit: aws.Int32(10)}))(t)
 	seen := len(page.Rotations)
@@ -157,15 +158,15 @@ func TestOnlySymmetricKeysRotate(t *testing.T) {
 	t.Parallel()
 	e := start(t, defaults())
 	mac := e.create(types.KeySpecHmac256, types.KeyUsageTypeGenerateVerifyMac)
-	must(e.bring(mac, random(32)))(t)
+	must(e.bring(mac, emutest.Random(32)))(t)
 	refused(t, e.rotate(mac), "UnsupportedOperationException")
 	_, err := e.ListKeyRotations(t.Context(), &kms.ListKeyRotationsInput{KeyId: &mac})
 	refused(t, err, "UnsupportedOperationException")
 	key := e.symmetric()
 	_, err = e.ListKeyRotations(t.Context(), &kms.ListKeyRotationsInput{KeyId: &key, IncludeKeyMaterial: "SOME"})
 	refused(t, err, "ValidationException")
-	must(e.bring(key, random(32)))(t)
-	must(e.bring(key, random(32), as(types.ImportTypeNewKeyMaterial)))(t)
+	must(e.bring(key, emutest.Random(32)))(t)
+	must(e.bring(key, emutest.Random(32), as(types.ImportTypeNewKeyMaterial)))(t)
 	must(e.DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: &key}))(t)
 	refused(t, e.rotate(key), "DisabledException")
 }
@@ -185,7 +186,7 @@ func TestLifecycle(t *testing.T) {
 	refused(t, enable(), wrongState)
 	refused(t, disable(), wrongState)
 	refused(t, cancel(), wrongState)
-	must(e.bring(key, random(32)))(t)
+	must(e.bring(key, emutest.Random(32)))(t)
 	for i, err := range []error{disable(), disable(), enable(), enable()} {
 		if err != nil {
 			t.Errorf("switch %d: %v", i, err)

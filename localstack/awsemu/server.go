@@ -8,10 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
+	"github.com/keyferry/keyferry/localstack/emu"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
 
@@ -19,13 +19,14 @@ import (
 type Server struct {
 	clock   *faults.Clock
 	engine  *faults.Engine
-	pool    *pool
+	pool    *emu.Pool
 	log     *slog.Logger
 	actions map[string]action
 	nameTag string
 	account string
 	main    AccessKey
-	ca      authority
+	ca      *emu.Authority
+	leaf    tls.Certificate
 
 	mu          sync.Mutex // of what follows
 	store       *store
@@ -58,7 +59,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.running.Go(func() {
-		if err := s.pool.fill(ctx); err != nil {
+		if err := s.pool.Fill(ctx); err != nil {
 			s.log.ErrorContext(ctx, "make wrapping keys ahead", "error", err)
 		}
 	})
@@ -68,22 +69,17 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 
 // newServer takes a complete config.
 func newServer(c Config) (*Server, error) {
-	pool, err := newPool(c)
+	pool, err := emu.NewPool(emu.PoolConfig{Dir: c.PoolDir, Size: c.PoolSize, Reuse: c.ReuseWrappingKeys})
 	if err != nil {
 		return nil, err
 	}
-	ca, err := newAuthority(c.Hosts, c.Now())
-	if err != nil {
+	leaf, err := c.CA.Leaf(c.Hosts...)
+	if err := errors.Join(err, c.CA.WriteFile(c.CAFile)); err != nil {
 		return nil, err
-	}
-	if c.CAFile != "" {
-		if err := os.WriteFile(c.CAFile, ca.pem, 0o600); err != nil {
-			return nil, fmt.Errorf("write run CA: %w", err)
-		}
 	}
 	clock := faults.NewClock(c.Now)
 	s := &Server{
-		clock: clock, engine: faults.NewEngine(clock, c.Now), pool: pool, log: c.Log, nameTag: c.KeyNameTag, account: c.AccountID, ca: ca,
+		clock: clock, engine: faults.NewEngine(clock, c.Now), pool: pool, log: c.Log, nameTag: c.KeyNameTag, account: c.AccountID, ca: c.CA, leaf: leaf,
 		main:  AccessKey{ID: randomID("AKIA"), Secret: randomText(30), Account: c.AccountID},
 		store: newStore(), actions: map[string]action{}, credentials: map[string]*credential{}, roles: map[string]Role{},
 		settings: c.Settings, addr: map[*http.Server]net.Addr{},
@@ -97,7 +93,7 @@ func newServer(c Config) (*Server, error) {
 // listen opens the three ports and serves them.
 func (s *Server) listen(ctx context.Context, c Config) error {
 	s.plain, s.secure, s.admin = s.server(s), s.server(s), s.server(faults.Admin(s.engine, subjectOf{s}))
-	s.secure.TLSConfig = &tls.Config{Certificates: []tls.Certificate{s.ca.leaf}, MinVersion: tls.VersionTLS12}
+	s.secure.TLSConfig = &tls.Config{Certificates: []tls.Certificate{s.leaf}, MinVersion: tls.VersionTLS12}
 	for _, l := range []struct {
 		server *http.Server
 		addr   string
@@ -149,7 +145,7 @@ func (s *Server) AdminURL() string { return "http://" + s.addr[s.admin].String()
 func (s *Server) Admin() faults.Client { return faults.Client{URL: s.AdminURL()} }
 
 // CAPEM is the run CA's certificate.
-func (s *Server) CAPEM() []byte { return s.ca.pem }
+func (s *Server) CAPEM() []byte { return s.ca.PEM() }
 
 // Account is the default account's id.
 func (s *Server) Account() string { return s.account }

@@ -2,13 +2,8 @@ package awsemu
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/rsa"
 	"strings"
-
-	kecdsa "github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 )
 
 type signInput struct {
@@ -29,7 +24,7 @@ func sign(c *call, in signInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	signature, err := k.current().secret.pair.sign(in.SigningAlgorithm, digest)
+	signature, err := k.current().secret.pair.Sign(digest, signingOptions(in.SigningAlgorithm))
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +55,7 @@ func verify(c *call, in verifyInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !k.current().secret.pair.verify(in.SigningAlgorithm, digest, in.Signature) {
+	if !k.current().secret.pair.Verify(digest, in.Signature, signingOptions(in.SigningAlgorithm)) {
 		return nil, refuse(codeInvalidSignature, "The signature is not valid")
 	}
 	c.used(k)
@@ -112,38 +107,12 @@ func signingHash(algorithm string) crypto.Hash {
 	}
 }
 
-// pssOptions: the salt is as long as the hash (Developer Guide, Key spec reference).
-func pssOptions(algorithm string) *rsa.PSSOptions {
-	return &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: signingHash(algorithm)}
-}
-
-func (p *pair) sign(algorithm string, digest []byte) ([]byte, error) {
-	switch {
-	case p.ed != nil:
-		return ed25519.Sign(p.ed, digest), nil
-	case p.koblitz != nil:
-		return kecdsa.Sign(p.koblitz, digest).Serialize(), nil
-	case p.ec != nil:
-		return ecdsa.SignASN1(rand.Reader, p.ec, digest)
-	case strings.HasPrefix(algorithm, "RSASSA_PSS_"):
-		return rsa.SignPSS(rand.Reader, p.rsa, signingHash(algorithm), digest, pssOptions(algorithm))
-	default:
-		return rsa.SignPKCS1v15(nil, p.rsa, signingHash(algorithm), digest)
+// signingOptions: PSS salts are as long as the hash (Developer Guide, Key spec
+// reference).
+func signingOptions(algorithm string) crypto.SignerOpts {
+	h := signingHash(algorithm)
+	if strings.HasPrefix(algorithm, "RSASSA_PSS_") {
+		return &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: h}
 	}
-}
-
-func (p *pair) verify(algorithm string, digest, signature []byte) bool {
-	switch {
-	case p.ed != nil:
-		return ed25519.Verify(p.ed.Public().(ed25519.PublicKey), digest, signature)
-	case p.koblitz != nil:
-		s, err := kecdsa.ParseDERSignature(signature)
-		return err == nil && s.Verify(digest, p.koblitz.PubKey())
-	case p.ec != nil:
-		return ecdsa.VerifyASN1(&p.ec.PublicKey, digest, signature)
-	case strings.HasPrefix(algorithm, "RSASSA_PSS_"):
-		return rsa.VerifyPSS(&p.rsa.PublicKey, signingHash(algorithm), digest, signature, pssOptions(algorithm)) == nil
-	default:
-		return rsa.VerifyPKCS1v15(&p.rsa.PublicKey, signingHash(algorithm), digest, signature) == nil
-	}
+	return h
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"github.com/keyferry/keyferry/localstack/awsemu"
+	"github.com/keyferry/keyferry/localstack/emu/emutest"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
 
@@ -46,7 +47,7 @@ func TestChangesAreHiddenForReads(t *testing.T) {
 		}
 	}
 
-	must(e.bring(key, random(32)))(t)
+	must(e.bring(key, emutest.Random(32)))(t)
 	for range 2 {
 		e.state(key, types.KeyStatePendingImport)
 	}
@@ -147,7 +148,7 @@ func TestPermissionsByAccessKey(t *testing.T) {
 	}
 	e.Client = with("AKIANOIMPORT", "one")
 	key := e.symmetric()
-	_, err := e.bring(key, random(32))
+	_, err := e.bring(key, emutest.Random(32))
 	refused(t, err, "AccessDeniedException")
 	_, err = e.CreateKey(t.Context(), &kms.CreateKeyInput{Tags: []types.Tag{{TagKey: aws.String("a"), TagValue: aws.String("b")}}})
 	refused(t, err, "AccessDeniedException")
@@ -213,7 +214,7 @@ func TestFaultsReachTheCallsTheyName(t *testing.T) {
 func TestImportHeldAndLate(t *testing.T) {
 	t.Parallel()
 	e := start(t, defaults())
-	key, material := e.symmetric(), random(32)
+	key, material := e.symmetric(), emutest.Random(32)
 	id := must(e.admin.Add(t.Context(), faults.Rule{Kind: faults.Late, After: 3600, Clock: faults.Emulator, Match: faults.Match{Action: "ImportKeyMaterial"}}))(t)
 	if _, err := e.bring(key, material); err == nil {
 		t.Fatal("the answer was not lost")

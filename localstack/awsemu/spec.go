@@ -2,7 +2,8 @@ package awsemu
 
 import (
 	"crypto"
-	"crypto/elliptic"
+
+	"github.com/keyferry/keyferry/localstack/emu"
 )
 
 // class is the kind of material of a spec.
@@ -28,10 +29,9 @@ const (
 type keySpec struct {
 	name   string
 	class  class
-	bits   int            // of the secret, the modulus or the field
-	curve  elliptic.Curve // NIST curves
-	oid    []byte         // named curve
-	hash   crypto.Hash    // HMAC; or what ECDSA signs
+	bits   int         // of the secret
+	pair   emu.Shape   // of what is no secret
+	hash   crypto.Hash // HMAC; or what ECDSA signs
 	usages []string
 }
 
@@ -45,26 +45,14 @@ func keySpecs() []keySpec {
 		{name: "HMAC_256", class: classMAC, bits: 256, hash: crypto.SHA256, usages: []string{useMAC}},
 		{name: "HMAC_384", class: classMAC, bits: 384, hash: crypto.SHA384, usages: []string{useMAC}},
 		{name: "HMAC_512", class: classMAC, bits: 512, hash: crypto.SHA512, usages: []string{useMAC}},
-		{name: "RSA_2048", class: classRSA, bits: 2048, usages: rsaUses},
-		{name: "RSA_3072", class: classRSA, bits: 3072, usages: rsaUses},
-		{name: "RSA_4096", class: classRSA, bits: 4096, usages: rsaUses},
-		{
-			name: "ECC_NIST_P256", class: classEC, bits: 256, curve: elliptic.P256(), hash: crypto.SHA256, usages: ecUses,
-			oid: []byte{0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07},
-		},
-		{
-			name: "ECC_NIST_P384", class: classEC, bits: 384, curve: elliptic.P384(), hash: crypto.SHA384, usages: ecUses,
-			oid: []byte{0x2b, 0x81, 0x04, 0x00, 0x22},
-		},
-		{
-			name: "ECC_NIST_P521", class: classEC, bits: 521, curve: elliptic.P521(), hash: crypto.SHA512, usages: ecUses,
-			oid: []byte{0x2b, 0x81, 0x04, 0x00, 0x23},
-		},
-		{
-			name: "ECC_SECG_P256K1", class: classEC, bits: 256, hash: crypto.SHA256, usages: []string{useSign},
-			oid: []byte{0x2b, 0x81, 0x04, 0x00, 0x0a},
-		},
-		{name: "ECC_NIST_EDWARDS25519", class: classEd, bits: 256, usages: []string{useSign}},
+		{name: "RSA_2048", class: classRSA, pair: emu.Shape{Kind: emu.RSA, Bits: 2048}, usages: rsaUses},
+		{name: "RSA_3072", class: classRSA, pair: emu.Shape{Kind: emu.RSA, Bits: 3072}, usages: rsaUses},
+		{name: "RSA_4096", class: classRSA, pair: emu.Shape{Kind: emu.RSA, Bits: 4096}, usages: rsaUses},
+		{name: "ECC_NIST_P256", class: classEC, pair: emu.Shape{Kind: emu.P256}, hash: crypto.SHA256, usages: ecUses},
+		{name: "ECC_NIST_P384", class: classEC, pair: emu.Shape{Kind: emu.P384}, hash: crypto.SHA384, usages: ecUses},
+		{name: "ECC_NIST_P521", class: classEC, pair: emu.Shape{Kind: emu.P521}, hash: crypto.SHA512, usages: ecUses},
+		{name: "ECC_SECG_P256K1", class: classEC, pair: emu.Shape{Kind: emu.Secp256k1}, hash: crypto.SHA256, usages: []string{useSign}},
+		{name: "ECC_NIST_EDWARDS25519", class: classEd, pair: emu.Shape{Kind: emu.Ed25519}, usages: []string{useSign}},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/keyferry/keyferry/localstack/emu"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
 
@@ -19,7 +20,7 @@ const target = "TrentService."
 // ServeHTTP takes a request of either protocol to the fault engine, which has it
 // performed.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := newID()
+	id := emu.NewID()
 	w.Header().Set("X-Amzn-Requestid", id)
 	w.Header().Set("Date", s.clock.Now().Format(http.TimeFormat))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))

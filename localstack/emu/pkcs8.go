@@ -1,4 +1,4 @@
-package awsemu
+package emu
 
 import (
 	"bytes"
@@ -6,10 +6,11 @@ import (
 	"fmt"
 )
 
-var errMaterial = errors.New("key material does not meet expectations")
+// ErrMaterial is that unwrapped material is not what it should be.
+var ErrMaterial = errors.New("key material does not meet expectations")
 
 func badMaterial(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", errMaterial, fmt.Sprintf(format, args...))
+	return fmt.Errorf("%w: %s", ErrMaterial, fmt.Sprintf(format, args...))
 }
 
 // Object identifiers, as content octets.

@@ -1,15 +1,17 @@
-package awsemu_test
+package emu_test
 
 import (
 	"bytes"
 	"crypto/elliptic"
 	"crypto/x509"
 	"encoding/asn1"
+	"errors"
 	"math/big"
 	"slices"
 	"testing"
 
-	"github.com/keyferry/keyferry/localstack/awsemu"
+	"github.com/keyferry/keyferry/localstack/emu"
+	"github.com/keyferry/keyferry/localstack/emu/emutest"
 )
 
 type rsaPrivateKey struct {
@@ -31,18 +33,18 @@ func TestRSAKeysAreReadStrictly(t *testing.T) {
 	t.Parallel()
 	var info rsaInfo
 	var good rsaPrivateKey
-	must(asn1.Unmarshal(rsaSeed(t), &info))(t)
-	must(asn1.Unmarshal(info.Key, &good))(t)
+	emutest.Must(asn1.Unmarshal(emutest.RSA(t), &info))(t)
+	emutest.Must(asn1.Unmarshal(info.Key, &good))(t)
 	encode := func(change func(*rsaPrivateKey, *rsaInfo)) []byte {
 		k, i := good, info
 		change(&k, &i)
-		if i.Key = append(must(asn1.Marshal(k))(t), i.Key[len(info.Key):]...); len(i.Key) == 0 {
+		if i.Key = append(emutest.Must(asn1.Marshal(k))(t), i.Key[len(info.Key):]...); len(i.Key) == 0 {
 			t.Fatal("no key")
 		}
-		return must(asn1.Marshal(i))(t)
+		return emutest.Must(asn1.Marshal(i))(t)
 	}
 	more := func(n *big.Int) *big.Int { return new(big.Int).Add(n, big.NewInt(2)) }
-	must(awsemu.ParseMaterial("RSA_2048", encode(func(*rsaPrivateKey, *rsaInfo) {})))(t)
+	emutest.Must(emu.ParsePair(emu.Shape{Kind: emu.RSA, Bits: 2048}, encode(func(*rsaPrivateKey, *rsaInfo) {})))(t)
 	for name, change := range map[string]func(*rsaPrivateKey, *rsaInfo){
 		"three primes":        func(k *rsaPrivateKey, _ *rsaInfo) { k.Version = 1 },
 		"modulus":             func(k *rsaPrivateKey, _ *rsaInfo) { k.N = more(k.N) },
@@ -59,7 +61,7 @@ func TestRSAKeysAreReadStrictly(t *testing.T) {
 		"version 1":           func(_ *rsaPrivateKey, i *rsaInfo) { i.Version = 1 },
 		"a byte in the key":   func(_ *rsaPrivateKey, i *rsaInfo) { i.Key = append(slices.Clip(i.Key), 0) },
 	} {
-		if _, err := awsemu.ParseMaterial("RSA_2048", encode(change)); err == nil {
+		if _, err := emu.ParsePair(emu.Shape{Kind: emu.RSA, Bits: 2048}, encode(change)); !errors.Is(err, emu.ErrMaterial) {
 			t.Errorf("%s: taken", name)
 		}
 	}
@@ -67,14 +69,14 @@ func TestRSAKeysAreReadStrictly(t *testing.T) {
 
 func TestECKeysAreReadStrictly(t *testing.T) {
 	t.Parallel()
-	private, _ := ecKey(t, elliptic.P256())
-	scalar := must(private.Bytes())(t)
-	point := must(private.PublicKey.Bytes())(t)
+	private, _ := emutest.EC(t, elliptic.P256())
+	scalar := emutest.Must(private.Bytes())(t)
+	point := emutest.Must(private.PublicKey.Bytes())(t)
 	compressed := elliptic.MarshalCompressed(elliptic.P256(), private.X, private.Y)
-	spki := must(x509.MarshalPKIXPublicKey(&private.PublicKey))(t)
+	spki := emutest.Must(x509.MarshalPKIXPublicKey(&private.PublicKey))(t)
 	for name, public := range map[string][]byte{"no point": nil, "a point": point, "a compressed point": compressed} {
-		got, err := awsemu.ParseMaterial("ECC_NIST_P256", ecDER(t, oidP256, scalar, public))
-		if err != nil || !bytes.Equal(got, spki) {
+		got, err := emu.ParsePair(emu.Shape{Kind: emu.P256}, emutest.ECDER(t, emutest.OIDP256, scalar, public))
+		if err != nil || !bytes.Equal(got.SPKI(), spki) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -82,10 +84,10 @@ func TestECKeysAreReadStrictly(t *testing.T) {
 	flipped[0] ^= 1
 	order := elliptic.P256().Params().N.Bytes()
 	for name, der := range map[string][]byte{
-		"the other compressed point":  ecDER(t, oidP256, scalar, flipped),
-		"an empty point":              ecDER(t, oidP256, scalar, []byte{4}),
-		"scalar of the order":         ecDER(t, oidP256, order, nil),
-		"secp256k1 scalar out of it":  ecDER(t, oidSecp256k1, bytes.Repeat([]byte{0xff}, 32), nil),
+		"the other compressed point":  emutest.ECDER(t, emutest.OIDP256, scalar, flipped),
+		"an empty point":              emutest.ECDER(t, emutest.OIDP256, scalar, []byte{4}),
+		"scalar of the order":         emutest.ECDER(t, emutest.OIDP256, order, nil),
+		"secp256k1 scalar out of it":  emutest.ECDER(t, emutest.OIDSecp256k1, bytes.Repeat([]byte{0xff}, 32), nil),
 		"curve as whole parameters":   explicit(t, scalar),
 		"encrypted":                   append([]byte{0x30, 0x10, 0x30, 0x0a, 0x06, 8}, make([]byte, 12)...),
 		"indefinite length":           append([]byte{0x30, 0x80}, make([]byte, 40)...),
@@ -94,11 +96,11 @@ func TestECKeysAreReadStrictly(t *testing.T) {
 		"length of more than is left": {0x30, 0x82, 0x10, 0x00},
 		"nothing":                     {},
 	} {
-		spec := "ECC_NIST_P256"
+		shape := emu.Shape{Kind: emu.P256}
 		if name == "secp256k1 scalar out of it" {
-			spec = "ECC_SECG_P256K1"
+			shape.Kind = emu.Secp256k1
 		}
-		if _, err := awsemu.ParseMaterial(spec, der); err == nil {
+		if _, err := emu.ParsePair(shape, der); !errors.Is(err, emu.ErrMaterial) {
 			t.Errorf("%s: taken", name)
 		}
 	}
@@ -115,8 +117,8 @@ func explicit(t *testing.T, scalar []byte) []byte {
 		}
 		Key []byte
 	}
-	info.Algorithm.OID = oidECKey
+	info.Algorithm.OID = emutest.OIDECKey
 	info.Algorithm.Params.Version, info.Algorithm.Params.Prime = big.NewInt(1), elliptic.P256().Params().P
-	info.Key = must(asn1.Marshal(ecPrivateKey{Version: 1, Scalar: scalar}))(t)
-	return must(asn1.Marshal(info))(t)
+	info.Key = emutest.Must(asn1.Marshal(emutest.ECPrivateKey{Version: 1, Scalar: scalar}))(t)
+	return emutest.Must(asn1.Marshal(info))(t)
 }

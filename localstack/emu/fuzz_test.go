@@ -1,4 +1,4 @@
-package awsemu_test
+package emu_test
 
 import (
 	"bytes"
@@ -7,7 +7,8 @@ import (
 	"encoding/hex"
 	"testing"
 
-	"github.com/keyferry/keyferry/localstack/awsemu"
+	"github.com/keyferry/keyferry/localstack/emu"
+	"github.com/keyferry/keyferry/localstack/emu/emutest"
 )
 
 // kwpVectors are those of RFC 5649 §6, both under one key.
@@ -20,23 +21,23 @@ const kwpKEK = "5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8"
 
 func unhex(t *testing.T, s string) []byte {
 	t.Helper()
-	return must(hex.DecodeString(s))(t)
+	return emutest.Must(hex.DecodeString(s))(t)
 }
 
 func TestKWPVectors(t *testing.T) {
 	t.Parallel()
 	kek := unhex(t, kwpKEK)
 	for plain, wrapped := range kwpVectors {
-		got := must(awsemu.UnwrapKWP(kek, unhex(t, wrapped)))(t)
+		got := emutest.Must(emu.UnwrapKWP(kek, unhex(t, wrapped)))(t)
 		if !bytes.Equal(got, unhex(t, plain)) {
 			t.Errorf("unwrapped %x, want %s", got, plain)
 		}
-		if again := kwp(t, kek, got); !bytes.Equal(again, unhex(t, wrapped)) {
+		if again := emutest.KWP(t, kek, got); !bytes.Equal(again, unhex(t, wrapped)) {
 			t.Errorf("the test wraps to %x, want %s", again, wrapped)
 		}
 		spoiled := unhex(t, wrapped)
 		spoiled[0] ^= 1
-		if _, err := awsemu.UnwrapKWP(kek, spoiled); err == nil {
+		if _, err := emu.UnwrapKWP(kek, spoiled); err == nil {
 			t.Error("spoiled, and unwrapped")
 		}
 	}
@@ -58,11 +59,11 @@ func FuzzUnwrapKWP(f *testing.F) {
 	f.Add(make([]byte, 15))
 	f.Add(make([]byte, 24))
 	f.Fuzz(func(t *testing.T, wrapped []byte) {
-		plain, err := awsemu.UnwrapKWP(kek, wrapped)
+		plain, err := emu.UnwrapKWP(kek, wrapped)
 		if err != nil {
 			return
 		}
-		if again := kwp(t, kek, plain); !bytes.Equal(again, wrapped) {
+		if again := emutest.KWP(t, kek, plain); !bytes.Equal(again, wrapped) {
 			t.Errorf("%x and %x unwrap to the same", wrapped, again)
 		}
 	})
@@ -77,7 +78,7 @@ func FuzzKWPRoundTrip(f *testing.F) {
 			return
 		}
 		kek := bytes.Repeat([]byte{3}, 32)
-		if got := must(awsemu.UnwrapKWP(kek, kwp(t, kek, plain)))(t); !bytes.Equal(got, plain) {
+		if got := emutest.Must(emu.UnwrapKWP(kek, emutest.KWP(t, kek, plain)))(t); !bytes.Equal(got, plain) {
 			t.Errorf("unwrapped %x, want %x", got, plain)
 		}
 	})
@@ -85,11 +86,12 @@ func FuzzKWPRoundTrip(f *testing.F) {
 
 // What the strict parser takes, the standard library takes too, with the same
 // public key; and a byte more or less is refused.
-func FuzzParseMaterial(f *testing.F) {
-	specs := []string{"ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", "ECC_SECG_P256K1", "ECC_NIST_EDWARDS25519", "RSA_2048"}
-	t := &testing.T{}
+func FuzzParsePair(f *testing.F) {
+	shapes := []emu.Shape{
+		{Kind: emu.P256}, {Kind: emu.P384}, {Kind: emu.P521}, {Kind: emu.Secp256k1}, {Kind: emu.Ed25519}, {Kind: emu.RSA, Bits: 2048}, {},
+	}
 	for i, c := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
-		private, der := ecKey(t, c)
+		private, der := emutest.EC(f, c)
 		f.Add(i, der)
 		sec1, err := x509.MarshalECPrivateKey(private)
 		if err != nil {
@@ -97,33 +99,33 @@ func FuzzParseMaterial(f *testing.F) {
 		}
 		f.Add(i, sec1)
 	}
-	f.Add(3, koblitz(t))
+	f.Add(3, emutest.Koblitz(f))
 	f.Add(4, append([]byte{0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20}, make([]byte, 32)...))
-	f.Add(5, rsaSeed(f))
+	f.Add(5, emutest.RSA(f))
 	f.Add(0, []byte{0x30, 0x80})
 	f.Add(0, []byte{0x30, 0x84, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, i int, raw []byte) {
-		if i < 0 || i >= len(specs) {
+		if i < 0 || i >= len(shapes) {
 			return
 		}
-		spki, err := awsemu.ParseMaterial(specs[i], raw)
+		pair, err := emu.ParsePair(shapes[i], raw)
 		if err != nil {
 			return
 		}
 		for _, other := range [][]byte{append(bytes.Clone(raw), 0), raw[:len(raw)-1]} {
-			if _, err := awsemu.ParseMaterial(specs[i], other); err == nil {
+			if _, err := emu.ParsePair(shapes[i], other); err == nil {
 				t.Error("a byte more or less was taken")
 			}
 		}
-		if specs[i] == "ECC_SECG_P256K1" {
+		if pair.Shape().Kind == emu.Secp256k1 {
 			return // the standard library does not know it
 		}
 		key, err := x509.ParsePKCS8PrivateKey(raw)
 		if err != nil {
 			t.Fatalf("the standard library refuses it: %v", err)
 		}
-		if want := publicOf(t, key); !bytes.Equal(spki, want) {
-			t.Errorf("public key %x, want %x", spki, want)
+		if want := emutest.SPKI(t, key); !bytes.Equal(pair.SPKI(), want) {
+			t.Errorf("public key %x, want %x", pair.SPKI(), want)
 		}
 	})
 }

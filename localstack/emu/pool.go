@@ -1,4 +1,4 @@
-package awsemu
+package emu
 
 import (
 	"context"
@@ -13,33 +13,43 @@ import (
 	"sync"
 )
 
-// pool gives out RSA wrapping keys. Those in its directory were made ahead and are
-// kept between runs; several processes may share it. Each is given out once,
-// unless the pool reuses one a size.
-type pool struct {
-	dir   string // "": keeps none
-	size  int    // made ahead, a size
-	reuse bool
+// ErrNoKey is that a file of a pool holds no RSA key of its size.
+var ErrNoKey = errors.New("no RSA key of the size in its name")
+
+// PoolConfig says where wrapping keys come from. The zero value makes each when it
+// is asked for.
+type PoolConfig struct {
+	Dir   string // of keys made ahead and kept between runs, PKCS#8 files; "" keeps none
+	Size  int    // how many of each size [Pool.Fill] makes ahead; 0 none
+	Reuse bool   // one key a size for every request; for bulk tests
+}
+
+// Pool gives out RSA wrapping keys. Several processes may share its directory. Each
+// key is given out once, unless the pool reuses one a size.
+type Pool struct {
+	PoolConfig
 
 	mu     sync.Mutex
 	reused map[int]*rsa.PrivateKey
 	wake   chan struct{} // a key was taken
 }
 
-func newPool(c Config) (*pool, error) {
-	p := &pool{dir: c.PoolDir, size: c.PoolSize, reuse: c.ReuseWrappingKeys, reused: map[int]*rsa.PrivateKey{}, wake: make(chan struct{}, 1)}
-	if p.dir == "" {
+// NewPool makes the pool and its directory.
+func NewPool(c PoolConfig) (*Pool, error) {
+	p := &Pool{PoolConfig: c, reused: map[int]*rsa.PrivateKey{}, wake: make(chan struct{}, 1)}
+	if p.Dir == "" {
 		return p, nil
 	}
-	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make pool of wrapping keys: %w", err)
 	}
 	return p, nil
 }
 
-// take is a wrapping key of so many bits.
-func (p *pool) take(bits int) (*rsa.PrivateKey, error) {
-	if p.reuse {
+// Take is a wrapping key of so many bits. One that was not made ahead takes up to
+// seconds for 4096 bits.
+func (p *Pool) Take(bits int) (*rsa.PrivateKey, error) {
+	if p.Reuse {
 		return p.shared(bits)
 	}
 	key, err := p.claim(bits)
@@ -51,16 +61,16 @@ func (p *pool) take(bits int) (*rsa.PrivateKey, error) {
 
 // shared is the one key of a size. The first to need it makes it; with a
 // directory it is the same in every process.
-func (p *pool) shared(bits int) (*rsa.PrivateKey, error) {
+func (p *Pool) shared(bits int) (*rsa.PrivateKey, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if key := p.reused[bits]; key != nil {
 		return key, nil
 	}
-	path := filepath.Join(p.dir, fmt.Sprintf("shared-rsa-%d.pk8", bits))
+	path := filepath.Join(p.Dir, fmt.Sprintf("shared-rsa-%d.pk8", bits))
 	key, err := readKey(path, bits)
-	if p.dir == "" || errors.Is(err, fs.ErrNotExist) {
-		if key, err = rsa.GenerateKey(rand.Reader, bits); err == nil && p.dir != "" {
+	if p.Dir == "" || errors.Is(err, fs.ErrNotExist) {
+		if key, err = rsa.GenerateKey(rand.Reader, bits); err == nil && p.Dir != "" {
 			err = p.save(key, path)
 		}
 		if errors.Is(err, fs.ErrExist) { // another process was faster
@@ -76,13 +86,13 @@ func (p *pool) shared(bits int) (*rsa.PrivateKey, error) {
 
 // claim takes a key out of the directory; nil if there is none. Renaming succeeds
 // for one process only.
-func (p *pool) claim(bits int) (*rsa.PrivateKey, error) {
-	if p.dir == "" {
+func (p *Pool) claim(bits int) (*rsa.PrivateKey, error) {
+	if p.Dir == "" {
 		return nil, nil
 	}
 	defer p.taken()
 	for _, path := range p.made(bits) {
-		mine := path + "." + newID()
+		mine := path + "." + NewID()
 		if os.Rename(path, mine) != nil {
 			continue
 		}
@@ -95,7 +105,7 @@ func (p *pool) claim(bits int) (*rsa.PrivateKey, error) {
 	return nil, nil
 }
 
-func (p *pool) taken() {
+func (p *Pool) taken() {
 	select {
 	case p.wake <- struct{}{}:
 	default:
@@ -103,22 +113,22 @@ func (p *pool) taken() {
 }
 
 // made are the keys of a size that wait in the directory.
-func (p *pool) made(bits int) []string {
-	paths, err := filepath.Glob(filepath.Join(p.dir, fmt.Sprintf("rsa-%d-*.pk8", bits)))
+func (p *Pool) made(bits int) []string {
+	paths, err := filepath.Glob(filepath.Join(p.Dir, fmt.Sprintf("rsa-%d-*.pk8", bits)))
 	if err != nil {
 		return nil
 	}
 	return paths
 }
 
-// fill makes keys ahead until ctx ends: at once, and again whenever one is taken.
-func (p *pool) fill(ctx context.Context) error {
-	if p.dir == "" || p.size < 1 || p.reuse {
+// Fill makes keys ahead until ctx ends: at once, and again whenever one is taken.
+func (p *Pool) Fill(ctx context.Context) error {
+	if p.Dir == "" || p.Size < 1 || p.Reuse {
 		return nil
 	}
 	for {
 		for _, bits := range []int{4096, 3072, 2048} {
-			for ctx.Err() == nil && len(p.made(bits)) < p.size {
+			for ctx.Err() == nil && len(p.made(bits)) < p.Size {
 				if err := p.make(bits); err != nil {
 					return err
 				}
@@ -132,21 +142,21 @@ func (p *pool) fill(ctx context.Context) error {
 	}
 }
 
-func (p *pool) make(bits int) error {
+func (p *Pool) make(bits int) error {
 	key, err := rsa.GenerateKey(rand.Reader, bits)
 	if err != nil {
 		return fmt.Errorf("make a wrapping key: %w", err)
 	}
-	return p.save(key, filepath.Join(p.dir, fmt.Sprintf("rsa-%d-%s.pk8", bits, newID())))
+	return p.save(key, filepath.Join(p.Dir, fmt.Sprintf("rsa-%d-%s.pk8", bits, NewID())))
 }
 
 // save writes a key so that nobody sees a part of it; fs.ErrExist if path is taken.
-func (p *pool) save(key *rsa.PrivateKey, path string) error {
+func (p *Pool) save(key *rsa.PrivateKey, path string) error {
 	text, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return fmt.Errorf("encode a wrapping key: %w", err)
 	}
-	part := path + ".part-" + newID()
+	part := path + ".part-" + NewID()
 	if err := os.WriteFile(part, text, 0o600); err != nil {
 		return fmt.Errorf("write a wrapping key: %w", err)
 	}
@@ -164,7 +174,7 @@ func readKey(path string, bits int) (*rsa.PrivateKey, error) {
 	}
 	key, ok := parsed.(*rsa.PrivateKey)
 	if !ok || key.N.BitLen() != bits {
-		return nil, fmt.Errorf("%s is not an RSA key of %d bits: %w", path, bits, errConfig)
+		return nil, fmt.Errorf("read %s: %w", path, ErrNoKey)
 	}
 	return key, nil
 }

@@ -1,27 +1,24 @@
-package awsemu
+package emu
 
 import (
 	"crypto/aes"
 	"crypto/subtle"
 	"encoding/binary"
-	"errors"
 )
 
 // kwpICV is the fixed half of the alternative initial value (RFC 5649 §3).
 const kwpICV = 0xA65959A6
 
-var errKWP = errors.New("AES key wrap with padding does not unwrap")
-
-// unwrapKWP undoes AES key wrap with padding (RFC 5649 §4.2) and checks all of
-// its integrity value: constant, length and zero padding.
-func unwrapKWP(kek, wrapped []byte) ([]byte, error) {
+// UnwrapKWP undoes AES key wrap with padding (RFC 5649 §4.2) and checks all of
+// its integrity value: constant, length and zero padding. Its error is [ErrUnwrap].
+func UnwrapKWP(kek, wrapped []byte) ([]byte, error) {
 	block, err := aes.NewCipher(kek)
 	if err != nil {
-		return nil, errKWP
+		return nil, ErrUnwrap
 	}
 	n := len(wrapped)/8 - 1
 	if len(wrapped)%8 != 0 || n < 1 {
-		return nil, errKWP
+		return nil, ErrUnwrap
 	}
 	buf := append([]byte(nil), wrapped...)
 	if n == 1 {
@@ -48,10 +45,10 @@ func stripKWP(aiv, padded []byte) ([]byte, error) {
 	size := uint64(binary.BigEndian.Uint32(aiv[4:]))
 	total := uint64(len(padded))
 	if binary.BigEndian.Uint32(aiv) != kwpICV || size > total || size+8 <= total {
-		return nil, errKWP
+		return nil, ErrUnwrap
 	}
 	if subtle.ConstantTimeCompare(padded[size:], make([]byte, total-size)) != 1 {
-		return nil, errKWP
+		return nil, ErrUnwrap
 	}
 	return padded[:size], nil
 }

@@ -1,4 +1,4 @@
-package awsemu
+package emu
 
 import "math/big"
 
