@@ -125,7 +125,7 @@ func (l *line) takeBack(ctx context.Context, p *place, window time.Duration, out
 	if err := l.findUnrecorded(ctx, p); err != nil {
 		return err
 	}
-	v := p.placement.Version
+	v := VersionRef{Key: p.placement.Version.Key} // all that came into it, recorded or not
 	if v.Key.ID == "" {
 		p.placement.Step = PlacementAbandoned
 		return nil
@@ -194,7 +194,7 @@ func (l *line) findUnrecorded(ctx context.Context, p *place) error {
 
 // releaseConsumer removes the name consumers use, if it leads to this key.
 func (l *line) releaseConsumer(ctx context.Context, p *place) error {
-	if p.placement.Consumer == "" {
+	if p.placement.Consumer == "" || p.given(l.key.Purpose) != GivenName {
 		return nil
 	}
 	now, err := l.consumerOf(ctx, p)
@@ -234,9 +234,13 @@ func (a *Aborted) add(v VersionRef, seen Observation) {
 // what is seen of it then: scheduled, or destroyed where it is no longer there.
 // Scheduled already, it is left so.
 func scheduleDeletion(ctx context.Context, t Target, e Effect, v VersionRef, window time.Duration) (Observation, error) {
+	gone := func(o Observation) bool {
+		nothing := t.Provider.Capabilities().Deletion.KeysStay && o.State == RemotePending // a key without versions stays as it is
+		return nothing || o.State == RemoteScheduled || o.State == RemoteDestroyed
+	}
 	seen, err := lookUntil(ctx, t, v.Key, func(Observation) bool { return true })
 	for range attempts {
-		if err != nil || seen.State == RemoteScheduled || seen.State == RemoteDestroyed {
+		if err != nil || gone(seen) {
 			return seen, err
 		}
 		err = again(ctx, func() error {
@@ -246,9 +250,9 @@ func scheduleDeletion(ctx context.Context, t Target, e Effect, v VersionRef, win
 		if err != nil && !errors.Is(err, Unclear) && !errors.Is(err, Conflict) {
 			return Observation{}, err
 		}
-		seen, err = lookUntil(ctx, t, v.Key, func(o Observation) bool { return o.State == RemoteScheduled || o.State == RemoteDestroyed })
+		seen, err = lookUntil(ctx, t, v.Key, gone)
 	}
-	if err != nil || seen.State == RemoteScheduled || seen.State == RemoteDestroyed {
+	if err != nil || gone(seen) {
 		return seen, err
 	}
 	return Observation{}, &Error{Kind: Unavailable, Op: "schedule deletion of", Object: v.Key.ID, Cause: fmt.Errorf("it was asked for, and the key is %s", seen.State)}

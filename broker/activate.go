@@ -35,6 +35,9 @@ func (l *line) activate(ctx context.Context, p *place) error {
 	if err := l.provenLately(ctx, p); err != nil {
 		return err
 	}
+	if err := l.enable(ctx, p); err != nil {
+		return fmt.Errorf("activate at target %s: %w", p.target.Name, err)
+	}
 	if err := l.moveConsumer(ctx, p); err != nil {
 		return fmt.Errorf("activate at target %s: %w", p.target.Name, err)
 	}
@@ -54,8 +57,8 @@ func (l *line) activate(ctx context.Context, p *place) error {
 // happen to what is staged.
 func (l *line) provenLately(ctx context.Context, p *place) error {
 	proof := p.placement.Proof
-	if l.b.o.Now().Sub(proof.At) <= challengeLife || proof.Level == ProofAccepted {
-		return nil
+	if l.b.o.Now().Sub(proof.At) <= challengeLife || proof.Level == ProofAccepted || p.given(l.key.Purpose).Withheld() {
+		return nil // what is withheld is proven once it is enabled
 	}
 	_, evidence, err := l.challenge(ctx, p, p.placement.Version, proof.Level)
 	if errors.Is(err, Differs) {
@@ -70,15 +73,30 @@ func (l *line) provenLately(ctx context.Context, p *place) error {
 // giveBack lets consumers have what they had before: what they were about to get
 // is not our material.
 func (l *line) giveBack(ctx context.Context, p *place, cause error, evidence map[string]any) error {
-	intent, err := l.activateIntent(p)
-	if err == nil && p.placement.Consumer != "" {
-		err = l.again(ctx, func(ctx context.Context) error {
-			_, err := p.target.Provider.Do(ctx, l.effect(p, StepActivate), p.placement.Version,
-				Action{Kind: Deactivate, Consumer: intent.Consumer, Expect: intent.Before})
-			return err
-		})
-	}
+	err := l.takeFromConsumers(ctx, p)
 	return errors.Join(l.failProof(ctx, p, p.placement.Proof.Level, cause, with(evidence, "via", p.placement.Consumer)), err)
+}
+
+// takeFromConsumers lets what they use lead where it did; where it led nowhere that
+// it can be led back to, the version is disabled.
+func (l *line) takeFromConsumers(ctx context.Context, p *place) error {
+	step, action := StepEnable, Action{Kind: Disable}
+	switch given := p.given(l.key.Purpose); {
+	case p.moves(l.key.Purpose):
+		intent, err := l.activateIntent(p)
+		if err != nil {
+			return err
+		}
+		if given == GivenName || intent.Before != "" {
+			step, action = StepActivate, Action{Kind: Deactivate, Consumer: intent.Consumer, Expect: intent.Before}
+		}
+	case !given.Withheld():
+		return nil
+	}
+	return l.again(ctx, func(ctx context.Context) error {
+		_, err := p.target.Provider.Do(ctx, l.effect(p, step), p.placement.Version, action)
+		return err
+	})
 }
 
 func (l *line) activateIntent(p *place) (intent activateIntent, err error) {
@@ -106,14 +124,29 @@ func activatable(version KeyVersion, p Placement, name string) error {
 	}
 }
 
+// moves reports whether activation lets something that consumers use lead elsewhere.
+func (p *place) moves(purpose Purpose) bool {
+	return p.placement.Consumer != "" && !p.given(purpose).Withheld()
+}
+
+// told is what an observed version is to consumers: the key where a name of ours
+// leads to it, else the version.
+func (p *place) told(purpose Purpose, v VersionRef) string {
+	if p.given(purpose) == GivenName {
+		return v.Key.ID
+	}
+	return v.ID
+}
+
 // moveConsumer lets the consumer name lead to the version. The value before is in
 // the intent: still that one, act; the new one, it is done; another, a person.
 func (l *line) moveConsumer(ctx context.Context, p *place) error {
-	if p.placement.Consumer == "" {
+	if !p.moves(l.key.Purpose) {
 		return nil // consumers get what is newest, or name the version
 	}
+	here := p.told(l.key.Purpose, p.placement.Version)
 	rec, _, err := l.intend(ctx, p, StepActivate, activateIntent{Consumer: p.placement.Consumer}, map[string]any{
-		"consumer": p.placement.Consumer, "after": p.placement.Version.Key.ID,
+		"consumer": p.placement.Consumer, "after": here,
 	})
 	if err != nil || rec.Done() {
 		return err
@@ -128,7 +161,7 @@ func (l *line) moveConsumer(ctx context.Context, p *place) error {
 	}
 	for range attempts {
 		switch now {
-		case p.placement.Version.Key.ID:
+		case here:
 			return l.settle(ctx, p, rec, intent, map[string]any{"consumer": intent.Consumer})
 		case intent.Before:
 		default:
@@ -167,7 +200,7 @@ func (l *line) consumerTaken(p *place, intent activateIntent, now string) error 
 	return &Error{
 		Kind: Undecided, Op: "activate", Object: "key " + l.key.Name,
 		Cause: fmt.Errorf("%s at target %s led to %q when this began, and leads to %q now: somebody else moved it", intent.Consumer, p.target.Name, intent.Before, now),
-		Hint:  "find out who moved it, and let it lead where it did or to " + p.placement.Version.Key.ID,
+		Hint:  "find out who moved it, and let it lead where it did or to " + p.told(l.key.Purpose, p.placement.Version),
 	}
 }
 
@@ -194,28 +227,40 @@ func (l *line) leadsHere(ctx context.Context, p *place) error {
 	if p.placement.Consumer == "" {
 		return nil
 	}
-	held, err := l.consumerNow(ctx, p)
-	if err != nil || held == p.placement.Version.Key.ID {
+	o, err := l.consumed(ctx, p)
+	held, here := p.told(l.key.Purpose, o.Version), p.told(l.key.Purpose, p.placement.Version)
+	if err != nil || held == here {
 		return err
 	}
-	return fmt.Errorf("%s leads to %q, not to %s: %w", p.placement.Consumer, held, p.placement.Version.Key.ID, Conflict)
+	if twin := p.given(l.key.Purpose) == GivenNewest && o.Effect != "" && o.Effect == l.imported(p); twin {
+		return nil // a late twin of our own import: what it holds is proven by what consumers use
+	}
+	return fmt.Errorf("%s leads to %q, not to %s: %w", p.placement.Consumer, held, here, Conflict)
 }
 
-// consumerNow is the key that consumers get by the placement's name; "" none.
+// imported is the id of the effect that brought the version to the place.
+func (l *line) imported(p *place) string { return p.placement.Terms.Effect }
+
+// consumerNow is what consumers get by the placement's name, as told; "" nothing.
 func (l *line) consumerNow(ctx context.Context, p *place) (string, error) {
-	var held string
-	err := l.again(ctx, func(ctx context.Context) error {
-		held = ""
+	o, err := l.consumed(ctx, p)
+	return p.told(l.key.Purpose, o.Version), err
+}
+
+// consumed is what consumers get by the placement's name; zero where nothing.
+func (l *line) consumed(ctx context.Context, p *place) (held Observation, err error) {
+	err = l.again(ctx, func(ctx context.Context) error {
+		held = Observation{}
 		for o, err := range p.target.Provider.Look(ctx, Query{Consumer: p.placement.Consumer}) {
 			if err != nil {
 				return err
 			}
-			held = o.Version.Key.ID
+			held = o
 		}
 		return nil
 	})
 	if err != nil {
-		return "", fmt.Errorf("look at %s at target %s: %w", p.placement.Consumer, p.target.Name, err)
+		return Observation{}, fmt.Errorf("look at %s at target %s: %w", p.placement.Consumer, p.target.Name, err)
 	}
 	return held, nil
 }

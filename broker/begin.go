@@ -23,13 +23,13 @@ func (b *Broker) begin(ctx context.Context, w want, lease Lease) (*line, error) 
 	for _, t := range w.targets {
 		p := l.newPlace(t, Placement{
 			KeyID: l.key.ID, Number: l.version.Number, Target: t.Name, Step: PlacementIntended,
-			Consumer: t.consumerOf(w.name), ValidTo: w.validTo,
+			Consumer: t.consumerOf(w.name), ValidTo: w.validTo, Terms: w.terms(t),
 		})
 		if err := l.plan(ctx, p); err != nil {
 			return nil, err
 		}
 		p.placement.Transport = Transport{Mechanism: p.plan.Mechanism, Way: p.plan.Way}
-		if err := l.consumerIsFree(ctx, p); err != nil {
+		if err := l.nameIsFree(ctx, p); err != nil {
 			return nil, err
 		}
 		l.places = append(l.places, p)
@@ -77,29 +77,50 @@ func (b *Broker) newLine(w want, lease Lease) (*line, error) {
 	return &line{
 		b: b, setup: setup, key: key, lease: lease, effects: map[string]EffectRecord{},
 		version: KeyVersion{
-			KeyID: key.ID, Number: 1, State: PreActivation, Retain: w.retain, Provenance: "generated", CreatedAt: now,
+			KeyID: key.ID, Number: 1, State: PreActivation, Retain: w.retain, Provenance: w.provenance(), CreatedAt: now,
 		},
 		op: Operation{
 			ID: newOperationID(now), Kind: OpImport, State: Running, KeyID: key.ID, KeyName: key.Name, Number: 1,
 			Targets: targetNames(w.targets), Actor: b.o.Actor, Reason: w.req.Reason, Ticket: w.req.Ticket, StartedAt: now,
-			Params: Params{ValidTo: w.validTo, ActivateAt: w.req.ActivateAt.UTC().Truncate(time.Second), NoActivate: w.req.NoActivate},
+			Params: Params{ValidTo: w.validTo, ActivateAt: w.req.ActivateAt.UTC().Truncate(time.Second), NoActivate: w.req.NoActivate || w.policy.NoActivate, Object: w.req.Object},
 		},
 	}, nil
 }
 
-// consumerIsFree refuses to begin where the name that consumers will use already
-// leads somewhere: an import never takes it from another key.
-func (l *line) consumerIsFree(ctx context.Context, p *place) error {
-	if p.placement.Consumer == "" {
+func (w want) provenance() string {
+	if w.req.Object != "" {
+		return Adopted
+	}
+	return Generated
+}
+
+// terms of a placement at a target.
+func (w want) terms(t Target) Terms {
+	caps := t.Provider.Capabilities()
+	terms := Terms{Algorithm: w.policy.Algorithms[caps.Provider], Window: first(w.policy.Window, t.Window), ValidFrom: w.from}
+	if caps.NamesKeys {
+		terms.Name = t.nameOf(w.name)
+	}
+	return terms
+}
+
+// nameIsFree refuses to begin where the name that the key or its consumers will use
+// already leads somewhere: an import never takes it from another key.
+func (l *line) nameIsFree(ctx context.Context, p *place) error {
+	name, query := p.placement.Consumer, Query{Consumer: p.placement.Consumer}
+	if p.caps.NamesKeys {
+		name, query = p.placement.Terms.Name, Query{Name: p.placement.Terms.Name}
+	}
+	if name == "" {
 		return nil
 	}
-	held, err := l.consumerNow(ctx, p)
-	if err != nil || held == "" {
+	held, err := l.look(ctx, p, query)
+	if err != nil || len(held) == 0 {
 		return err
 	}
 	return &Error{
 		Kind: Conflict, Op: "import", Object: "key " + l.key.Name,
-		Cause: fmt.Errorf("%s already leads to %s at target %s", p.placement.Consumer, held, p.target.Name),
+		Cause: fmt.Errorf("%s already leads to %s at target %s", name, held[0].Version.Key.ID, p.target.Name),
 		Hint:  "import under another name, or remove that name at the target first",
 	}
 }

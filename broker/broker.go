@@ -45,15 +45,24 @@ type Target struct {
 	WrappingKey WrappingKeyPolicy
 	Consumer    string        // overrides Capabilities.Consumer
 	Window      time.Duration // waiting period before deletion; 0: the provider's default
+	Place       string        // region, location and ring, or vault: for people
+	// ReplicaOf names the target with the primary key that keys here are replicas of.
+	ReplicaOf string
 }
 
-// consumerOf is the name by which consumers of key will use it at the target.
+// nameOf is the name of ours that a key gets at the target: an alias, or its own.
+func (t Target) nameOf(name string) string {
+	caps := t.Provider.Capabilities()
+	return caps.Names.fit(first(t.Consumer, caps.Consumer), name)
+}
+
+// consumerOf is the name by which consumers of key will use it, as far as that is
+// one of ours; else they learn it with the import.
 func (t Target) consumerOf(name string) string {
-	pattern := t.Consumer
-	if pattern == "" {
-		pattern = t.Provider.Capabilities().Consumer
+	if t.Provider.Capabilities().NamesKeys {
+		return ""
 	}
-	return expandName(pattern, name)
+	return t.nameOf(name)
 }
 
 // Policy is what keys under it have in common.
@@ -64,8 +73,13 @@ type Policy struct {
 	Targets            []string
 	Retain             Retain // "" is token; production names it
 	AllowNonconforming bool
-	Mechanisms         []Mechanism   // allowed ones; empty: all
-	ValidFor           time.Duration // of the cloud's copy; 0: no end
+	AllowSoftware      bool              // also at targets that keep keys in software
+	Mechanisms         []Mechanism       // allowed ones; empty: all
+	Algorithms         map[string]string // what keys compute, in each provider's own words, by Capabilities.Provider
+	Window             time.Duration     // waiting period before deletion, where a key is made with one; 0: the target's
+	ValidFor           time.Duration     // of the cloud's copy; 0: no end
+	ValidAfter         time.Duration     // the cloud's copy is not used before; 0: at once
+	NoActivate         bool              // versions stay staged until they are activated
 	Owner              string
 	Tags               map[string]string
 }
@@ -112,8 +126,11 @@ type ImportRequest struct {
 	FromNow    bool      // ValidTo was counted from now: an import on record keeps its own
 	ActivateAt time.Time // zero: at once
 	NoActivate bool      // stay staged
-	Owner      string
-	Tags       map[string]string
+	// Object is the id of a key that lives in the token already: it is brought as it
+	// is, and its birth was not ours to see.
+	Object MaterialID
+	Owner  string
+	Tags   map[string]string
 	Why
 }
 
@@ -218,7 +235,8 @@ type Cell struct {
 	Mechanism Mechanism  `json:"mechanism,omitempty"`
 	Way       Way        `json:"way,omitempty"`
 	Proof     ProofLevel `json:"proof,omitempty"`
-	Reason    string     `json:"reason,omitempty"` // why not
+	Purpose   Purpose    `json:"purpose,omitempty"` // where the spec's usual one is not taken
+	Reason    string     `json:"reason,omitempty"`  // why not
 }
 
 // Diagnosis is what doctor found. It created nothing anywhere but a throwaway

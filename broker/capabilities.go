@@ -89,6 +89,7 @@ func (g Given) Immediate(number int) bool { return g == GivenNewest && number > 
 type NameRule struct {
 	Pattern string // regular expression (RE2) the whole consumer name must match
 	Max     int    // characters
+	Keeps   string // what may stay of a key's name beside letters, digits and -
 	Words   string // the rule for people
 }
 

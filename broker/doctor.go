@@ -157,7 +157,11 @@ func (d *Diagnosis) matrix(targets []Target, enrolled []Enrolment) {
 			} else {
 				e, _ := find(enrolled, EnrolTarget, t.Name)
 				cell.Mechanism, cell.Way = plan.Mechanism, plan.Way
-				cell.Proof, _ = levelAt(t, caps, e, Key{Spec: spec, Purpose: first(caps.Specs[spec].Purposes...)})
+				purpose := first(caps.Specs[spec].Purposes...)
+				if purpose != spec.Purposes()[0] {
+					cell.Purpose = purpose // it does not take the usual one
+				}
+				cell.Proof, _ = levelAt(t, caps, e, Key{Spec: spec, Purpose: purpose})
 			}
 			d.Matrix = append(d.Matrix, cell)
 		}

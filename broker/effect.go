@@ -17,6 +17,8 @@ const (
 	StepReimport Step = "reimport" // the import that is a proof
 	StepControl  Step = "control"  // the negative control of an endpoint
 	StepRenew    Step = "renew"
+	StepWithhold Step = "withhold" // disables what is proven until it is activated
+	StepEnable   Step = "enable"   // what was withheld
 	StepActivate Step = "activate"
 	StepAbandon  Step = "abandon" // takes an import back
 )

@@ -18,6 +18,9 @@ func (l *line) generate(ctx context.Context) error {
 		ID: l.version.MaterialID(), Label: fmt.Sprintf("%s v%d", l.key.Name, l.version.Number),
 		Spec: l.key.Spec, Usage: l.usage(), MayExist: l.resumed,
 	}
+	if l.op.Params.Object != "" {
+		return l.adopt(ctx, in)
+	}
 	m, err := l.setup.Token.Generate(ctx, in)
 	if l.resumed && errors.Is(err, Conflict) {
 		m, err = l.generateAfresh(ctx, in)
@@ -25,12 +28,17 @@ func (l *line) generate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("generate material %s: %w", in.ID, err)
 	}
+	return l.born(ctx, "material.generated", in, m)
+}
+
+// born puts material on record, with all that the token says of it.
+func (l *line) born(ctx context.Context, event string, in GenerateIn, m Material) error {
 	info, err := l.setup.Token.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("describe token %s: %w", l.setup.Name, err)
 	}
 	l.version.Material = m
-	_, err = l.apply(ctx, "material.generated", nil, Change{Version: &l.version}, map[string]any{
+	_, err = l.apply(ctx, event, nil, Change{Version: &l.version}, map[string]any{
 		"material": m.ID, "spec": m.Spec, "attributes": m.Attributes, "token": info, "kcv": fmt.Sprintf("%x", m.KCV),
 		"usage": in.Usage, "check_value": checkValue(m),
 	})

@@ -61,7 +61,9 @@ func (l *line) goOn(ctx context.Context) error {
 	return err
 }
 
-// importing is steps 3 to 10 of an import.
+// importing is steps 3 to 10 of an import, in two phases: what can be staged is
+// staged and proven at every target before consumers are given anything at one. Where
+// a version is used as soon as it is imported, its import waits until then, ready.
 func (l *line) importing(ctx context.Context) error {
 	if err := l.usable(); err != nil {
 		return err
@@ -69,21 +71,57 @@ func (l *line) importing(ctx context.Context) error {
 	if err := l.generate(ctx); err != nil { //        3 generate
 		return err
 	}
-	for _, p := range l.places {
-		if err := l.prepare(ctx, p); err != nil { //    4 prepare
-			return err
-		}
-		if err := l.transfer(ctx, p); err != nil { //   5 fetch, 6 wrap, 7 import
-			return err
-		}
-		if err := l.prove(ctx, p); err != nil { //      8 prove
+	inert, immediate := l.byStaging()
+	for _, p := range inert {
+		if err := l.stage(ctx, p); err != nil { //      4 prepare to 8 prove
 			return err
 		}
 	}
-	for _, p := range l.places {
+	for _, p := range immediate {
+		if err := l.makeReady(ctx, p); err != nil { //  4 prepare, 5 fetch, 6 wrap
+			return err
+		}
+	}
+	for _, p := range inert {
+		if err := l.activate(ctx, p); err != nil { //   9 activate, prove once more
+			return err
+		}
+	}
+	for _, p := range immediate {
+		if err := l.stage(ctx, p); err != nil { //      7 import, 8 prove
+			return err
+		}
 		if err := l.activate(ctx, p); err != nil { //   9 activate, prove once more
 			return err
 		}
 	}
 	return l.finish(ctx) //                          10 finish
+}
+
+// stage brings material to a place and proves it there; consumers get it only later,
+// if the place allows that.
+func (l *line) stage(ctx context.Context, p *place) error {
+	if err := l.prepare(ctx, p); err != nil { //    4 prepare
+		return err
+	}
+	if err := l.transfer(ctx, p); err != nil { //   5 fetch, 6 wrap, 7 import
+		return err
+	}
+	if err := l.prove(ctx, p); err != nil { //      8 prove
+		return err
+	}
+	return l.withhold(ctx, p)
+}
+
+// byStaging parts the places that can hold a version back from those that cannot, in
+// the order they have.
+func (l *line) byStaging() (inert, immediate []*place) {
+	for _, p := range l.places {
+		if p.given(l.key.Purpose).Immediate(l.version.Number) {
+			immediate = append(immediate, p)
+		} else {
+			inert = append(inert, p)
+		}
+	}
+	return inert, immediate
 }

@@ -56,8 +56,8 @@ func (b *Broker) intendedAt(t Target, w want, plans []Plan) (IntendedTarget, err
 	}
 	level, _ := levelAt(t, caps, b.enrolled(t.Name), Key{Spec: w.spec, Purpose: w.purpose})
 	return IntendedTarget{
-		Target: t.Name, Environment: t.Environment, Account: t.Pins[PinAccount], Place: t.Pins["region"],
-		Mechanism: plan.Mechanism, Way: plan.Way, Proof: level, Consumer: t.consumerOf(w.name), ValidTo: w.validTo,
+		Target: t.Name, Environment: t.Environment, Account: t.Pins[PinAccount], Place: t.Place,
+		Mechanism: plan.Mechanism, Way: plan.Way, Proof: level, Consumer: t.nameOf(w.name), ValidTo: w.validTo,
 	}, nil
 }
 
@@ -122,7 +122,7 @@ func (b *Broker) planExisting(ctx context.Context, want existing) (Intended, Key
 			return Intended{}, KeyVersion{}, nil, err
 		}
 		out.Targets = append(out.Targets, IntendedTarget{
-			Target: t.Name, Environment: t.Environment, Account: t.Pins[PinAccount], Place: t.Pins["region"],
+			Target: t.Name, Environment: t.Environment, Account: t.Pins[PinAccount], Place: t.Place,
 			Mechanism: p.Transport.Mechanism, Way: p.Transport.Way, Proof: p.Proof.Level, Consumer: p.Consumer, ValidTo: p.ValidTo,
 		})
 	}

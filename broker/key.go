@@ -52,10 +52,16 @@ type KeyVersion struct {
 	State       State     `json:"state"`
 	Retain      Retain    `json:"retain"`
 	Material    Material  `json:"material"`   // zero until generated
-	Provenance  string    `json:"provenance"` // "generated": born in the token under our eyes
+	Provenance  string    `json:"provenance"` // Generated or Adopted
 	CreatedAt   time.Time `json:"created_at"`
 	ActivatedAt time.Time `json:"activated_at,omitzero"`
 }
+
+// Where material comes from.
+const (
+	Generated = "generated" // born in the token under our eyes
+	Adopted   = "adopted"   // it was in the token before: its birth was not ours to see
+)
 
 // MaterialID of the version, whether it was generated yet or not.
 func (v KeyVersion) MaterialID() MaterialID { return NewMaterialID(v.KeyID, v.Number) }
@@ -97,6 +103,7 @@ type Terms struct {
 	Algorithm string        `json:"algorithm,omitempty"` // in the provider's words; "" what it takes by itself
 	Window    time.Duration `json:"window,omitempty"`    // the waiting period the key is made with
 	ValidFrom time.Time     `json:"valid_from,omitzero"` // before that it is not used
+	Effect    string        `json:"effect,omitempty"`    // id of the effect that brought the version there
 }
 
 // Transport is how material crossed.

@@ -61,6 +61,8 @@ type Params struct {
 	ValidTo    time.Time `json:"valid_to,omitzero"`
 	ActivateAt time.Time `json:"activate_at,omitzero"` // zero: as soon as it is proven
 	NoActivate bool      `json:"no_activate,omitempty"`
+	// Object is the id of material that is adopted, not generated.
+	Object MaterialID `json:"object,omitempty"`
 }
 
 // Actor is who an operation was started by.

@@ -20,9 +20,9 @@ func (l *line) prepare(ctx context.Context, p *place) error {
 	if p.placement.Version.Key.ID != "" {
 		return nil
 	}
-	in := PrepareIn{
-		Name: l.key.Name, KeyID: l.key.ID, Number: l.version.Number, Spec: l.key.Spec, Purpose: l.key.Purpose,
-		Tags: l.key.Tags, Mode: NewKey,
+	in, err := l.prepareIn(p)
+	if err != nil {
+		return err
 	}
 	rec, known, err := l.intend(ctx, p, StepPrepare, in, map[string]any{"name": in.Name})
 	if err != nil {
@@ -37,6 +37,26 @@ func (l *line) prepare(ctx context.Context, p *place) error {
 	}
 	p.placement.Version = VersionRef{Key: made.Key}
 	return l.settle(ctx, p, rec, made, map[string]any{"key_ref": made.Key.ID, "key_policy": made.PolicyHash, "receipt": made.Receipt})
+}
+
+// prepareIn is the key that is asked for at a place.
+func (l *line) prepareIn(p *place) (PrepareIn, error) {
+	in := PrepareIn{
+		Name: l.key.Name, KeyID: l.key.ID, Number: l.version.Number, Spec: l.key.Spec, Purpose: l.key.Purpose,
+		Tags: l.key.Tags, Mode: NewKey, RemoteName: p.placement.Terms.Name, Algorithm: p.placement.Terms.Algorithm,
+		Window: p.placement.Terms.Window, At: l.b.o.Now(),
+	}
+	for _, q := range l.places {
+		in.MultiRegion = in.MultiRegion || q.target.ReplicaOf == p.target.Name
+		if p.target.ReplicaOf != q.target.Name {
+			continue
+		}
+		if q.placement.Version.Key.ID == "" {
+			return PrepareIn{}, misuse("prepare a replica at target "+p.target.Name, "its primary at target "+q.target.Name+" is not there")
+		}
+		in.Replica = &q.placement.Version.Key
+	}
+	return in, nil
 }
 
 func (l *line) prepared(ctx context.Context, p *place, rec EffectRecord, known bool) (Prepared, error) {

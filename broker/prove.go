@@ -13,7 +13,7 @@ func (l *line) prove(ctx context.Context, p *place) error {
 	if p.placement.Step != PlacementStaged {
 		return nil
 	}
-	if err := l.arrived(ctx, p); err != nil {
+	if _, err := l.arrived(ctx, p); err != nil {
 		return fmt.Errorf("see the import at target %s: %w", p.target.Name, err)
 	}
 	proof, evidence, err := l.proof(ctx, p)
@@ -59,10 +59,18 @@ func (l *line) proof(ctx context.Context, p *place) (Proof, map[string]any, erro
 	default:
 	}
 	answer, evidence, err := l.challenge(ctx, p, p.placement.Version, level)
-	if err == nil && answer.Reason != "" {
-		proof.Detail = answer.Reason
+	if err == nil {
+		proof.Detail = first(p.weaker(level), answer.Reason)
 	}
 	return proof, evidence, err
+}
+
+// weaker says why a proof by public key showed no possession.
+func (p *place) weaker(level ProofLevel) string {
+	if level != ProofPublicKey || p.asleep == "" {
+		return ""
+	}
+	return "the public key alone: " + p.asleep
 }
 
 // proofLevel is the strongest level at the place, and why it is no stronger.
@@ -110,6 +118,7 @@ func (l *line) subject(p *place, v VersionRef, level ProofLevel) ChallengeSubjec
 	return ChallengeSubject{
 		Effect: l.effect(p, StepImport).ID(), Provider: p.caps.Provider, Account: p.target.Pins[PinAccount], Ref: v,
 		Level: level, Spec: l.key.Spec, Purpose: l.key.Purpose, PublicKey: l.version.Material.PublicKey,
+		PublicOnly: level == ProofPublicKey && p.asleep != "",
 	}
 }
 

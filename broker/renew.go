@@ -90,6 +90,9 @@ func (l *line) renewAt(ctx context.Context, p *place) error {
 	if rec, ok := l.effects[l.effect(p, StepRenew).ID()]; ok && rec.Done() {
 		return nil
 	}
+	if p.caps.ValidTo.Moves {
+		return l.moveEnd(ctx, p)
+	}
 	v := p.placement.Version
 	in := ImportIn{Key: v.Key, Kind: ImportExisting, Version: &v, Spec: l.key.Spec, ValidTo: l.op.Params.ValidTo}
 	seen, err := l.look(ctx, p, Query{Version: &v})
@@ -99,18 +102,53 @@ func (l *line) renewAt(ctx context.Context, p *place) error {
 	if len(seen) == 1 && !seen[0].HasMaterial {
 		in.Kind = ImportRestore
 	}
+	if in.Kind == ImportExisting && !p.caps.ValidTo.Native {
+		return &Error{
+			Kind: Unsupported, Op: "renew", Object: v.Key.ID, Cause: errors.New("the material is there, and never ends at " + p.caps.Service),
+		}
+	}
 	rec, done, err := l.send(ctx, p, StepRenew, in)
 	if err != nil {
 		return err
 	}
 	p.placement.ValidTo = l.op.Params.ValidTo
-	if err := l.arrived(ctx, p); err != nil {
+	if _, err := l.arrived(ctx, p); err != nil {
 		return err
 	}
 	if err := l.proveRenewed(ctx, p, done.Version); err != nil {
 		return err
 	}
 	return l.settle(ctx, p, rec, done, map[string]any{"version_ref": done.Version, "valid_to": end(l.op.Params.ValidTo), "receipt": done.Receipt})
+}
+
+// moveEnd gives a version another end where that needs no import.
+func (l *line) moveEnd(ctx context.Context, p *place) error {
+	action := Action{Kind: SetEnd, ValidTo: l.op.Params.ValidTo}
+	rec, _, err := l.intend(ctx, p, StepRenew, action, map[string]any{"valid_to": end(action.ValidTo)})
+	if err != nil {
+		return err
+	}
+	v := p.placement.Version
+	var receipt Receipt
+	for range attempts { // the same end again has the same result
+		err = l.again(ctx, func(ctx context.Context) (err error) {
+			receipt, err = p.target.Provider.Do(ctx, rec.Effect, v, action)
+			return err
+		})
+		if !errors.Is(err, Unclear) {
+			break
+		}
+	}
+	if err != nil {
+		return err
+	}
+	p.placement.ValidTo = action.ValidTo
+	if !p.withheld(l.key.Purpose) {
+		if _, err := l.arrived(ctx, p); err != nil {
+			return err
+		}
+	}
+	return l.settle(ctx, p, rec, action, map[string]any{"valid_to": end(action.ValidTo), "receipt": receipt})
 }
 
 // proveRenewed: to be accepted as existing material is the reimport proof itself;

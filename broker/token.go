@@ -55,6 +55,15 @@ type Anchorer interface {
 	SetAnchor(ctx context.Context, name string, record []byte) error
 }
 
+// Adopter finds material that the broker did not make.
+type Adopter interface {
+	// Adopt is the handle of material that is in the token under its own id: whole, of
+	// the spec, sensitive and extractable, and able to do what Usage asks. It may be
+	// able to do more. NotFound where there is none; Conflict where it is not as asked,
+	// with what is missing. It changes nothing.
+	Adopt(ctx context.Context, in GenerateIn) (Material, error)
+}
+
 // HealthChecker makes and destroys a token object: the only check that a removed
 // or full token cannot pass.
 type HealthChecker interface {

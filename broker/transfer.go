@@ -13,6 +13,8 @@ type importIntent struct {
 	Fingerprint string     `json:"fingerprint"`
 	ValidTo     string     `json:"valid_to,omitempty"`
 	Kind        ImportKind `json:"kind"`
+	// Before are the versions that the key had, where a new one carries no mark.
+	Before []string `json:"before,omitempty"`
 }
 
 // transfer takes material into the provider's key: fetch, wrap, import.
@@ -20,15 +22,27 @@ func (l *line) transfer(ctx context.Context, p *place) error {
 	if p.placement.Step != PlacementIntended {
 		return nil
 	}
-	in := ImportIn{Key: p.placement.Version.Key, Kind: ImportNew, Spec: l.key.Spec, ValidTo: p.placement.ValidTo}
+	in, err := l.importIn(p)
+	if err != nil {
+		return err
+	}
 	rec, done, err := l.send(ctx, p, StepImport, in)
 	if err != nil {
 		return fmt.Errorf("import at target %s: %w", p.target.Name, err)
 	}
-	p.placement.Version = done.Version
-	p.placement.Step = PlacementStaged
+	p.placement.Version, p.placement.Consumer = done.Version, first(done.Consumer, p.placement.Consumer)
+	p.placement.Step, p.placement.Terms.Effect = PlacementStaged, rec.Effect.ID()
 	p.placement.ImportedAt = l.b.o.Now()
 	return l.settle(ctx, p, rec, done, map[string]any{"version_ref": done.Version, "receipt": done.Receipt})
+}
+
+// importIn is the import of a version that a place has not seen.
+func (l *line) importIn(p *place) (ImportIn, error) {
+	of, err := l.prepareIn(p)
+	return ImportIn{
+		Key: p.placement.Version.Key, Kind: ImportNew, Spec: l.key.Spec, ValidTo: p.placement.ValidTo,
+		ValidFrom: p.placement.Terms.ValidFrom, Of: of,
+	}, err
 }
 
 // keyStands looks at the key that material is about to go into: it is still as it
@@ -41,8 +55,11 @@ func (l *line) keyStands(ctx context.Context, p *place, in ImportIn) error {
 			return true, err
 		}
 		why := "it is not there"
-		if len(seen) > 0 {
-			why = l.changed(seen[0], in.Kind)
+		switch {
+		case len(seen) > 0:
+			why = l.changed(p, seen[0], in.Kind)
+		case p.caps.ImportMakesKey && in.Kind == ImportNew:
+			why = "" // it comes to be with its first import
 		}
 		if why == "" {
 			return true, nil
@@ -55,13 +72,17 @@ func (l *line) keyStands(ctx context.Context, p *place, in ImportIn) error {
 }
 
 // changed says how a key is no longer as it was asked for.
-func (l *line) changed(o Observation, kind ImportKind) string {
+func (l *line) changed(p *place, o Observation, kind ImportKind) string {
 	if why := unlikeKey(PrepareIn{Spec: l.key.Spec, Purpose: l.key.Purpose}, o); why != "" {
 		return why
 	}
 	switch {
-	case o.Name != l.key.Name:
+	case o.KeyID != "" && o.KeyID != l.key.ID:
+		return fmt.Sprintf("it is marked as the key with id %q", o.KeyID)
+	case o.KeyID == "" && o.Name != l.key.Name:
 		return fmt.Sprintf("it is marked as key %q", o.Name)
+	case kind == ImportNew && p.caps.ImportMakesKey && l.version.Number == 1:
+		return "it has a version already"
 	case kind == ImportNew && !o.PolicyMatch:
 		return "its key policy is not the one that was sent"
 	default:
@@ -72,8 +93,10 @@ func (l *line) changed(o Observation, kind ImportKind) string {
 // send wraps the material under a fresh wrapping key and imports it, and repeats
 // that where repeating cannot make a second version.
 func (l *line) send(ctx context.Context, p *place, step Step, in ImportIn) (EffectRecord, Imported, error) {
-	if rec, ok := l.effects[l.effect(p, step).ID()]; ok && !l.repeats(p, in) {
-		return rec, Imported{}, l.undecidedImport(p)
+	if rec, ok := l.effects[l.effect(p, step).ID()]; ok && p.ready == nil { // an earlier run may have sent it
+		if done, found, err := l.recovered(ctx, p, rec, in); err != nil || found {
+			return rec, done, err
+		}
 	}
 	if err := l.plan(ctx, p); err != nil {
 		return EffectRecord{}, Imported{}, err
@@ -83,7 +106,7 @@ func (l *line) send(ctx context.Context, p *place, step Step, in ImportIn) (Effe
 	}
 	var last error
 	for range attempts {
-		rec, wrapped, err := l.wrapped(ctx, p, step, in)
+		rec, wrapped, err := l.takeReady(ctx, p, step, in)
 		if err != nil {
 			return EffectRecord{}, Imported{}, err
 		}
@@ -101,9 +124,13 @@ func (l *line) send(ctx context.Context, p *place, step Step, in ImportIn) (Effe
 			}
 		case err == nil:
 			return rec, done, nil
-		case errors.Is(err, Unclear) && !l.repeats(p, in):
-			return rec, Imported{}, l.undecidedImport(p)
-		case errors.Is(err, Unclear), errors.Is(err, Expired) && ctx.Err() == nil:
+		case errors.Is(err, Unclear):
+			done, found, err := l.recovered(ctx, p, rec, in)
+			if err != nil || found {
+				return rec, done, err
+			}
+			l.b.o.Log.WarnContext(ctx, "answer lost and nothing there: import again", "operation", l.op.ID, "target", p.target.Name, "error", last)
+		case errors.Is(err, Expired) && ctx.Err() == nil:
 			l.b.o.Log.WarnContext(ctx, "import again with a new wrapping key", "operation", l.op.ID, "target", p.target.Name, "error", err)
 		default:
 			return rec, Imported{}, err
@@ -134,12 +161,7 @@ type wrappedMaterial struct {
 // has the token wrap the material under it. The key never leaves this process,
 // and nothing else is wrapped under it.
 func (l *line) wrapped(ctx context.Context, p *place, step Step, in ImportIn) (EffectRecord, wrappedMaterial, error) {
-	e := l.effect(p, step)
-	var key WrappingKey
-	err := l.again(ctx, func(ctx context.Context) (err error) {
-		key, err = p.target.Provider.WrappingKey(ctx, e, WrappingKeyIn{Key: in.Key, Mechanism: p.plan.Mechanism})
-		return err
-	})
+	key, err := l.fetchWrappingKey(ctx, p, l.effect(p, step), in.Key)
 	if err != nil {
 		return EffectRecord{}, wrappedMaterial{}, fmt.Errorf("fetch wrapping key: %w", err)
 	}
@@ -149,6 +171,7 @@ func (l *line) wrapped(ctx context.Context, p *place, step Step, in ImportIn) (E
 	}
 	p.placement.Transport = Transport{
 		Mechanism: p.plan.Mechanism, Way: p.plan.Way, Strength: checked.Strength(), Fingerprint: checked.Fingerprint(),
+		Attestation: key.attested(),
 	}
 	rec, err := l.intendImport(ctx, p, step, in, key)
 	if err != nil {
@@ -173,6 +196,18 @@ func (l *line) intendImport(ctx context.Context, p *place, step Step, in ImportI
 	intent := importIntent{Mechanism: t.Mechanism, Way: t.Way, Fingerprint: t.Fingerprint, Kind: in.Kind}
 	if !in.ValidTo.IsZero() {
 		intent.ValidTo = stamp(in.ValidTo)
+	}
+	if len(key.Attestation) > 0 {
+		details = with(details, "attestation", key.Attestation)
+	}
+	if p.caps.ImportLists && in.Kind == ImportNew {
+		seen, err := l.look(ctx, p, Query{Versions: &in.Key})
+		if err != nil {
+			return EffectRecord{}, err
+		}
+		for _, o := range seen {
+			intent.Before = append(intent.Before, o.Version.ID)
+		}
 	}
 	rec, known, err := l.intend(ctx, p, step, intent, details)
 	if err != nil || !known {

@@ -66,6 +66,9 @@ func (l *line) verifyAt(ctx context.Context, p *place) (Check, error) {
 		}
 	}
 	c.State, c.Detail = l.observed(p, seen)
+	if len(seen) > 0 {
+		p.asleep = asleep(seen[0], c.At)
+	}
 	p.placement.Remote, p.placement.SeenAt = c.State, c.At
 	var evidence map[string]any
 	if c.Detail == "" {
@@ -103,6 +106,8 @@ func (l *line) observed(p *place, seen []Observation) (RemoteState, string) {
 	switch {
 	case o.State == RemotePending || !o.HasMaterial:
 		return o.State, "its material expired or was deleted: keyferry renew " + l.key.Name
+	case o.State == RemoteDisabled && p.withheld(l.key.Purpose):
+		return o.State, ""
 	case o.State != RemoteEnabled:
 		return o.State, "it is " + string(o.State)
 	case !p.endHolds(o):
@@ -122,12 +127,14 @@ func (l *line) proveAgain(ctx context.Context, p *place, c *Check) (evidence map
 	switch {
 	case proof.Level == ProofAccepted:
 		c.Detail = "cannot be proven: " + proof.Detail
+	case c.State == RemoteDisabled && proof.Level != ProofPublicKey:
+		c.Detail = "cannot be repeated while it is disabled, until its activation"
 	case l.version.Material.Ended == Destroy && (proof.Level == ProofMAC || proof.Level == ProofCipher):
 		err = l.challengeKept(ctx, p)
 	default:
 		var answer Answer
 		answer, evidence, err = l.challenge(ctx, p, p.placement.Version, proof.Level)
-		c.Detail = answer.Reason
+		c.Detail = first(p.weaker(proof.Level), answer.Reason)
 	}
 	c.OK = err == nil
 	if errors.Is(err, Unsupported) {

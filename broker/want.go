@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -19,6 +21,7 @@ type want struct {
 	retain  Retain
 	targets []Target
 	validTo time.Time
+	from    time.Time // valid from
 	owner   string
 	tags    map[string]string
 	req     ImportRequest
@@ -137,8 +140,14 @@ func (w *want) checkTimes(now time.Time) error {
 	if w.validTo.IsZero() && w.policy.ValidFor > 0 {
 		w.validTo = now.Add(w.policy.ValidFor).Truncate(time.Second)
 	}
+	if w.policy.ValidAfter > 0 {
+		w.from = now.Add(w.policy.ValidAfter).Truncate(time.Second)
+	}
 	for _, t := range w.targets {
 		if err := checkValidTo(w.name, t.Provider.Capabilities(), w.validTo, now); err != nil {
+			return err
+		}
+		if err := w.checkValidFrom(t.Provider.Capabilities()); err != nil {
 			return err
 		}
 	}
@@ -146,6 +155,23 @@ func (w *want) checkTimes(now time.Time) error {
 		return misuse("import "+w.name, "valid-to "+stamp(w.validTo)+" is not after the activation at "+stamp(at))
 	}
 	return nil
+}
+
+// checkValidFrom refuses a beginning where the provider knows none, or after the end.
+func (w *want) checkValidFrom(caps Capabilities) error {
+	switch {
+	case w.from.IsZero():
+		return nil
+	case !caps.ValidTo.From:
+		return &Error{
+			Kind: Unsupported, Op: "set valid-from of " + w.name, Object: "at " + caps.Service,
+			Cause: errors.New("a key there is valid as soon as it is imported"), Hint: "--activate-at holds a version back everywhere",
+		}
+	case !w.validTo.IsZero() && !w.validTo.After(w.from):
+		return misuse("import "+w.name, "valid-to "+stamp(w.validTo)+" is not after valid-from "+stamp(w.from))
+	default:
+		return nil
+	}
 }
 
 func (b *Broker) resolveTargets(w *want) error {
@@ -169,15 +195,36 @@ func (b *Broker) resolveTargets(w *want) error {
 		}
 		w.targets = append(w.targets, t)
 	}
+	return w.orderReplicas()
+}
+
+// orderReplicas puts replicas after the target of their primary, which must be among
+// the targets too: a replica takes the same material only once the primary has it.
+func (w *want) orderReplicas() error {
+	names := targetNames(w.targets)
+	for _, t := range w.targets {
+		if t.ReplicaOf != "" && !slices.Contains(names, t.ReplicaOf) {
+			return misuse("import "+w.name, fmt.Sprintf("target %s holds replicas of keys at %s, which is not among the targets", t.Name, t.ReplicaOf))
+		}
+	}
+	slices.SortStableFunc(w.targets, func(a, b Target) int { return cmp.Compare(min(1, len(a.ReplicaOf)), min(1, len(b.ReplicaOf))) })
 	return nil
 }
 
 // fits refuses what a target will never take, before anything happens.
 func (w *want) fits(t Target) error {
 	caps := t.Provider.Capabilities()
-	consumer := t.consumerOf(w.name)
-	if consumer != "" && !caps.Names.Allows(consumer) {
-		return misuse("import "+w.name, fmt.Sprintf("%s does not allow the name %.100q: %s", caps.Service, consumer, caps.Names.Words))
+	if name := t.nameOf(w.name); !caps.Names.Allows(name) {
+		return misuse("import "+w.name, fmt.Sprintf("%s does not allow the name %.100q: %s", caps.Service, name, caps.Names.Words))
+	}
+	if why := caps.Tags.refuses(w.tags); why != "" {
+		return misuse("import "+w.name, fmt.Sprintf("%s does not allow these tags: %.200s; allowed: %s", caps.Service, why, caps.Tags.Words))
+	}
+	if caps.SoftwareProtected && !w.policy.AllowSoftware {
+		return &Error{
+			Kind: Denied, Op: "import " + w.name, Object: "at target " + t.Name, Cause: errors.New("keys are kept in software there"),
+			Hint: "use a target that keeps them in an HSM, or say allow_software: true in the policy",
+		}
 	}
 	if offered := caps.Specs[w.spec]; len(offered.Mechanisms) > 0 && !slices.Contains(offered.Purposes, w.purpose) {
 		return &Error{

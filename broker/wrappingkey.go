@@ -26,6 +26,14 @@ type WrappingKey struct {
 	Receipt Receipt
 }
 
+// attested says what is known of a wrapping key's own attestation.
+func (k WrappingKey) attested() string {
+	if len(k.Attestation) == 0 {
+		return ""
+	}
+	return "unchecked sha256:" + fingerprint(k.Attestation)
+}
+
 // KeptWrappingKey is a wrapping key that a recorded operation of ours had made, and
 // that later ones may use until its end. Its id and fingerprint are kept, never the
 // key: that is fetched anew each time and must have this fingerprint.
@@ -42,6 +50,8 @@ type KeptWrappingKey struct {
 // WrappingKeyPolicy is what a target demands of wrapping keys.
 type WrappingKeyPolicy struct {
 	MinBits int // 0 means 2048, which is also the least that can be asked for
+	// Attestation is required: refused, until it can be checked here.
+	Attestation bool
 }
 
 // minWrappingBits is the floor that no policy lowers (SP 800-131A rev. 2).
@@ -105,6 +115,8 @@ func CheckWrappingKey(k WrappingKey, plan Plan, policy WrappingKeyPolicy, now ti
 	switch {
 	case err != nil:
 		return refuse(Rejected, "%w", err)
+	case policy.Attestation:
+		return refuse(Unsupported, "the target demands that its attestation is checked, which is not possible yet")
 	case k.Mechanism != plan.Mechanism:
 		return refuse(Rejected, "issued for %s, the plan is %s", k.Mechanism, plan.Mechanism)
 	case pub.E != 65537:

@@ -37,7 +37,7 @@ func aliasRule() broker.NameRule {
 	return broker.NameRule{
 		Pattern: `alias/(?:[b-zA-Z0-9:/_-]` + rest + `|a|a[a-vx-zA-Z0-9:/_-]` + rest +
 			`|aw|aw[a-rt-zA-Z0-9:/_-]` + rest + `|aws|aws[a-zA-Z0-9:_-]` + rest + `)`,
-		Max:   256,
+		Max: 256, Keeps: "/_",
 		Words: "alias/ and letters, digits, : / _ and -, at most 256 characters, not under alias/aws/",
 	}
 }

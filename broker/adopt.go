@@ -1,0 +1,47 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// adopt takes material that lives in the token already. Its birth was not ours to
+// see, and every record of it says so.
+func (l *line) adopt(ctx context.Context, in GenerateIn) error {
+	in.ID = l.op.Params.Object
+	m, err := l.b.adoptable(ctx, l.setup, in)
+	if err != nil {
+		return err
+	}
+	return l.born(ctx, "material.adopted", in, m)
+}
+
+// adoptable finds the material, and refuses what another key of ours has already.
+func (b *Broker) adoptable(ctx context.Context, setup TokenSetup, in GenerateIn) (Material, error) {
+	refuse := func(kind Kind, cause error, hint string) (Material, error) {
+		return Material{}, &Error{Kind: kind, Op: "adopt", Object: "material " + string(in.ID), Cause: cause, Hint: hint}
+	}
+	adopter, ok := setup.Token.(Adopter)
+	if !ok {
+		return refuse(Unsupported, fmt.Errorf("token %s cannot look for keys that it did not make", setup.Name), "")
+	}
+	if _, _, ours := in.ID.Parse(); ours {
+		return refuse(Conflict, errors.New("it is the broker's own"), "keyferry inventory shows which key it belongs to")
+	}
+	m, err := adopter.Adopt(ctx, in)
+	if err != nil {
+		return Material{}, fmt.Errorf("adopt material %s: %w", in.ID, err)
+	}
+	for view, err := range b.o.Store.Keys(ctx, KeyFilter{}) {
+		if err != nil {
+			return Material{}, fmt.Errorf("read keys: %w", err)
+		}
+		for _, v := range view.Versions {
+			if v.Material.ID == m.ID && v.Material.TokenSerial == m.TokenSerial && v.State != Deactivated {
+				return refuse(Conflict, fmt.Errorf("key %s has it already", view.Key.Name), "one set of material belongs to one key")
+			}
+		}
+	}
+	return m, nil
+}
