@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .cache/judges-venv: boto3, cryptography and pytest, with which the
+# Makes .cache/judges-venv: the SDKs of AWS, Google and Azure, cryptography and pytest, with which the
 # tests of localstack/judges look at the emulators.
 set -eu
 cd "$(dirname "$0")/.."

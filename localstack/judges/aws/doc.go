@@ -1,0 +1,2 @@
+// Package aws lets boto3 judge the AWS emulator.
+package aws
