@@ -19,15 +19,15 @@ func (l *line) adopt(ctx context.Context, in GenerateIn) error {
 
 // adoptable finds the material, and refuses what another key of ours has already.
 func (b *Broker) adoptable(ctx context.Context, setup TokenSetup, in GenerateIn) (Material, error) {
-	refuse := func(kind Kind, cause error, hint string) (Material, error) {
-		return Material{}, &Error{Kind: kind, Op: "adopt", Object: "material " + string(in.ID), Cause: cause, Hint: hint}
+	refuse := func(kind Kind, cause error, hint string) error {
+		return &Error{Kind: kind, Op: "adopt", Object: "material " + string(in.ID), Cause: cause, Hint: hint}
 	}
 	adopter, ok := setup.Token.(Adopter)
 	if !ok {
-		return refuse(Unsupported, fmt.Errorf("token %s cannot look for keys that it did not make", setup.Name), "")
+		return Material{}, refuse(Unsupported, fmt.Errorf("token %s cannot look for keys that it did not make", setup.Name), "")
 	}
 	if _, _, ours := in.ID.Parse(); ours {
-		return refuse(Conflict, errors.New("it is the broker's own"), "keyferry inventory shows which key it belongs to")
+		return Material{}, refuse(Conflict, errors.New("it is the broker's own"), "keyferry inventory shows which key it belongs to")
 	}
 	m, err := adopter.Adopt(ctx, in)
 	if err != nil {
@@ -39,7 +39,7 @@ func (b *Broker) adoptable(ctx context.Context, setup TokenSetup, in GenerateIn)
 		}
 		for _, v := range view.Versions {
 			if v.Material.ID == m.ID && v.Material.TokenSerial == m.TokenSerial && v.State != Deactivated {
-				return refuse(Conflict, fmt.Errorf("key %s has it already", view.Key.Name), "one set of material belongs to one key")
+				return Material{}, refuse(Conflict, fmt.Errorf("key %s has it already", view.Key.Name), "one set of material belongs to one key")
 			}
 		}
 	}

@@ -10,7 +10,7 @@ import (
 // arrived waits until the target shows the imported version with its material and
 // with the end that was asked for: an accepted import may still fail, and a target
 // that forgot the end would keep a key for longer than its owner meant.
-func (l *line) arrived(ctx context.Context, p *place) (Observation, error) {
+func (l *line) arrived(ctx context.Context, p *place) error {
 	v := p.placement.Version
 	var seen Observation
 	err := eventually(ctx, p.caps.Settle, p.caps.Poll, func() (bool, error) {
@@ -25,14 +25,14 @@ func (l *line) arrived(ctx context.Context, p *place) (Observation, error) {
 		return l.settledIn(p, seen)
 	})
 	if err != nil {
-		return Observation{}, err
+		return err
 	}
 	p.placement.Remote, p.placement.SeenAt = seen.State, l.b.o.Now()
 	if seen.Origin != OriginExternal {
-		return Observation{}, l.notOurs(p, fmt.Errorf("its origin is %q", seen.Origin))
+		return l.notOurs(p, fmt.Errorf("its origin is %q", seen.Origin))
 	}
 	p.asleep = asleep(seen, l.b.o.Now())
-	return seen, nil
+	return nil
 }
 
 // asleep says why a version cannot be used now, although it is there; "" it can.

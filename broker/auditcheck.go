@@ -204,6 +204,13 @@ func (b *Broker) rowsNow(ctx context.Context, log *auditLog) error {
 	for _, e := range enrolled {
 		faults = append(faults, log.row(enrolmentRow(e), e))
 	}
+	wrapping, err := b.o.Store.WrappingKeys(ctx, "")
+	if err != nil {
+		return fmt.Errorf("read wrapping keys: %w", err)
+	}
+	for _, k := range wrapping {
+		faults = append(faults, log.row(wrappingKeyRow(k), k))
+	}
 	return errors.Join(faults...)
 }
 

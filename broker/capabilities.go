@@ -78,10 +78,11 @@ const (
 	GivenNewest Given = "newest"
 )
 
-// Withheld: between proof and activation a first version is disabled.
+// Withheld reports whether between proof and activation a first version
+// is disabled.
 func (g Given) Withheld() bool { return g == GivenVersion || g == GivenNewest }
 
-// Immediate: consumers get this version of a key as soon as it is imported, so
+// Immediate reports whether consumers get this version of a key as soon as it is imported, so
 // that nothing of it can be staged.
 func (g Given) Immediate(number int) bool { return g == GivenNewest && number > 1 }
 

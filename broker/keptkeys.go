@@ -84,17 +84,25 @@ func (l *line) keptWrappingKeys(ctx context.Context, p *place) ([]KeptWrappingKe
 	return usable, nil
 }
 
-func (b *Broker) keptWrappingKeys(ctx context.Context, target string) ([]KeptWrappingKey, error) {
-	all, err := b.o.Store.WrappingKeys(ctx, target)
-	if err != nil {
-		return nil, fmt.Errorf("read wrapping keys of target %s: %w", target, err)
-	}
-	for _, k := range all {
-		if err := b.witness(ctx, func(log *auditLog) error { return log.row(wrappingKeyRow(k), k) }); err != nil {
-			return nil, err
+// keptWrappingKeys reads again where a row is not as the audit tells: no lease is on
+// them, so that another run may have written one in between.
+func (b *Broker) keptWrappingKeys(ctx context.Context, target string) (all []KeptWrappingKey, err error) {
+	for range attempts {
+		if all, err = b.o.Store.WrappingKeys(ctx, target); err != nil {
+			return nil, fmt.Errorf("read wrapping keys of target %s: %w", target, err)
+		}
+		err = b.witness(ctx, func(log *auditLog) error {
+			var faults []error
+			for _, k := range all {
+				faults = append(faults, log.row(wrappingKeyRow(k), k))
+			}
+			return errors.Join(faults...)
+		})
+		if !errors.Is(err, Tampered) {
+			break
 		}
 	}
-	return all, nil
+	return all, err
 }
 
 // TargetWrappingKeys are the wrapping keys that operations of ours had made at a

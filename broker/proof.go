@@ -139,7 +139,7 @@ func (c Challenge) Spec() KeySpec { return c.subject.Spec }
 // possession.
 func (c Challenge) Purpose() Purpose { return c.subject.Purpose }
 
-// PublicOnly: the provider is asked for its public key alone, and uses none.
+// PublicOnly says that the provider is asked for its public key alone, and uses none.
 func (c Challenge) PublicOnly() bool { return c.subject.PublicOnly }
 
 // Message to MAC, to sign, or to encrypt in the token.

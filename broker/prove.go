@@ -13,7 +13,7 @@ func (l *line) prove(ctx context.Context, p *place) error {
 	if p.placement.Step != PlacementStaged {
 		return nil
 	}
-	if _, err := l.arrived(ctx, p); err != nil {
+	if err := l.arrived(ctx, p); err != nil {
 		return fmt.Errorf("see the import at target %s: %w", p.target.Name, err)
 	}
 	proof, evidence, err := l.proof(ctx, p)

@@ -127,7 +127,7 @@ func (l *line) holdsTheSame(ctx context.Context, p *place, o Observation) error 
 	was := p.placement
 	defer func() { p.placement = was }()
 	p.placement.Version = o.Version
-	if _, err := l.arrived(ctx, p); err != nil {
+	if err := l.arrived(ctx, p); err != nil {
 		return err
 	}
 	level, _ := l.proofLevel(p)

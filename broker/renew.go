@@ -112,7 +112,7 @@ func (l *line) renewAt(ctx context.Context, p *place) error {
 		return err
 	}
 	p.placement.ValidTo = l.op.Params.ValidTo
-	if _, err := l.arrived(ctx, p); err != nil {
+	if err := l.arrived(ctx, p); err != nil {
 		return err
 	}
 	if err := l.proveRenewed(ctx, p, done.Version); err != nil {
@@ -144,7 +144,7 @@ func (l *line) moveEnd(ctx context.Context, p *place) error {
 	}
 	p.placement.ValidTo = action.ValidTo
 	if !p.withheld(l.key.Purpose) {
-		if _, err := l.arrived(ctx, p); err != nil {
+		if err := l.arrived(ctx, p); err != nil {
 			return err
 		}
 	}

@@ -27,6 +27,7 @@ func operationRow(o Operation) string { return "operation " + o.ID + " of key " 
 func effectRow(e Effect) string {
 	return "effect " + string(e.Step) + " at target " + e.Target + " of operation " + e.Operation
 }
+
 func wrappingKeyRow(k KeptWrappingKey) string {
 	return "wrapping key " + k.Ref + " of target " + k.Target
 }

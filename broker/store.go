@@ -39,7 +39,7 @@ type Records interface {
 	Heads(ctx context.Context, after int64) iter.Seq2[Head, error]
 	// Enrolments of tokens and targets, in order of kind and name.
 	Enrolments(ctx context.Context) ([]Enrolment, error)
-	// WrappingKeys that were kept of a target, the newest first.
+	// WrappingKeys that were kept of a target, the newest first; "" of all of them.
 	WrappingKeys(ctx context.Context, target string) ([]KeptWrappingKey, error)
 	// Cached is a value kept for speed, which may be gone at any time: NotFound.
 	Cached(ctx context.Context, name string) ([]byte, error)

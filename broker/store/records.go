@@ -25,7 +25,7 @@ func (s *Store) WrappingKeys(ctx context.Context, target string) ([]broker.KeptW
 		err = rows.Scan(&k.Target, &k.Ref, &k.Fingerprint, &k.Operation, moment{&k.MadeAt}, moment{&k.ExpiresAt}, &k.Ended)
 		return k, err
 	}, `SELECT target, ref, fingerprint, operation, made_at, expires_at, ended FROM wrapping_keys
-		WHERE target = ? ORDER BY made_at DESC, ref`, target))
+		WHERE target = ? OR ? = '' ORDER BY made_at DESC, target, ref`, target, target))
 }
 
 // Cached implements broker.Store.

@@ -94,9 +94,6 @@ func (f *filler) fillMap(v reflect.Value) {
 	}
 }
 
-// filledTarget is the target of a filled wrapping key, so that it is found again.
-const filledTarget = "filled target"
-
 // fullChange fills every record that a change can insert, linked as records are.
 func fullChange(f *filler) broker.Change {
 	key := filled[broker.Key](f)
@@ -112,7 +109,6 @@ func fullChange(f *filler) broker.Change {
 	effect.Result, effect.DoneAt = nil, time.Time{}
 	enrolment := filled[broker.Enrolment](f)
 	wrapping := filled[broker.KeptWrappingKey](f)
-	wrapping.Target = filledTarget
 	entry := filled[broker.Entry](f)
 	entry.Operation = operation.ID
 	return broker.Change{

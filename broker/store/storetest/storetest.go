@@ -69,12 +69,8 @@ func readAll(t TB, s broker.Store) everything {
 	ctx := t.Context()
 	enrolments, err := s.Enrolments(ctx)
 	must(t, err)
-	var wrapping []broker.KeptWrappingKey
-	for _, target := range []string{"t", "u", filledTarget} {
-		kept, err := s.WrappingKeys(ctx, target)
-		must(t, err)
-		wrapping = append(wrapping, kept...)
-	}
+	wrapping, err := s.WrappingKeys(ctx, "")
+	must(t, err)
 	return everything{
 		Wrapping:   wrapping,
 		Keys:       collect(t, s.Keys(ctx, broker.KeyFilter{})),
