@@ -11,18 +11,8 @@ import (
 // body must have been read: only then is a client that goes away noticed. It
 // panics with http.ErrAbortHandler where the connection is to be closed.
 func (e *Engine) Serve(w http.ResponseWriter, r *http.Request, x Exchange) {
-	c, h := e.arrive(x.Call)
-	answer, state := e.perform(r.Context(), c, h, x)
-	if state == Waiting {
-		panic(http.ErrAbortHandler)
-	}
-	e.pass(c, h)
-	if state != Running {
-		e.note(c, func(c *CallState) { c.State = state })
-		panic(http.ErrAbortHandler)
-	}
-	e.note(c, func(c *CallState) { c.State, c.Status = Answered, answer.Status })
-	if !e.write(r.Context(), w, h, answer) {
+	_, h, answer, ok := e.run(r.Context(), x)
+	if !ok || !e.write(r.Context(), w, h, answer) {
 		panic(http.ErrAbortHandler)
 	}
 }
