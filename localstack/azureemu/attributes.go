@@ -1,7 +1,9 @@
 package azureemu
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"slices"
 	"unicode/utf8"
 )
@@ -9,11 +11,24 @@ import (
 // attributesIn are those that a request sets. The service's own ones, which SDKs
 // send back unchanged, must not be there.
 type attributesIn struct {
-	Enabled    *bool  `json:"enabled"`
-	NotBefore  *int64 `json:"nbf"`
-	Expires    *int64 `json:"exp"`
-	Exportable *bool  `json:"exportable"`
+	Enabled    *bool   `json:"enabled"`
+	NotBefore  intDate `json:"nbf"`
+	Expires    intDate `json:"exp"`
+	Exportable *bool   `json:"exportable"`
 }
+
+// intDate is a time in seconds, or nil where it is not given.
+type intDate struct{ seconds *int64 }
+
+// UnmarshalJSON refuses null: what that would do, Azure does not say.
+func (d *intDate) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		return errNull
+	}
+	return json.Unmarshal(text, &d.seconds)
+}
+
+var errNull = errors.New("the emulator does not model a date of null")
 
 // Limits on tags (About keys, secrets and certificates).
 const (
@@ -32,12 +47,7 @@ func (in *attributesIn) apply(v *version) error {
 	if in.Enabled != nil {
 		v.enabled = *in.Enabled
 	}
-	if in.NotBefore != nil {
-		v.nbf = in.NotBefore
-	}
-	if in.Expires != nil {
-		v.exp = in.Expires
-	}
+	v.nbf, v.exp = cmp.Or(in.NotBefore.seconds, v.nbf), cmp.Or(in.Expires.seconds, v.exp)
 	if v.nbf != nil && v.exp != nil && *v.exp <= *v.nbf {
 		return refuse(codeBadParameter, "Property exp must be later than property nbf")
 	}

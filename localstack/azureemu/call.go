@@ -38,6 +38,7 @@ func (c *call) perform(body []byte) (any, error) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	c.now = c.s.clock.Now()
+	c.vault = c.s.vaults[strings.ToLower(c.vault.Name)] // a reset made it anew
 	c.vault.elapse(c.now)
 	if err := first(c.checkAPIVersion(), c.checkRoute(), c.allow()); err != nil {
 		return nil, err
@@ -140,7 +141,7 @@ func (c *call) add(v *version) *key {
 	k := c.vault.key(c.name)
 	if k == nil {
 		k = &key{name: c.name, commits: map[string]int{}}
-		c.vault.keys[strings.ToLower(c.name)] = k
+		c.vault.put(k)
 	}
 	v.id, v.created, v.updated = newVersionID(), c.now, c.now
 	k.versions = append(k.versions, v)

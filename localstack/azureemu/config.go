@@ -84,7 +84,7 @@ type Settings struct {
 	PurgeDelay       faults.Seconds     `json:"purge_delay"`        // until a purged key's name is free
 	TokensFollow     bool               `json:"tokens_follow"`      // tokens grow old by the emulator's clock, not by real time
 	PageSize         int                `json:"page_size"`          // pages end after so many entries, whatever maxresults says; 0 is Azure's
-	EmptyPages       bool               `json:"empty_pages"`        // each page that has a next one is preceded by an empty one
+	EmptyPages       bool               `json:"empty_pages"`        // each page is preceded by an empty one
 }
 
 // Change is a body of POST /config: settings in it replace those before, vaults

@@ -149,6 +149,7 @@ func (a subjectOf) Reset() {
 	for name, v := range a.s.vaults {
 		a.s.vaults[name] = newVault(v.Vault)
 	}
+	a.s.backups = map[string]backup{}
 }
 
 // Health says where what is.

@@ -24,7 +24,29 @@ func operations() []operation {
 		{"CreateKey", post, "keys/*/create", false, "keys/create/action", "keys/create", on(createKey)},
 		{"ImportKey", put, "keys/*", false, "keys/import/action", "keys/import/action", on(importKey)},
 		{"GetKey", get, "keys/*", true, "keys/read", "keys/read/action", empty(getKey)},
+		{"ListKeys", get, "keys", false, "keys/read", "keys/read/action", empty(listKeys)},
+		{"ListKeyVersions", get, "keys/*/versions", false, "keys/read", "keys/read/action", empty(listKeyVersions)},
+		{"UpdateKey", patch, "keys/*", true, "keys/update/action", "keys/write/action", on(updateKey)},
+		{"GetKeyAttestation", get, "keys/*/attestation", true, "keys/read", "keys/read/action", empty(getKeyAttestation)},
+
+		{"DeleteKey", remove, "keys/*", false, "keys/delete", "keys/delete", empty(deleteKey)},
+		{"GetDeletedKey", get, "deletedkeys/*", false, "keys/read", "keys/deletedKeys/read/action", empty(getDeletedKey)},
+		{"ListDeletedKeys", get, "deletedkeys", false, "keys/read", "keys/deletedKeys/read/action", empty(listDeletedKeys)},
+		{"RecoverDeletedKey", post, "deletedkeys/*/recover", false, "keys/recover/action", "keys/deletedKeys/recover/action", empty(recoverDeletedKey)},
+		{"PurgeDeletedKey", remove, "deletedkeys/*", false, "keys/purge/action", "keys/deletedKeys/delete", empty(purgeDeletedKey)},
+
+		{"BackupKey", post, "keys/*/backup", false, "keys/backup/action", "keys/backup/action", empty(backupKey)},
+		{"RestoreKey", post, "keys/restore", false, "keys/restore/action", "keys/restore/action", on(restoreKey)},
+		{"RotateKey", post, "keys/*/rotate", false, "keys/rotate/action", "keys/rotate/action", empty(rotateKey)},
+		{"GetKeyRotationPolicy", get, "keys/*/rotationpolicy", false, "keyrotationpolicies/read", "keyrotationpolicies/read", empty(getRotationPolicy)},
+		{"UpdateKeyRotationPolicy", put, "keys/*/rotationpolicy", false, "keyrotationpolicies/write", "keyrotationpolicies/write", on(updateRotationPolicy)},
+
 		{"Sign", post, "keys/*/sign", true, "keys/sign/action", "keys/sign/action", on(sign)},
+		{"Verify", post, "keys/*/verify", true, "keys/verify/action", "keys/verify/action", on(verify)},
+		{"Encrypt", post, "keys/*/encrypt", true, "keys/encrypt/action", "keys/encrypt/action", on(encrypt)},
+		{"Decrypt", post, "keys/*/decrypt", true, "keys/decrypt/action", "keys/decrypt/action", on(decrypt)},
+		{"WrapKey", post, "keys/*/wrapkey", true, "keys/wrap/action", "keys/wrap/action", on(wrapKey)},
+		{"UnwrapKey", post, "keys/*/unwrapkey", true, "keys/unwrap/action", "keys/unwrap/action", on(unwrapKey)},
 	}
 }
 

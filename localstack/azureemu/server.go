@@ -34,6 +34,7 @@ type Server struct {
 	mu         sync.Mutex // of what follows
 	vaults     map[string]*vault
 	principals map[string]*principal // by client id
+	backups    map[string]backup
 	settings   Settings
 
 	servers  []*http.Server
@@ -92,7 +93,7 @@ func newServer(c Config) (*Server, error) {
 	s := &Server{
 		now: c.Now, clock: clock, engine: faults.NewEngine(clock, c.Now), pool: pool, log: c.Log, ca: c.CA, leaf: leaf,
 		tokens: tokens, federation: federation, tenant: c.Tenant, main: emu.NewID(),
-		vaults: map[string]*vault{}, principals: map[string]*principal{}, settings: c.Settings,
+		vaults: map[string]*vault{}, principals: map[string]*principal{}, backups: map[string]backup{}, settings: c.Settings,
 	}
 	return s, s.apply(Change{Vaults: c.Vaults, Principals: append([]Principal{{ClientID: s.main}}, c.Principals...)})
 }

@@ -56,6 +56,9 @@ func (v *vault) elapse(now time.Time) {
 // key finds a key of any state.
 func (v *vault) key(name string) *key { return v.keys[strings.ToLower(name)] }
 
+// put keeps a key under its name.
+func (v *vault) put(k *key) { v.keys[strings.ToLower(k.name)] = k }
+
 // stage is where a key is between being there and being gone.
 type stage int
 
