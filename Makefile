@@ -4,7 +4,7 @@ run = . scripts/environment &&
 FUZZTIME ?= 20s
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench fuzz emulators build clean
+.PHONY: help setup demo test lint bench fuzz emulators live build clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -29,6 +29,9 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 
 emulators: ## start the emulators, print endpoints and exports; ^C stops them
 	@$(run) go run ./cmd/localclouds
+
+live: ## the live checklist's automatic part, against the accounts of KEYFERRY_LIVE_CONFIG
+	@scripts/live
 
 build: ## bin/keyferry
 	@$(run) go build -o bin/ ./cmd/keyferry
