@@ -15,10 +15,14 @@ func (p *Provider) Do(ctx context.Context, _ broker.Effect, v broker.VersionRef,
 	err := p.change(ctx, string(a.Kind), v.Key.ID, func() error {
 		receipt = p.receipt(string(a.Kind))
 		k, err := p.find(v.Key.ID)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case k.apart():
+			return p.doApart(k, v, a)
+		default:
+			return p.do(k, v, a)
 		}
-		return p.do(k, v, a)
 	})
 	if err != nil {
 		return broker.Receipt{}, err
@@ -26,9 +30,11 @@ func (p *Provider) Do(ctx context.Context, _ broker.Effect, v broker.VersionRef,
 	return receipt, nil
 }
 
+// do acts on a key whose versions share its state.
 func (p *Provider) do(k *key, v broker.VersionRef, a broker.Action) error {
-	if scheduled := k.remote() == broker.RemoteScheduled; scheduled != (a.Kind == broker.Cancel) && a.Kind != broker.Deactivate && a.Kind != broker.DeleteMaterial {
-		return fmt.Errorf("the key is %s: %w", k.remote(), broker.Conflict)
+	state := k.state(nil)
+	if scheduled := state == broker.RemoteScheduled; scheduled != (a.Kind == broker.Cancel) && a.Kind != broker.Deactivate && a.Kind != broker.DeleteMaterial {
+		return fmt.Errorf("the key is %s: %w", state, broker.Conflict)
 	}
 	switch a.Kind {
 	case broker.Activate:
@@ -36,8 +42,8 @@ func (p *Provider) do(k *key, v broker.VersionRef, a broker.Action) error {
 	case broker.Deactivate:
 		return p.deactivate(k, a)
 	case broker.Disable, broker.Enable:
-		if k.remote() == broker.RemotePending {
-			return fmt.Errorf("the key is %s: %w", k.remote(), broker.Conflict)
+		if state == broker.RemotePending {
+			return fmt.Errorf("the key is %s: %w", state, broker.Conflict)
 		}
 		k.disabled = a.Kind == broker.Disable
 	case broker.DeleteMaterial:
@@ -66,8 +72,8 @@ func (p *Provider) activate(k *key, v broker.VersionRef, a broker.Action) error 
 		}
 		p.consumers[a.Consumer] = k.ref.ID
 	}
-	if i := slices.Index(k.versions, k.version(v.ID)); i >= 0 {
-		k.current = i
+	if held := k.version(v.ID); slices.Contains(k.versions, held) {
+		k.current = held
 	}
 	return nil
 }

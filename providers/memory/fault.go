@@ -67,6 +67,14 @@ func (p *Provider) read(ctx context.Context, call, object string, f func() error
 	return failed(call, object, err)
 }
 
+// local is what a call answers without asking anybody.
+func (p *Provider) local(ctx context.Context, call, object string, f func() error) error {
+	if ctx.Err() != nil {
+		return failed(call, object, fmt.Errorf("%w: %w", broker.Unavailable, context.Cause(ctx)))
+	}
+	return failed(call, object, p.locked(f))
+}
+
 // before is everything that can stop a call while nothing has happened.
 func (p *Provider) before(ctx context.Context, call string) error {
 	if ctx.Err() == nil {

@@ -13,33 +13,36 @@ import (
 // key is one key of the target with its versions.
 type key struct {
 	ref        broker.KeyRef
+	caps       *broker.Capabilities // of its target
 	effect     string
 	origin     broker.Origin
 	in         broker.PrepareIn
 	createdAt  time.Time
-	disabled   bool
+	disabled   bool // where its versions share one state
 	deletionAt time.Time
 	destroyed  bool
 	policy     bool // it is the one that this provider sends
 	versions   []*version
-	current    int // index into versions
+	current    *version // what consumers get by the key; nil nothing yet
 }
 
-// version is one set of material.
-type version struct {
-	id       string
-	effect   string
-	material material
-	sha256   string // of the unwrapped material, hex; stays when the material is gone
-	validTo  time.Time
-	present  bool
-}
+// given is what consumers are given of the key.
+func (k *key) given() broker.Given { return k.caps.Specs[k.in.Spec].Given[k.in.Purpose] }
 
-// tick lets time pass: material ends at its valid-to, a key at its deletion.
+// apart: its versions have states of their own; else all share the key's, as AWS
+// has it.
+func (k *key) apart() bool { return k.given() != broker.GivenName }
+
+// tick lets time pass: imports come to an end, material ends at its valid-to, a key
+// or version at its deletion.
 func (k *key) tick(now time.Time) {
 	for _, v := range k.versions {
-		if !v.validTo.IsZero() && !now.Before(v.validTo) {
+		v.arrive(now)
+		if ends := !k.caps.ValidTo.Moves; ends && !v.validTo.IsZero() && !now.Before(v.validTo) {
 			v.present = false
+		}
+		if !v.deletionAt.IsZero() && !now.Before(v.deletionAt) {
+			v.destroyed, v.present, v.material = true, false, material{}
 		}
 	}
 	if !k.deletionAt.IsZero() && !now.Before(k.deletionAt) {
@@ -47,43 +50,13 @@ func (k *key) tick(now time.Time) {
 	}
 }
 
-// remote is the key's state. All its materials are needed, as AWS has it.
-func (k *key) remote() broker.RemoteState {
-	switch {
-	case k.destroyed:
-		return broker.RemoteDestroyed
-	case !k.deletionAt.IsZero():
-		return broker.RemoteScheduled
-	case !k.whole():
-		return broker.RemotePending
-	case k.disabled:
-		return broker.RemoteDisabled
-	default:
-		return broker.RemoteEnabled
-	}
-}
-
-func (k *key) whole() bool {
-	for _, v := range k.versions {
-		if !v.present {
-			return false
-		}
-	}
-	return len(k.versions) > 0
-}
-
-// usable refuses a key that is not enabled, as a Conflict.
-func (k *key) usable() error {
-	if s := k.remote(); s != broker.RemoteEnabled {
-		return fmt.Errorf("the key is %s: %w", s, broker.Conflict)
-	}
-	return nil
-}
-
-// version by its id; "" is the current one, nil where there is none.
+// version by its id; "" is the current one, else the newest, nil where there is none.
 func (k *key) version(id string) *version {
-	if id == "" && len(k.versions) > 0 {
-		return k.versions[k.current]
+	switch {
+	case id == "" && k.current != nil:
+		return k.current
+	case id == "" && len(k.versions) > 0:
+		return k.versions[len(k.versions)-1]
 	}
 	for _, v := range k.versions {
 		if v.id == id {
@@ -103,28 +76,48 @@ func (k *key) holding(m material) *version {
 	return nil
 }
 
-// add makes a further version. Where a key can hold several they are numbered;
-// else a symmetric one has an id of its material, as AWS has it.
-func (k *key) add(m material, e broker.Effect, c broker.SpecCapability) *version {
-	v := &version{effect: e.ID(), material: m, sha256: m.sha256()}
-	switch {
-	case c.SecondVersion:
-		v.id = strconv.Itoa(len(k.versions) + 1)
-	case k.in.Spec.Class() == broker.ClassAES:
-		sum := sha256.Sum256(append([]byte(k.ref.ID+"\x00"), m.raw...))
-		v.id = hex.EncodeToString(sum[:])
-	}
+// add makes a further version, and lets consumers have it where they get the newest,
+// or this is the first of a key that a name leads to.
+func (k *key) add(m material, of broker.PrepareIn) *version {
+	v := &version{id: k.nextID(m), of: of}
 	k.versions = append(k.versions, v)
+	if given := k.given(); given == broker.GivenNewest || given == broker.GivenName && k.current == nil {
+		k.current = v
+	}
 	return v
 }
 
-// consumers are the names that lead to the key, sorted by the caller.
-func (p *Provider) namesOf(k *key) []string {
-	var names []string
-	for name, id := range p.consumers {
-		if id == k.ref.ID {
-			names = append(names, name)
-		}
+// nextID is a number where a key can hold several versions, and says nothing where
+// consumers use the newest, as Azure has it; else a symmetric one has an id of its
+// material, as AWS has it.
+func (k *key) nextID(m material) string {
+	number := strconv.Itoa(len(k.versions) + 1)
+	switch {
+	case k.given() == broker.GivenNewest:
+		return digest(k.ref.ID, []byte(number))[:32]
+	case k.caps.Specs[k.in.Spec].SecondVersion:
+		return number
+	case k.in.Spec.Class() == broker.ClassAES:
+		return digest(k.ref.ID, m.raw)
+	default:
+		return ""
 	}
-	return names
+}
+
+func digest(prefix string, of []byte) string {
+	sum := sha256.Sum256(append([]byte(prefix+"\x00"), of...))
+	return hex.EncodeToString(sum[:])
+}
+
+// consumer is what consumers use of the key once the version is active; "" a name of
+// ours that leads to the key.
+func (k *key) consumer(v *version) string {
+	switch k.given() {
+	case broker.GivenName:
+		return ""
+	case broker.GivenVersion:
+		return fmt.Sprintf("%s/version/%s", k.ref.ID, v.id)
+	default:
+		return k.ref.ID
+	}
 }

@@ -50,8 +50,12 @@ func (p *Provider) look(q broker.Query) []broker.Observation {
 func (p *Provider) chosen(k *key, q broker.Query) []*version {
 	current := []*version{k.version("")}
 	switch {
-	case q.All, q.Key != nil && q.Key.ID == k.ref.ID, q.Consumer != "" && p.consumers[q.Consumer] == k.ref.ID:
+	case q.All, q.Key != nil && q.Key.ID == k.ref.ID, q.Name != "" && q.Name == k.in.RemoteName:
 		return current
+	case q.Consumer != "":
+		if v, ok := p.consumedOf(k, q.Consumer); ok {
+			return []*version{v}
+		}
 	case q.Effect != "" && k.effect == q.Effect:
 		return current
 	case q.Effect != "":
@@ -67,12 +71,15 @@ func (p *Provider) chosen(k *key, q broker.Query) []*version {
 }
 
 func (p *Provider) observe(k *key, v *version) broker.Observation {
-	consumers := p.namesOf(k)
-	slices.Sort(consumers)
+	caps, of := p.c.Capabilities, k.in
+	if v != nil && caps.ImportMarks {
+		of = v.of
+	}
+	state := k.state(v)
 	o := broker.Observation{
-		Version: broker.VersionRef{Key: k.ref}, Effect: k.effect, Name: k.in.Name, Origin: k.origin,
-		State: k.remote(), Raw: string(k.remote()), HasMaterial: k.whole(), Spec: k.in.Spec, Purpose: k.in.Purpose,
-		PolicyMatch: k.policy, Consumers: consumers, Tags: maps.Clone(k.in.Tags),
+		Version: broker.VersionRef{Key: k.ref}, Effect: k.effect, Name: of.Name, KeyID: of.KeyID, Origin: k.origin,
+		State: state, Raw: string(state), Spec: k.in.Spec, Purpose: k.in.Purpose,
+		PolicyMatch: k.policy || k.apart(), Consumers: p.names(k, v), Tags: maps.Clone(of.Tags),
 		CreatedAt: k.createdAt, DeletionAt: k.deletionAt, Replica: k.in.Replica != nil,
 	}
 	if v == nil {
@@ -80,10 +87,19 @@ func (p *Provider) observe(k *key, v *version) broker.Observation {
 	}
 	o.Version.ID, o.HasMaterial = v.id, v.present
 	if v.present {
-		o.ValidTo = v.validTo
+		o.ValidFrom, o.ValidTo = v.validFrom, v.validTo
 	}
-	if len(k.versions) > 1 || k.in.Mode == broker.SameKey {
+	if caps.ImportMarks || !k.apart() && (len(k.versions) > 1 || k.in.Mode == broker.SameKey) {
 		o.Effect = v.effect
+	}
+	if k.apart() {
+		o.CreatedAt, o.Reason = v.createdAt, v.failed
+		if o.DeletionAt.IsZero() {
+			o.DeletionAt = v.deletionAt
+		}
+	}
+	if caps.ImportLists {
+		o.Batch = v.batch
 	}
 	return o
 }

@@ -3,8 +3,8 @@
 // the material, and proves it; nothing survives the process.
 //
 // It answers like AWS KMS by default (one version a key, an import that repeats,
-// consumers by alias, native expiry); with other Capabilities it behaves as they
-// say. Time passes by Config.Now alone. Material is in this process's memory, so
+// consumers by alias, native expiry), like Google's with Numbered and like Azure's
+// with Newest; with other Capabilities it behaves as they say. Time passes by Config.Now alone. Material is in this process's memory, so
 // it is for tests and demonstrations, never for keys that matter.
 package memory
 
@@ -24,9 +24,10 @@ import (
 type Config struct {
 	Account      string              // "" is "memory"
 	Capabilities broker.Capabilities // the zero value is Default()
-	WrappingKeys []*rsa.PrivateKey   // handed out in turn, each import token for one import
+	WrappingKeys []*rsa.PrivateKey   // handed out in turn
 	Now          func() time.Time
-	Fault        Fault // may be nil
+	Fault        Fault            // may be nil
+	Importing    func() Importing // asked at each import what becomes of it; nil: it is done at once
 }
 
 // Provider is one target. It is safe for concurrent use, also by several brokers.

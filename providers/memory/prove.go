@@ -22,7 +22,10 @@ import (
 func (p *Provider) Prove(ctx context.Context, ref broker.VersionRef, c broker.Challenge) (broker.Answer, error) {
 	var out broker.Answer
 	err := p.read(ctx, "prove", ref.Key.ID, func() error {
-		v, err := p.asked(ref)
+		k, v, err := p.addressed(ref)
+		if err == nil {
+			err = k.usable(v, c, p.c.Now())
+		}
 		if err != nil {
 			return err
 		}
@@ -31,24 +34,6 @@ func (p *Provider) Prove(ctx context.Context, ref broker.VersionRef, c broker.Ch
 		return err
 	})
 	return out, err
-}
-
-func (p *Provider) asked(ref broker.VersionRef) (*version, error) {
-	id := ref.Key.ID
-	if ref.Via != "" {
-		id = p.consumers[ref.Via]
-	}
-	k, err := p.find(id)
-	if err != nil {
-		return nil, err
-	}
-	if err := k.usable(); err != nil {
-		return nil, err
-	}
-	if ref.Via != "" || k.version(ref.ID) == nil {
-		return k.version(""), nil
-	}
-	return k.version(ref.ID), nil
 }
 
 func answer(v *version, c broker.Challenge) (a broker.Answer, err error) {
@@ -60,6 +45,9 @@ func answer(v *version, c broker.Challenge) (a broker.Answer, err error) {
 		}
 		if a.PublicKey, err = x509.MarshalPKIXPublicKey(v.material.pair.Public()); err != nil {
 			return broker.Answer{}, fmt.Errorf("encode public key: %w", err)
+		}
+		if c.PublicOnly() {
+			return a, nil
 		}
 		a.Scheme, a.Value, err = possession(v.material.pair, c)
 	case broker.ProofMAC:

@@ -44,7 +44,7 @@ func (p *Provider) Report() Report {
 
 func (k *key) held() []Held {
 	h := Held{
-		Version: broker.VersionRef{Key: k.ref}, Name: k.in.Name, KeyID: k.in.KeyID, Number: k.in.Number, State: k.remote(),
+		Version: broker.VersionRef{Key: k.ref}, Name: k.in.Name, KeyID: k.in.KeyID, Number: k.in.Number, State: k.state(nil),
 	}
 	if len(k.versions) == 0 {
 		return []Held{h}
@@ -52,7 +52,7 @@ func (k *key) held() []Held {
 	out := make([]Held, len(k.versions))
 	for i, v := range k.versions {
 		out[i] = h
-		out[i].Version.ID, out[i].SHA256, out[i].Number = v.id, v.sha256, h.Number+i
+		out[i].Version.ID, out[i].SHA256, out[i].Number, out[i].State = v.id, v.sha256, v.of.Number, k.state(v)
 	}
 	return out
 }
@@ -61,13 +61,13 @@ func (r *Report) add(h Held) {
 	r.Names[h.Name] = append(r.Names[h.Name], h)
 	if h.SHA256 != "" {
 		r.Material[h.SHA256] = append(r.Material[h.SHA256], h)
-	} else if h.live() {
+	} else if h.live() && h.State != broker.RemoteImporting {
 		r.Orphans = append(r.Orphans, h)
 	}
 }
 
 func (h Held) live() bool {
-	return h.State != broker.RemoteScheduled && h.State != broker.RemoteDestroyed
+	return h.State != broker.RemoteScheduled && h.State != broker.RemoteDestroyed && h.State != broker.RemoteFailed
 }
 
 func (r *Report) findTwins() {
