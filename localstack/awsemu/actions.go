@@ -16,6 +16,8 @@ func actions() []action {
 		{"DescribeKey", 2000, on(describeKey)},
 		{"ListKeys", 500, on(listKeys)},
 		{"GetKeyLastUsage", 5, on(getKeyLastUsage)},
+		{"ReplicateKey", 5, on(replicateKey)},
+		{"UpdatePrimaryRegion", 5, on(updatePrimaryRegion)},
 
 		{"GetParametersForImport", 1, on(getParametersForImport)},
 		{"ImportKeyMaterial", 15, on(importKeyMaterial)},
@@ -76,7 +78,9 @@ func (c *call) perform(body []byte) (any, error) {
 	if k := c.subject; k != nil {
 		k.commits[c.action]++
 		c.s.store.watch(k, c.now)
-		k.publish(c.lag())
+		for _, o := range k.related() {
+			o.publish(c.lag())
+		}
 	}
 	return out, nil
 }

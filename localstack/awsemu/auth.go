@@ -22,7 +22,8 @@ type principal struct {
 	account   string
 	arn       string
 	userID    string
-	role      string // ARN of the assumed role; "" for users
+	role      string   // ARN of the assumed role; "" for users
+	allow     []string // empty: everything
 	deny      []string
 }
 
@@ -89,6 +90,7 @@ func newCredential(k AccessKey, account string) *credential {
 		k.User = "tester"
 	}
 	return &credential{AccessKey: k, who: principal{
-		accessKey: k.ID, account: k.Account, arn: "arn:aws:iam::" + k.Account + ":user/" + k.User, userID: "AIDA" + k.ID, deny: k.Deny,
+		accessKey: k.ID, account: k.Account, arn: "arn:aws:iam::" + k.Account + ":user/" + k.User, userID: "AIDA" + k.ID,
+		allow: k.Allow, deny: k.Deny,
 	}}
 }

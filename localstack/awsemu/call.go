@@ -44,16 +44,28 @@ func (c *call) unlocked(f func()) {
 	f()
 }
 
-// allow refuses an action that the caller is denied.
+// allow refuses an action that the caller is denied, or that others are allowed
+// instead of (IAM User Guide, Troubleshoot access denied error messages).
 func (c *call) allow(action string) error {
-	name := action[strings.Index(action, ":")+1:]
-	for _, d := range c.who.deny {
-		if prefix, wild := strings.CutSuffix(d, "*"); d == action || d == name || wild && strings.HasPrefix(action, prefix) {
-			return refuse(codeAccessDenied,
-				"User: %s is not authorized to perform: %s on this resource because no identity-based policy allows the %s action", c.who.arn, action, action)
-		}
+	var because string
+	switch {
+	case slices.ContainsFunc(c.who.deny, covers(action)):
+		because = "with an explicit deny in an identity-based policy"
+	case len(c.who.allow) > 0 && !slices.ContainsFunc(c.who.allow, covers(action)):
+		because = "because no identity-based policy allows the " + action + " action"
+	default:
+		return nil
 	}
-	return nil
+	return refuse(codeAccessDenied, "User: %s is not authorized to perform: %s on this resource %s", c.who.arn, action, because)
+}
+
+// covers tells whether a name in a list of permissions means this one.
+func covers(action string) func(string) bool {
+	name := action[strings.Index(action, ":")+1:]
+	return func(listed string) bool {
+		prefix, wild := strings.CutSuffix(listed, "*")
+		return listed == action || listed == name || wild && strings.HasPrefix(action, prefix)
+	}
 }
 
 // key finds a key by its id or ARN. Aliases do not name a key here (API
@@ -152,13 +164,17 @@ func (c *call) crypto(ref, usage string) (*key, error) {
 func (c *call) used(k *key) { k.lastUse = lastUse{action: c.action, request: c.id, at: c.now} }
 
 func (k *key) usable() error {
-	switch k.state() {
+	state := k.state()
+	if state == stateUpdating { // does not keep from using a key
+		state = k.lasting()
+	}
+	switch state {
+	case stateEnabled:
+		return nil
 	case stateDisabled:
 		return refuse(codeDisabled, "%s is disabled.", k.arn)
-	case statePendingImport, statePendingDeletion:
-		return k.wrongState()
 	}
-	return nil
+	return k.wrongState()
 }
 
 // in refuses a key whose state is not among these.
@@ -170,7 +186,10 @@ func (k *key) in(states ...string) error {
 }
 
 func (k *key) wrongState() error {
-	words := map[string]string{statePendingImport: "pending import", statePendingDeletion: "pending deletion", stateDisabled: "disabled"}[k.state()]
+	words := map[string]string{
+		statePendingImport: "pending import", statePendingDeletion: "pending deletion", stateDisabled: "disabled",
+		statePendingReplica: "pending replica deletion", stateCreating: "creating", stateUpdating: "updating",
+	}[k.state()]
 	if words == "" {
 		words = "not pending deletion"
 	}

@@ -39,34 +39,39 @@ const (
 	DefaultKeyNameTag = "keyferry:key"
 )
 
-// AccessKey is a set of credentials and what they may do.
+// AccessKey is a set of credentials and what they may do: what Allow names, and all
+// if it names nothing, but for what Deny names. A name is that of a permission, and
+// may end in "*".
 type AccessKey struct {
 	ID        string    `json:"id"`
 	Secret    string    `json:"secret,omitempty"`
 	Session   string    `json:"session,omitempty"` // token that must come with it; "" none
 	Account   string    `json:"account,omitempty"` // "" is the default account
 	User      string    `json:"user,omitempty"`    // name in ARNs; "" is "tester"
-	Deny      []string  `json:"deny,omitempty"`    // "kms:ImportKeyMaterial", "sts:AssumeRole", "kms:*"
+	Allow     []string  `json:"allow,omitempty"`   // "kms:ImportKeyMaterial", "sts:AssumeRole", "kms:*"
+	Deny      []string  `json:"deny,omitempty"`    // the same
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 }
 
-// Role can be assumed by every access key that is not denied sts:AssumeRole.
+// Role can be assumed by every access key that may sts:AssumeRole.
 type Role struct {
 	ARN        string   `json:"arn"`                   // arn:aws:iam::ACCOUNT:role/NAME
 	ExternalID string   `json:"external_id,omitempty"` // required when set
-	Deny       []string `json:"deny,omitempty"`        // for its sessions, as of AccessKey
+	Allow      []string `json:"allow,omitempty"`       // for its sessions, as of AccessKey
+	Deny       []string `json:"deny,omitempty"`        // the same
 }
 
 // Settings can be changed while the emulator runs (POST /config). The zero value
 // is strict, consistent and without quotas.
 type Settings struct {
-	Lenient       bool               `json:"lenient"`        // where AWS does not say, allow: see README
-	Quotas        bool               `json:"quotas"`         // throttle by AWS's request quotas
-	Rates         map[string]float64 `json:"rates"`          // requests a second by action, instead of AWS's
-	HiddenReads   int                `json:"hidden_reads"`   // a new key, alias, tag, state is not seen by so many reads
-	HiddenFor     faults.Seconds     `json:"hidden_for"`     // or not for so long by the emulator's clock
-	RotationDelay faults.Seconds     `json:"rotation_delay"` // until RotateKeyOnDemand takes effect
-	PageSize      int                `json:"page_size"`      // pages end after so many entries, whatever Limit says; 0 is AWS's
+	Lenient          bool               `json:"lenient"`           // where AWS does not say, allow: see README
+	Quotas           bool               `json:"quotas"`            // throttle by AWS's request quotas
+	Rates            map[string]float64 `json:"rates"`             // requests a second by action, instead of AWS's
+	HiddenReads      int                `json:"hidden_reads"`      // a new key, alias, tag, state is not seen by so many reads
+	HiddenFor        faults.Seconds     `json:"hidden_for"`        // or not for so long by the emulator's clock
+	RotationDelay    faults.Seconds     `json:"rotation_delay"`    // until RotateKeyOnDemand takes effect
+	ReplicationDelay faults.Seconds     `json:"replication_delay"` // how long keys are Creating or Updating
+	PageSize         int                `json:"page_size"`         // pages end after so many entries, whatever Limit says; 0 is AWS's
 }
 
 // Change is a body of POST /config: settings in it replace those before, access

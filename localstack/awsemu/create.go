@@ -2,6 +2,7 @@ package awsemu
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/keyferry/keyferry/localstack/emu"
 )
@@ -41,14 +42,22 @@ func createKey(c *call, in createKeyInput) (any, error) {
 		return nil, err
 	}
 	id := emu.NewID()
+	var relations *family
+	if in.MultiRegion {
+		id = "mrk-" + strings.ReplaceAll(id, "-", "")
+		relations = &family{primary: c.place.region, members: map[string]*key{}}
+	}
 	k := &key{
 		id: id, arn: c.place.arn("key/" + id), place: c.place, spec: spec, usage: usage, origin: origin,
-		description: in.Description, policy: policy, created: c.now, commits: map[string]int{},
+		description: in.Description, policy: policy, created: c.now, commits: map[string]int{}, family: relations,
 	}
 	if origin == originKMS {
 		if err := c.generate(k); err != nil {
 			return nil, err
 		}
+	}
+	if relations != nil {
+		relations.members[c.place.region] = k
 	}
 	k.tags.is = tags
 	k.exists.set(true, c.lag())
@@ -77,8 +86,6 @@ func (in createKeyInput) spec(lenient bool) (keySpec, string, error) {
 		return spec, "", refuse(codeUnsupported, "KeySpec %s is not supported with origin %s", name, in.Origin)
 	case in.KeyUsage == "" && spec.class != classSymmetric:
 		return spec, "", refuse(codeValidation, "You must specify a KeyUsage value for KeySpec %s.", name)
-	case in.MultiRegion:
-		return spec, "", refuse(codeUnsupported, "the emulator does not model MultiRegion keys")
 	}
 	usage := in.KeyUsage
 	if usage == "" {

@@ -73,7 +73,6 @@ func TestCreateKeyRefuses(t *testing.T) {
 		"unknown usage":         {kms.CreateKeyInput{KeyUsage: "PRAY"}, "ValidationException"},
 		"unknown origin":        {kms.CreateKeyInput{Origin: "MOON"}, "ValidationException"},
 		"CloudHSM":              {kms.CreateKeyInput{Origin: types.OriginTypeAwsCloudhsm}, "UnsupportedOperationException"},
-		"multi-Region":          {kms.CreateKeyInput{Origin: external, MultiRegion: aws.Bool(true)}, "UnsupportedOperationException"},
 		"custom key store":      {kms.CreateKeyInput{CustomKeyStoreId: aws.String("cks-1")}, "UnsupportedOperationException"},
 		"two specs":             {kms.CreateKeyInput{KeySpec: "RSA_2048", CustomerMasterKeySpec: "RSA_2048"}, "ValidationException"}, //nolint:staticcheck // the old name is the point
 		"long description":      {kms.CreateKeyInput{Description: &long}, "ValidationException"},

@@ -11,6 +11,9 @@ const (
 	stateDisabled        = "Disabled"
 	statePendingImport   = "PendingImport"
 	statePendingDeletion = "PendingDeletion"
+	statePendingReplica  = "PendingReplicaDeletion" // a primary's, as long as it has replicas
+	stateCreating        = "Creating"               // a new replica's
+	stateUpdating        = "Updating"               // of two keys whose roles change
 
 	originExternal = "EXTERNAL"
 	originKMS      = "AWS_KMS"
@@ -30,7 +33,11 @@ type key struct {
 	policy      string
 	created     time.Time
 	disabled    bool
-	deletion    time.Time // zero: not scheduled
+	deletion    time.Time     // zero: not scheduled, or not begun
+	window      time.Duration // how long deletion waits; zero: not scheduled
+	transient   string        // Creating or Updating; "" neither
+	settled     time.Time     // when that ends
+	family      *family       // of a multi-Region key, else nil
 	materials   []*material
 	rotations   int
 	rotateAt    time.Time // of a rotation in progress
@@ -52,6 +59,17 @@ func (k *key) state() string {
 	switch {
 	case !k.deletion.IsZero():
 		return statePendingDeletion
+	case k.window > 0:
+		return statePendingReplica
+	case k.transient != "":
+		return k.transient
+	}
+	return k.lasting()
+}
+
+// lasting is the state that the key has when nothing is on its way.
+func (k *key) lasting() string {
+	switch {
 	case k.disabled:
 		return stateDisabled
 	case !k.complete():
@@ -59,6 +77,9 @@ func (k *key) state() string {
 	}
 	return stateEnabled
 }
+
+// pass puts the key into a state that ends by itself.
+func (k *key) pass(state string, until time.Time) { k.transient, k.settled = state, until }
 
 // complete: it has material, and all that is associated for good is there.
 func (k *key) complete() bool {
@@ -96,22 +117,38 @@ func (k *key) validTo() (earliest time.Time) {
 // needs the same again, whatever it was before (Developer Guide, Key states).
 func (k *key) forget(m *material) {
 	if m.state == statePending {
-		k.materials = slices.DeleteFunc(k.materials, func(o *material) bool { return o == m })
+		k.discard(m)
 		return
 	}
 	m.secret = nil
 	k.disabled = false
 }
 
-// rotate makes the pending material current.
+// discard takes pending material out, a primary's from its replicas too (API
+// Reference, DeleteImportedKeyMaterial).
+func (k *key) discard(m *material) {
+	from := []*key{k}
+	if k.role() == rolePrimary {
+		from = k.related()
+	}
+	for _, o := range from {
+		o.materials = slices.DeleteFunc(o.materials, m.same)
+	}
+}
+
+// rotate makes the pending material current, in all regions of the key.
 func (k *key) rotate(now time.Time) {
 	k.rotateAt = time.Time{}
 	next := k.pending()
 	if next == nil {
 		return
 	}
-	k.current().state = stateNonCurrent
-	next.state, next.rotatedAt = stateCurrent, now
+	k.share(next) // a replica may have lost it since
+	for _, o := range k.related() {
+		own := o.find(next.same)
+		o.current().state = stateNonCurrent
+		own.state, own.rotatedAt, o.rotations = stateCurrent, now, k.rotations
+	}
 }
 
 // elapse does what has become due: material expires, rotations complete. It
@@ -119,6 +156,9 @@ func (k *key) rotate(now time.Time) {
 func (k *key) elapse(now time.Time) (next time.Time) {
 	if !k.rotateAt.IsZero() && !now.Before(k.rotateAt) {
 		k.rotate(k.rotateAt)
+	}
+	if k.transient != "" && !now.Before(k.settled) {
+		k.pass("", time.Time{})
 	}
 	for _, m := range slices.Clone(k.materials) {
 		if m.present() && !m.validTo.IsZero() && !now.Before(m.validTo) {
@@ -130,7 +170,7 @@ func (k *key) elapse(now time.Time) (next time.Time) {
 			next = earlier(next, m.validTo)
 		}
 	}
-	return earlier(earlier(next, k.rotateAt), k.deletion)
+	return earlier(earlier(earlier(next, k.rotateAt), k.deletion), k.settled)
 }
 
 // earlier of two times, where zero is never.

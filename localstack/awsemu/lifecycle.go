@@ -24,28 +24,38 @@ type scheduleInput struct {
 
 type scheduleOutput struct {
 	KeyID               string `json:"KeyId"`
-	DeletionDate        *epoch `json:"DeletionDate"`
+	DeletionDate        *epoch `json:"DeletionDate,omitempty"`
 	KeyState            string `json:"KeyState"`
 	PendingWindowInDays int    `json:"PendingWindowInDays"`
 }
 
 // scheduleKeyDeletion starts the waiting period. At its end the key and its
-// aliases are gone.
+// aliases are gone. A primary's starts when its last replica is gone.
 func scheduleKeyDeletion(c *call, in scheduleInput) (any, error) {
-	days := 30
+	wait := 30
 	if in.PendingWindowInDays != nil {
-		days = *in.PendingWindowInDays
+		wait = *in.PendingWindowInDays
 	}
-	if days < 7 || days > 30 {
-		return nil, refuse(codeValidation, "Value '%d' at 'pendingWindowInDays' failed to satisfy constraint: it must be within 7..30", days)
+	if wait < 7 || wait > 30 {
+		return nil, refuse(codeValidation, "Value '%d' at 'pendingWindowInDays' failed to satisfy constraint: it must be within 7..30", wait)
 	}
-	k, err := c.changeable(in.KeyID)
+	k, err := c.key(in.KeyID)
 	if err != nil {
 		return nil, err
 	}
-	k.deletion = c.now.Add(time.Duration(days) * 24 * time.Hour)
-	return scheduleOutput{k.arn, toEpoch(k.deletion), statePendingDeletion, days}, nil
+	if err := k.in(stateEnabled, stateDisabled, statePendingImport, stateCreating); err != nil {
+		return nil, err
+	}
+	k.window = time.Duration(wait) * day
+	if k.role() != rolePrimary || len(k.replicas()) == 0 {
+		k.deletion = c.now.Add(k.window)
+	}
+	return scheduleOutput{k.arn, toEpoch(k.deletion), k.state(), wait}, nil
 }
+
+const day = 24 * time.Hour
+
+func days(d time.Duration) int { return int(d / day) }
 
 // cancelKeyDeletion leaves the key disabled. Whether one without material is
 // pending import instead AWS does not say; leniently it is.
@@ -54,10 +64,10 @@ func cancelKeyDeletion(c *call, in keyInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := k.in(statePendingDeletion); err != nil {
+	if err := k.in(statePendingDeletion, statePendingReplica); err != nil {
 		return nil, err
 	}
-	k.deletion = time.Time{}
+	k.deletion, k.window = time.Time{}, 0
 	k.disabled = k.complete() || !c.lenient()
 	return keyIDOutput{k.arn}, nil
 }

@@ -14,6 +14,9 @@ const (
 	stateCurrent    = "CURRENT"
 	stateNonCurrent = "NON_CURRENT"
 	statePending    = "PENDING_ROTATION"
+
+	// What pending material of a multi-Region key shows until every replica has it.
+	statePendingEverywhere = "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
 )
 
 // secret is material that is present: raw bytes of secrets, or a pair.

@@ -49,6 +49,9 @@ type metadata struct {
 	MacAlgorithms         []string `json:"MacAlgorithms,omitempty"`
 	MultiRegion           bool     `json:"MultiRegion"`
 	CurrentKeyMaterialID  string   `json:"CurrentKeyMaterialId,omitempty"`
+
+	MultiRegionConfiguration    *multiRegion `json:"MultiRegionConfiguration,omitempty"`
+	PendingDeletionWindowInDays int          `json:"PendingDeletionWindowInDays,omitempty"` // only of a primary that waits for its replicas
 }
 
 // metadata is the key as DescribeKey tells it.
@@ -57,7 +60,10 @@ func (k *key) metadata() metadata {
 		AWSAccountID: k.place.account, KeyID: k.id, Arn: k.arn, CreationDate: toEpoch(k.created),
 		Enabled: k.state() == stateEnabled, Description: k.description, KeyUsage: k.usage, KeyState: k.state(),
 		DeletionDate: toEpoch(k.deletion), Origin: k.origin, KeyManager: "CUSTOMER",
-		CustomerMasterKeySpec: k.spec.name, KeySpec: k.spec.name,
+		CustomerMasterKeySpec: k.spec.name, KeySpec: k.spec.name, MultiRegion: k.family != nil, MultiRegionConfiguration: k.multiRegion(),
+	}
+	if m.KeyState == statePendingReplica {
+		m.PendingDeletionWindowInDays = days(k.window)
 	}
 	switch member, names := k.spec.algorithms(k.usage); member {
 	case "EncryptionAlgorithms":

@@ -59,7 +59,10 @@ func cryptoRate(group, region string) float64 {
 }
 
 // throttle takes a request from a quota, if quotas are on.
-func (c *call) throttle(group string, rate float64) error {
+func (c *call) throttle(group string, rate float64) error { return c.throttleAt(c.place, group, rate) }
+
+// throttleAt is throttle in a region of choice.
+func (c *call) throttleAt(p place, group string, rate float64) error {
 	settings := c.settings()
 	if !settings.Quotas {
 		return nil
@@ -67,7 +70,7 @@ func (c *call) throttle(group string, rate float64) error {
 	if other, ok := settings.Rates[group]; ok {
 		rate = other
 	}
-	buckets := c.region().buckets
+	buckets := c.s.store.at(p).buckets
 	b := buckets[group]
 	if b == nil {
 		b = &bucket{}

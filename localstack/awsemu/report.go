@@ -30,15 +30,21 @@ func (k *key) report(aliases []string, nameTag string) (r faults.KeyReport, iden
 	r = faults.KeyReport{
 		Ref: k.arn, Name: k.tags.is[nameTag], Account: k.place.account, Region: k.place.region, Spec: k.spec.name, Usage: k.usage,
 		Origin: k.origin, State: k.state(), Aliases: aliases, Tags: maps.Clone(k.tags.is), Commits: maps.Clone(k.commits),
-		Pending: !k.deletion.IsZero(), Versions: []faults.VersionReport{},
+		Pending: k.window > 0, Versions: []faults.VersionReport{},
+	}
+	if k.role() == roleReplica {
+		r.ReplicaOf = k.primary().arn
 	}
 	if k.origin != originExternal {
 		return r, nil
 	}
 	r.Orphan = !r.Pending && !slices.ContainsFunc(k.materials, (*material).present)
 	for _, m := range k.materials {
+		if m.imports == 0 { // a replica waits for it
+			continue
+		}
 		r.Versions = append(r.Versions, faults.VersionReport{
-			ID: k.visibleID(m), SHA256: m.sha256, PublicSHA256: m.publicSHA256(k.spec), State: m.state, Present: m.present(),
+			ID: k.visibleID(m), SHA256: m.sha256, PublicSHA256: m.publicSHA256(k.spec), State: k.materialState(m), Present: m.present(),
 			Description: m.description, ValidTo: m.validTo, Imports: m.imports,
 		})
 		identities = append(identities, m.identity)

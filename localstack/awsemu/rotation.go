@@ -17,12 +17,16 @@ func rotateKeyOnDemand(c *call, in keyInput) (any, error) {
 	switch {
 	case k.spec.class != classSymmetric || k.origin != originExternal:
 		return nil, refuse(codeUnsupported, "the emulator rotates symmetric keys of origin EXTERNAL only, not %s", k.arn)
+	case k.role() == roleReplica:
+		return nil, refuse(codeUnsupported, "%s is a replica key: rotate its primary key %s", k.arn, k.primary().arn)
 	case k.usable() != nil:
 		return nil, k.usable()
 	case !k.rotateAt.IsZero():
 		return nil, refuse(codeConflict, "A rotation of %s is in progress", k.arn)
 	case k.pending() == nil:
 		return nil, refuse(codeInvalidState, "%s has no key material that is pending rotation", k.arn)
+	case !k.everywhere(k.pending()):
+		return nil, refuse(codeInvalidState, "%s has replica keys without the key material that is pending rotation", k.arn)
 	case k.rotations >= maxRotations:
 		return nil, refuse(codeLimit, "%s was rotated on demand %d times, which is the most", k.arn, maxRotations)
 	}
@@ -93,7 +97,7 @@ func listKeyRotations(c *call, in listRotationsInput) (any, error) {
 
 func (k *key) rotation(m *material) rotationEntry {
 	e := rotationEntry{
-		KeyID: k.id, KeyMaterialID: m.id, KeyMaterialDescription: m.description, KeyMaterialState: m.state, RotationDate: toEpoch(m.rotatedAt),
+		KeyID: k.id, KeyMaterialID: m.id, KeyMaterialDescription: m.description, KeyMaterialState: k.materialState(m), RotationDate: toEpoch(m.rotatedAt),
 	}
 	if k.origin == originExternal {
 		e.ImportState = "PENDING_IMPORT"
@@ -105,4 +109,13 @@ func (k *key) rotation(m *material) rotationEntry {
 		e.RotationType = "ON_DEMAND"
 	}
 	return e
+}
+
+// materialState is the state as answers give it: new material of a multi-Region key
+// waits for its replicas first.
+func (k *key) materialState(m *material) string {
+	if m.state == statePending && !k.everywhere(m) {
+		return statePendingEverywhere
+	}
+	return m.state
 }

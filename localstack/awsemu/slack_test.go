@@ -1,12 +1,14 @@
 package awsemu_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/keyferry/keyferry/localstack/awsemu"
 	"github.com/keyferry/keyferry/localstack/emu/emutest"
@@ -132,6 +134,48 @@ func TestStandardRates(t *testing.T) {
 		}
 	}
 }
+
+// What is not allowed is denied by its name, where anything is allowed by name.
+func TestAllowedAloneIsAllowed(t *testing.T) {
+	t.Parallel()
+	role := awsemu.Role{ARN: "arn:aws:iam::" + awsemu.DefaultAccount + ":role/least", Allow: []string{"kms:List*"}}
+	e := start(t, awsemu.Config{Roles: []awsemu.Role{role}})
+	main := e.server.Credentials()
+	e.configure(awsemu.Change{AccessKeys: []awsemu.AccessKey{{ID: main.ID, Allow: []string{"kms:CreateKey", "kms:Get*", "DescribeKey"}, Deny: []string{"kms:GetPublicKey"}}}})
+	key := *must(e.CreateKey(t.Context(), &kms.CreateKeyInput{Origin: types.OriginTypeExternal}))(t).KeyMetadata.KeyId
+	e.describe(key)
+	must(e.GetParametersForImport(t.Context(), parametersInput(key)))(t)
+	for action, err := range map[string]error{
+		"kms:ListKeys":     errorOf(e.ListKeys(t.Context(), &kms.ListKeysInput{})),
+		"kms:GetPublicKey": errorOf(e.GetPublicKey(t.Context(), &kms.GetPublicKeyInput{KeyId: &key})),
+		"kms:TagResource":  errorOf(e.CreateKey(t.Context(), &kms.CreateKeyInput{Tags: []types.Tag{{TagKey: aws.String("a"), TagValue: aws.String("b")}}})),
+		"sts:AssumeRole":   errorOf(stsClient(e.server, main).AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: &role.ARN, RoleSessionName: aws.String("ab")})),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "AccessDenied") || !strings.Contains(err.Error(), "not authorized to perform: "+action+" ") {
+			t.Errorf("%s: %v", action, err)
+		}
+	}
+	e.configure(awsemu.Change{AccessKeys: []awsemu.AccessKey{{ID: main.ID, Allow: []string{"sts:AssumeRole"}}}})
+	out := must(stsClient(e.server, main).AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: &role.ARN, RoleSessionName: aws.String("ab")}))(t).Credentials
+	e.Client = client(e.server, awsemu.AccessKey{ID: *out.AccessKeyId, Secret: *out.SecretAccessKey, Session: *out.SessionToken}, "eu-west-1")
+	must(e.ListKeys(t.Context(), &kms.ListKeysInput{}))(t)
+	_, err := e.DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: &key})
+	refused(t, err, "AccessDeniedException")
+}
+
+// A replica needs what a new key in its region needs.
+func TestReplicaNeedsTwoPermissions(t *testing.T) {
+	t.Parallel()
+	e := start(t, defaults())
+	key := e.multiRegion(emutest.Random(32))
+	e.configure(awsemu.Change{AccessKeys: []awsemu.AccessKey{{ID: e.server.Credentials().ID, Allow: []string{"kms:ReplicateKey"}}}})
+	_, err := e.replicate(key, "us-east-1")
+	if refused(t, err, "AccessDeniedException"); !strings.Contains(err.Error(), "kms:CreateKey") {
+		t.Errorf("it does not name the permission: %v", err)
+	}
+}
+
+func errorOf[T any](_ T, err error) error { return err }
 
 func TestPermissionsByAccessKey(t *testing.T) {
 	t.Parallel()

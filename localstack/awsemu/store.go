@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// place is where a key lives. Nothing is shared between places.
+// place is where a key lives. Nothing is shared between places but what makes a
+// multi-Region key.
 type place struct{ account, region string }
 
 // arn of something of KMS there. Partitions other than aws are not modelled.
@@ -50,27 +51,40 @@ func (s *store) at(p place) *region {
 
 // elapse does what has become due everywhere.
 func (s *store) elapse(now time.Time) {
-	if s.due.IsZero() || now.Before(s.due) {
-		return
+	for !s.due.IsZero() && !now.Before(s.due) { // a replica's end may be the beginning of its primary's
+		s.due = time.Time{}
+		for _, r := range s.places {
+			for _, k := range r.keys {
+				s.due = earlier(s.due, k.elapse(now))
+				if !k.deletion.IsZero() && !now.Before(k.deletion) {
+					r.drop(k)
+				}
+			}
+		}
+		s.publish()
 	}
-	s.due = time.Time{}
+}
+
+// publish shows what has elapsed, at once.
+func (s *store) publish() {
 	for _, r := range s.places {
 		for _, k := range r.keys {
-			s.due = earlier(s.due, k.elapse(now))
 			k.publish(lag{})
-			if !k.deletion.IsZero() && !now.Before(k.deletion) {
-				r.drop(k)
-			}
 		}
 	}
 }
 
-// watch has elapse look at k when its next change is due.
-func (s *store) watch(k *key, now time.Time) { s.due = earlier(s.due, k.elapse(now)) }
+// watch has elapse look at k, and at all related keys, when their next change is due.
+func (s *store) watch(k *key, now time.Time) {
+	for _, o := range k.related() {
+		s.due = earlier(s.due, o.elapse(now))
+	}
+}
 
 // drop ends a key and all its aliases.
 func (r *region) drop(k *key) {
 	delete(r.keys, k.id)
+	k.leave()
 	maps.DeleteFunc(r.aliases, func(_ string, a *alias) bool { return a.target.is == k.id })
 }
 

@@ -100,13 +100,14 @@ func untagResource(c *call, in untagResourceInput) (any, error) {
 	return none{}, nil
 }
 
-// changeable finds a key that is not to be deleted.
+// changeable finds a key that is not to be deleted. What belongs to one region
+// changes also while a replica is created or roles change.
 func (c *call) changeable(ref string) (*key, error) {
 	k, err := c.key(ref)
 	if err != nil {
 		return nil, err
 	}
-	return k, k.in(stateEnabled, stateDisabled, statePendingImport)
+	return k, k.in(stateEnabled, stateDisabled, statePendingImport, stateCreating, stateUpdating)
 }
 
 type listResourceTagsInput struct {

@@ -34,6 +34,9 @@ type KeyReport struct {
 	Aliases  []string          `json:"aliases,omitempty"`
 	Tags     map[string]string `json:"tags,omitempty"`
 	Commits  map[string]int    `json:"commits"` // by action
+
+	// ReplicaOf is the ref of the key that this one is at another place.
+	ReplicaOf string `json:"replica_of,omitempty"`
 }
 
 // VersionReport is one set of material of a key.
@@ -50,7 +53,8 @@ type VersionReport struct {
 
 // NameReport counts what goes under one key name.
 type NameReport struct {
-	Keys     int `json:"keys"` // all that still exist
+	Keys     int `json:"keys"` // all that still exist, replicas among them
+	Replicas int `json:"replicas"`
 	Pending  int `json:"pending_deletion"`
 	Versions int `json:"versions"`
 	Orphans  int `json:"orphans"`
@@ -85,6 +89,9 @@ func (r *Report) Add(k KeyReport, identities []string) {
 	r.Keys = append(r.Keys, k)
 	n := r.Names[k.Name]
 	n.Keys++
+	if k.ReplicaOf != "" {
+		n.Replicas++
+	}
 	n.Versions += len(k.Versions)
 	if k.Pending {
 		n.Pending++
@@ -104,7 +111,11 @@ func (r *Report) Add(k KeyReport, identities []string) {
 	}
 }
 
+// identify notes whose material it is. A replica's is its primary's, and no twin.
 func (r *Report) identify(k KeyReport, v VersionReport, identity string) {
+	if k.ReplicaOf != "" {
+		return
+	}
 	t := r.byIdentity[identity]
 	if t == nil {
 		t = &Twin{SHA256: v.SHA256}

@@ -23,7 +23,7 @@ type place struct {
 // TestAWS lets boto3 judge the AWS emulator by every row of the table.
 func TestAWS(t *testing.T) {
 	judgetest.Run(t, judgetest.Judged{
-		Cloud: "AWS", Last: 31,
+		Cloud: "AWS", Last: 42,
 		Emulators: map[string]any{
 			"reusing": start(t, awsemu.Config{Now: time.Now, PoolDir: "../../../.cache/wrapping-keys", ReuseWrappingKeys: true}),
 			"fresh":   start(t, awsemu.Config{Now: time.Now}),

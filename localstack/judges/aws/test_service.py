@@ -157,13 +157,6 @@ def test_create_twice_makes_two(cloud):
     assert {k["KeyId"] for k in cloud.kms.list_keys()["Keys"]} == {one, two}
 
 
-def test_multi_region_key_is_not_made_single(cloud, refused):
-    with refused():
-        cloud.key(MultiRegion=True)
-    with refused():
-        cloud.kms.replicate_key(KeyId=cloud.symmetric()[0], ReplicaRegion="us-east-1")
-
-
 def hmac_key(cloud):
     key = cloud.key("HMAC_256")
     cloud.put(key, os.urandom(32))
