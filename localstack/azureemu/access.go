@@ -59,7 +59,7 @@ func (s *Server) CredentialsOf(clientID string) (Credentials, error) {
 	now := s.tokenTime()
 	federated, err := s.federation.sign(claims{
 		Issuer: s.federatedIssuer(), Subject: federatedSubject(clientID), Audience: audience{federatedAudience}, ID: emu.NewID(),
-		IssuedAt: now.Unix(), NotBefore: now.Add(-time.Minute).Unix(), Expires: now.Add(time.Hour).Unix(),
+		IssuedAt: date(now.Unix()), NotBefore: date(now.Add(-time.Minute).Unix()), Expires: date(now.Add(time.Hour).Unix()),
 	})
 	return Credentials{
 		Tenant: p.Tenant, ClientID: p.ClientID, ObjectID: p.ObjectID, Secret: p.Secret, CertificatePEM: text, FederatedToken: federated,

@@ -42,7 +42,7 @@ func (s *Server) prove(p *principal, form url.Values) error {
 // identity platform: certificate credentials).
 func (s *Server) checkAssertion(p *principal, t token) error {
 	public, ok := p.certificate.PublicKey.(*rsa.PublicKey)
-	now := s.tokenTime().Unix()
+	now := date(s.tokenTime().Unix())
 	endpoints := []string{s.tokenEndpoint(p.Tenant), s.issuer(p.Tenant)}
 	known := func(aud string) bool {
 		return slices.ContainsFunc(endpoints, func(e string) bool { return strings.EqualFold(e, aud) })
@@ -68,7 +68,7 @@ const clockSkew = 300
 // checkFederated holds a token of the trusted identity provider against what the
 // principal trusts: issuer, subject and audience.
 func (s *Server) checkFederated(p *principal, t token) error {
-	now := s.tokenTime().Unix()
+	now := date(s.tokenTime().Unix())
 	switch {
 	case !s.federation.verifies(t):
 		return refuse("invalid_client", "AADSTS700211: No matching federated identity record found: the signature is wrong.")

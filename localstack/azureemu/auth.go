@@ -22,7 +22,7 @@ func (s *Server) authenticate(header string, v *vault) (*principal, error) {
 	if err != nil || !s.tokens.verifies(t) {
 		return nil, refuse(codeUnauthorized, "AKV10046: Unable to resolve the key used for signature validation.")
 	}
-	now := s.tokenTime().Unix()
+	now := date(s.tokenTime().Unix())
 	switch {
 	case now >= t.claims.Expires, now < t.claims.NotBefore:
 		return nil, refuse(codeUnauthorized, "AKV10022: Invalid token: it has expired, or is not valid yet.")

@@ -1,6 +1,7 @@
 package azureemu
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -73,10 +74,8 @@ func (c *call) checkAPIVersion() error {
 	if len(versions) != 1 || versions[0] == "" {
 		return refuse(codeBadParameter, "api-version must be specified")
 	}
-	for _, v := range apiVersions() {
-		if v == versions[0] {
-			return nil
-		}
+	if slices.Contains(apiVersions(), versions[0]) {
+		return nil
 	}
 	return refuse(codeBadParameter, "The specified version (%s) is not recognized. Consider using the latest supported version (2025-07-01).", versions[0])
 }

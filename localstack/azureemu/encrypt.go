@@ -2,8 +2,6 @@ package azureemu
 
 import (
 	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
 	"slices"
 	"strings"
 )
@@ -65,10 +63,11 @@ func (in cryptoInput) message() (m message, err error) {
 }
 
 // algorithms are those of the key for an operation (JsonWebKeyEncryptionAlgorithm;
-// Managed HSM: supported algorithms). An AES algorithm has the key's size.
+// Managed HSM: supported algorithms), without RSA1_5, which is deprecated. An AES
+// algorithm has the key's size.
 func (v *version) algorithms(op string) []string {
 	if baseType(v.kty) == ktyRSA {
-		return []string{"RSA1_5", "RSA-OAEP", "RSA-OAEP-256"}
+		return []string{"RSA-OAEP", "RSA-OAEP-256"}
 	}
 	size := map[int]string{128: "A128", 192: "A192", 256: "A256"}[v.bits()]
 	if op == opWrap || op == opUnwrap {
@@ -80,28 +79,20 @@ func (v *version) algorithms(op string) []string {
 // encrypts tells the two directions apart.
 func encrypts(op string) bool { return op == opEncrypt || op == opWrap }
 
-// rsaTransform is RSAES (RFC 8017 §7).
+// rsaTransform is RSAES-OAEP (RFC 8017 §7.1).
 func (v *version) rsaTransform(op, alg string, m message) (message, error) {
 	if len(m.iv)+len(m.tag)+len(m.aad) != 0 {
 		return message{}, refuse(codeBadParameter, "iv, tag and aad are not for %s", alg)
 	}
-	private := v.secret.pair.RSA()
 	h := crypto.SHA1
 	if strings.HasSuffix(alg, "256") {
 		h = crypto.SHA256
 	}
-	var out []byte
-	var err error
-	switch {
-	case alg == "RSA1_5" && encrypts(op):
-		out, err = rsa.EncryptPKCS1v15(rand.Reader, &private.PublicKey, m.value)
-	case alg == "RSA1_5":
-		out, err = rsa.DecryptPKCS1v15(nil, private, m.value)
-	case encrypts(op):
-		out, err = v.secret.pair.Encrypt(h, m.value)
-	default:
-		out, err = v.secret.pair.Decrypt(h, m.value)
+	do := v.secret.pair.Decrypt
+	if encrypts(op) {
+		do = v.secret.pair.Encrypt
 	}
+	out, err := do(h, m.value)
 	if err != nil {
 		return message{}, refuse(codeBadParameter, "%s with %s: %v", op, alg, err)
 	}

@@ -155,8 +155,8 @@ func (s *Server) scope(text string) (string, error) {
 func (s *Server) accessToken(p *principal, resources audience) (string, error) {
 	now := s.tokenTime()
 	return s.tokens.sign(claims{
-		Issuer: s.issuer(p.Tenant), Subject: p.ObjectID, Audience: resources, IssuedAt: now.Unix(), NotBefore: now.Add(-time.Minute).Unix(),
-		Expires: now.Add(p.lifetime()).Unix(), ID: emu.NewID(), Tenant: p.Tenant, ObjectID: p.ObjectID, AppID: p.ClientID, Version: "1.0",
+		Issuer: s.issuer(p.Tenant), Subject: p.ObjectID, Audience: resources, IssuedAt: date(now.Unix()), NotBefore: date(now.Add(-time.Minute).Unix()),
+		Expires: date(now.Add(p.lifetime()).Unix()), ID: emu.NewID(), Tenant: p.Tenant, ObjectID: p.ObjectID, AppID: p.ClientID, Version: "1.0",
 	})
 }
 

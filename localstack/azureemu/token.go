@@ -38,14 +38,26 @@ type claims struct {
 	Issuer    string   `json:"iss"`
 	Subject   string   `json:"sub,omitempty"`
 	Audience  audience `json:"aud"`
-	Expires   int64    `json:"exp"`
-	NotBefore int64    `json:"nbf,omitempty"`
-	IssuedAt  int64    `json:"iat,omitempty"`
+	Expires   date     `json:"exp"`
+	NotBefore date     `json:"nbf,omitempty"`
+	IssuedAt  date     `json:"iat,omitempty"`
 	ID        string   `json:"jti,omitempty"`
 	Tenant    string   `json:"tid,omitempty"`
 	ObjectID  string   `json:"oid,omitempty"`
 	AppID     string   `json:"appid,omitempty"`
 	Version   string   `json:"ver,omitempty"`
+}
+
+// date is a NumericDate, which may have a fraction (RFC 7519 §2): MSAL for Python
+// sends one.
+type date int64
+
+// UnmarshalJSON drops the fraction.
+func (d *date) UnmarshalJSON(text []byte) error {
+	var seconds float64
+	err := json.Unmarshal(text, &seconds)
+	*d = date(seconds)
+	return err
 }
 
 // audience is one, or a list (RFC 7519 §4.1.3).
