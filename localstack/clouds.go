@@ -7,46 +7,120 @@ import (
 	"time"
 
 	"github.com/keyferry/keyferry/localstack/awsemu"
+	"github.com/keyferry/keyferry/localstack/azureemu"
+	"github.com/keyferry/keyferry/localstack/emu"
+	"github.com/keyferry/keyferry/localstack/faults"
 )
 
-// Config says which clouds to start.
+// Config says which clouds to start. What an emulator's own config says of Now and
+// CA holds for that one.
 type Config struct {
-	AWS        awsemu.Config // our AWS KMS; only Now is required
-	Offset     time.Duration // how far the emulators' clocks are ahead of real time
-	LocalStack *Options      // LocalStack beside them; nil none
+	AWS        awsemu.Config    // our AWS KMS; only Now is required
+	Azure      *azureemu.Config // our Azure Key Vault and Managed HSM; nil none. Its Now is that of AWS
+	CA         *emu.Authority   // the run CA of all; nil makes one
+	CAFile     string           // where to write its certificate as PEM; "" nowhere
+	Offset     time.Duration    // how far the emulators' clocks are ahead of real time
+	LocalStack *Options         // LocalStack beside them; nil none
 }
 
 // Clouds are all that was started.
 type Clouds struct {
 	AWS        *awsemu.Server
-	Ready      time.Duration // what our emulators took, LocalStack not counted
-	LocalStack *LocalStack   // nil if it was not asked for
+	Azure      *azureemu.Server // nil if it was not asked for
+	Ready      time.Duration    // what our emulators took, LocalStack not counted
+	LocalStack *LocalStack      // nil if it was not asked for
 }
 
-// Start starts our emulators, and LocalStack if it is asked for, and returns when
-// all of them answer. They run until Close, or until ctx ends.
+// emulator is what all of them have.
+type emulator interface {
+	Admin() faults.Client
+	Close() error
+}
+
+// Start starts our emulators under one run CA, and LocalStack if it is asked for, and
+// returns when all of them answer. They run until Close, or until ctx ends.
 func Start(ctx context.Context, c Config) (*Clouds, error) {
 	begun := c.AWS.Now()
-	srv, err := awsemu.Start(ctx, c.AWS)
-	if err != nil {
-		return nil, fmt.Errorf("start the AWS emulator: %w", err)
-	}
-	clouds := &Clouds{AWS: srv}
-	if c.Offset != 0 {
-		if _, err := srv.Admin().SetOffset(ctx, c.Offset); err != nil {
-			return nil, errors.Join(fmt.Errorf("set the emulators' clock: %w", err), clouds.Close())
-		}
-	}
+	clouds := &Clouds{}
+	err := clouds.emulate(ctx, c)
 	clouds.Ready = c.AWS.Now().Sub(begun)
-	if c.LocalStack != nil {
-		if clouds.LocalStack, err = StartAWS(ctx, *c.LocalStack); err != nil {
-			return nil, errors.Join(err, clouds.Close())
-		}
+	if err == nil && c.LocalStack != nil {
+		clouds.LocalStack, err = StartAWS(ctx, *c.LocalStack)
+	}
+	if err != nil {
+		return nil, errors.Join(err, clouds.Close())
 	}
 	return clouds, nil
 }
 
+// emulate starts the emulators and sets their clocks. What it started before an error
+// is the caller's to close.
+func (c *Clouds) emulate(ctx context.Context, config Config) error {
+	config, err := config.complete()
+	if err != nil {
+		return err
+	}
+	if c.AWS, err = awsemu.Start(ctx, config.AWS); err != nil {
+		return fmt.Errorf("start the AWS emulator: %w", err)
+	}
+	if config.Azure != nil {
+		if c.Azure, err = azureemu.Start(ctx, *config.Azure); err != nil {
+			return fmt.Errorf("start the Azure emulator: %w", err)
+		}
+	}
+	for _, e := range c.emulators() {
+		if config.Offset == 0 {
+			break
+		}
+		if _, err := e.Admin().SetOffset(ctx, config.Offset); err != nil {
+			return fmt.Errorf("set the emulators' clock: %w", err)
+		}
+	}
+	return nil
+}
+
+// complete makes the run CA and gives it, and the clock, to all that have none.
+func (c Config) complete() (Config, error) {
+	if c.CA == nil {
+		ca, err := emu.NewAuthority(c.AWS.Now())
+		if err != nil {
+			return c, err
+		}
+		c.CA = ca
+	}
+	if c.AWS.CA == nil {
+		c.AWS.CA = c.CA
+	}
+	if c.Azure != nil {
+		azure := *c.Azure
+		if azure.CA == nil {
+			azure.CA = c.CA
+		}
+		if azure.Now == nil {
+			azure.Now = c.AWS.Now
+		}
+		c.Azure = &azure
+	}
+	return c, c.CA.WriteFile(c.CAFile)
+}
+
+// emulators are those that run.
+func (c *Clouds) emulators() []emulator {
+	var all []emulator
+	if c.AWS != nil {
+		all = append(all, c.AWS)
+	}
+	if c.Azure != nil {
+		all = append(all, c.Azure)
+	}
+	return all
+}
+
 // Close stops all that Start started and waits for it.
 func (c *Clouds) Close() error {
-	return errors.Join(c.AWS.Close(), c.LocalStack.Stop())
+	var err error
+	for _, e := range c.emulators() {
+		err = errors.Join(err, e.Close())
+	}
+	return errors.Join(err, c.LocalStack.Stop())
 }

@@ -1,13 +1,18 @@
 package localstack_test
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/keyferry/keyferry/localstack"
 	"github.com/keyferry/keyferry/localstack/awsemu"
+	"github.com/keyferry/keyferry/localstack/azureemu"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
 
@@ -36,6 +41,38 @@ func TestCloudsStartAndClose(t *testing.T) {
 	}
 }
 
+// All emulators are under one CA and tell the same time.
+func TestCloudsAreOneRun(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	clouds, err := localstack.Start(t.Context(), localstack.Config{
+		AWS: awsemu.Config{Now: time.Now}, Azure: &azureemu.Config{}, CAFile: file, Offset: 48 * time.Hour,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := clouds.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	ca, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, e := range map[string]interface {
+		CAPEM() []byte
+		Now() time.Time
+	}{"AWS": clouds.AWS, "Azure": clouds.Azure} {
+		if !bytes.Equal(e.CAPEM(), ca) {
+			t.Errorf("%s is under another CA", name)
+		}
+		if ahead := time.Until(e.Now()); ahead < 47*time.Hour || ahead > 49*time.Hour {
+			t.Errorf("the clock of %s is %v ahead, want 48h", name, ahead)
+		}
+	}
+}
+
 func TestCloudsWithALocalStackThatIsNamed(t *testing.T) {
 	t.Parallel()
 	s := healthy(t, `{"services": {"kms": "running"}, "version": "4.14.0"}`)
@@ -58,10 +95,18 @@ func TestCloudsLeaveNothingWhenOneFails(t *testing.T) {
 	free := healthy(t, "")
 	addr := free.Listener.Addr().String()
 	free.Close()
-	config := localstack.Config{AWS: awsemu.Config{Now: time.Now, Addr: addr}, LocalStack: &localstack.Options{Endpoint: gone.URL}}
+	config := localstack.Config{
+		AWS: awsemu.Config{Now: time.Now, Addr: addr}, Azure: &azureemu.Config{}, LocalStack: &localstack.Options{Endpoint: gone.URL},
+	}
 	for range 2 { // the second would find its port taken
 		if _, err := localstack.Start(t.Context(), config); !errors.Is(err, localstack.ErrNotReady) {
 			t.Fatalf("%v, want ErrNotReady", err)
+		}
+	}
+	config.Azure.AdminAddr = "nowhere:x"
+	for range 2 {
+		if _, err := localstack.Start(t.Context(), config); err == nil || !strings.Contains(err.Error(), "Azure") {
+			t.Fatalf("%v, want that Azure does not start", err)
 		}
 	}
 }

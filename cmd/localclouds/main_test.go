@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -31,9 +32,21 @@ type place struct {
 	AccessKeyID       string  `json:"access_key_id"`
 	SecretAccessKey   string  `json:"secret_access_key"`
 	ReadyMilliseconds float64 `json:"ready_ms"`
+	Azure             *azure  `json:"azure"`
 	LocalStack        string  `json:"localstack"`
 	LocalStackVersion string  `json:"localstack_version"`
 	LocalStackAccount string  `json:"localstack_account"`
+}
+
+type azure struct {
+	URL          string `json:"url"`
+	HSMURL       string `json:"hsm_url"`
+	Addr         string `json:"addr"`
+	AuthorityURL string `json:"authority_url"`
+	AdminURL     string `json:"admin_url"`
+	Tenant       string `json:"tenant"`
+	ClientID     string `json:"client_id"`
+	Credentials  string `json:"credentials_file"`
 }
 
 func TestMain(m *testing.M) {
@@ -149,18 +162,17 @@ func TestOneLineOfJSON(t *testing.T) {
 	if err != nil || health["url"] != p.URL || health["tls_url"] != p.TLSURL {
 		t.Errorf("the admin port says %v, %v", health, err)
 	}
-	pem, err := os.ReadFile(ca)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pem := read(t, ca)
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(pem) {
 		t.Fatalf("%s is no certificate: %q", ca, pem)
 	}
-	if resp, err := alone(roots).Get(p.TLSURL); err != nil {
-		t.Errorf("TLS under the CA: %v", err)
-	} else {
-		_ = resp.Body.Close()
+	for _, url := range []string{p.TLSURL, p.Azure.AuthorityURL} {
+		if resp, err := alone(roots).Get(url); err != nil {
+			t.Errorf("TLS under the CA: %v", err)
+		} else {
+			_ = resp.Body.Close()
+		}
 	}
 	if resp, err := alone(nil).Get(p.TLSURL); err == nil {
 		_ = resp.Body.Close()
@@ -175,6 +187,52 @@ func TestOneLineOfJSON(t *testing.T) {
 	if _, err := os.Stat(ca); err != nil {
 		t.Errorf("the CA that was asked for is gone: %v", err)
 	}
+}
+
+func TestAzureIsThere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := start(t, "--json", "--credentials-out", dir)
+	p := s.place(t)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(read(t, p.CAFile))
+	client := alone(roots)
+	client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, p.Azure.Addr)
+	}
+	for _, url := range []string{p.Azure.URL, p.Azure.HSMURL} {
+		resp, err := client.Get(url + "/keys?api-version=7.4")
+		if err != nil {
+			t.Errorf("%s: %v", url, err)
+			continue
+		}
+		_ = resp.Body.Close()
+		if challenge := resp.Header.Get("WWW-Authenticate"); resp.StatusCode != http.StatusUnauthorized || !strings.Contains(challenge, p.Azure.Tenant) {
+			t.Errorf("%s: %d, challenge %q", url, resp.StatusCode, challenge)
+		}
+	}
+	if health, err := get(t, alone(nil), p.Azure.AdminURL+"/health"); err != nil {
+		t.Errorf("its admin port says %v, %v", health, err)
+	}
+	if p.Azure.Credentials != filepath.Join(dir, "azure.pem") || p.Azure.ClientID == "" {
+		t.Errorf("printed %+v", p.Azure)
+	}
+	if _, err := tls.LoadX509KeyPair(p.Azure.Credentials, p.Azure.Credentials); err != nil {
+		t.Errorf("the credentials are no certificate with its key: %v", err)
+	}
+	s.stop(t, os.Interrupt)
+	if _, err := os.Stat(p.Azure.Credentials); err != nil {
+		t.Errorf("the credentials that were asked for are gone: %v", err)
+	}
+}
+
+func read(t *testing.T, file string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func TestExportsCanBePasted(t *testing.T) {
@@ -196,15 +254,19 @@ func TestExportsCanBePasted(t *testing.T) {
 	for _, name := range []string{
 		"AWS_ENDPOINT_URL_KMS=http://127.0.0.1:", "AWS_ENDPOINT_URL_STS=http://127.0.0.1:", "AWS_REGION=", "AWS_ACCESS_KEY_ID=AKIA",
 		"AWS_SECRET_ACCESS_KEY=", "LOCALCLOUDS_AWS_TLS_URL=https://127.0.0.1:", "LOCALCLOUDS_AWS_ADMIN_URL=http://127.0.0.1:", "LOCALCLOUDS_CA_FILE=/",
+		"LOCALCLOUDS_AZURE_URL=https://premium.", "LOCALCLOUDS_AZURE_HSM_URL=https://pool.", "LOCALCLOUDS_AZURE_ADMIN_URL=http://127.0.0.1:",
+		"LOCALCLOUDS_AZURE_CREDENTIALS=/", "AZURE_TENANT_ID=", "AZURE_CLIENT_CERTIFICATE_PATH=/",
 	} {
 		if !strings.Contains("\n"+string(out), "\n"+name) {
 			t.Errorf("the shell has no %s in\n%s", name, out)
 		}
 	}
-	_, file, _ := strings.Cut(string(out), "LOCALCLOUDS_CA_FILE=")
-	file, _, _ = strings.Cut(file, "\n")
-	if _, err := os.Stat(file); err == nil {
-		t.Errorf("%s is still there, though nobody asked for it", file)
+	for _, name := range []string{"LOCALCLOUDS_CA_FILE=", "LOCALCLOUDS_AZURE_CREDENTIALS="} {
+		_, file, _ := strings.Cut(string(out), name)
+		file, _, _ = strings.Cut(file, "\n")
+		if _, err := os.Stat(file); err == nil {
+			t.Errorf("%s is still there, though nobody asked for it", file)
+		}
 	}
 }
 
@@ -220,8 +282,14 @@ func TestSwitches(t *testing.T) {
 	if !ok || settings["quotas"] != true || settings["hidden_for"] != 1.5 {
 		t.Errorf("settings are %v, want quotas and 1.5 seconds", config)
 	}
-	if clock, err := get(t, alone(nil), p.AdminURL+"/clock"); err != nil || clock["offset"] != 24.0*60*60 {
-		t.Errorf("the clock says %v, %v; want a day ahead", clock, err)
+	for _, admin := range []string{p.AdminURL, p.Azure.AdminURL} {
+		if clock, err := get(t, alone(nil), admin+"/clock"); err != nil || clock["offset"] != 24.0*60*60 {
+			t.Errorf("the clock says %v, %v; want a day ahead", clock, err)
+		}
+		config, err := get(t, alone(nil), admin+"/config")
+		if settings, ok := config["settings"].(map[string]any); !ok || err != nil || settings["quotas"] != true {
+			t.Errorf("settings are %v, %v; want quotas", config, err)
+		}
 	}
 }
 
@@ -233,9 +301,14 @@ func TestPortsAreThoseAskedFor(t *testing.T) {
 		t.Fatalf("ended with %d", code)
 	}
 	host := func(url string) string { return url[strings.LastIndex(url, "/")+1:] }
-	again := start(t, "--json", "--listen", host(p.URL), "--listen-tls", host(p.TLSURL), "--admin", host(p.AdminURL))
-	if q := again.place(t); q.URL != p.URL || q.TLSURL != p.TLSURL || q.AdminURL != p.AdminURL {
+	again := start(t, "--json", "--listen", host(p.URL), "--listen-tls", host(p.TLSURL), "--admin", host(p.AdminURL),
+		"--listen-azure", p.Azure.Addr, "--admin-azure", host(p.Azure.AdminURL))
+	q := again.place(t)
+	if q.URL != p.URL || q.TLSURL != p.TLSURL || q.AdminURL != p.AdminURL {
 		t.Errorf("listens at %s %s %s, want %s %s %s", q.URL, q.TLSURL, q.AdminURL, p.URL, p.TLSURL, p.AdminURL)
+	}
+	if q.Azure.URL != p.Azure.URL || q.Azure.Addr != p.Azure.Addr || q.Azure.AdminURL != p.Azure.AdminURL {
+		t.Errorf("listens at %+v, want %+v", q.Azure, p.Azure)
 	}
 	third := program(t.Context(), "--admin", host(p.AdminURL))
 	out, err := third.CombinedOutput()

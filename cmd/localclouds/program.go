@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,26 +63,27 @@ func run(args []string, std streams, now func() time.Time) int {
 }
 
 const description = `Prints where they listen, and exports to paste into a shell; with --json one line of JSON.
-With a COMMAND it prints nothing, but runs the command with LOCALSTACK_ENDPOINT and the
+All emulators are under one CA. With a COMMAND it prints nothing, but runs the command with LOCALSTACK_ENDPOINT and the
 LOCALCLOUDS_ variables in its environment, and ends with its exit code.
 
 Example, one LocalStack for all packages:
    localclouds --localstack -- go test ./...`
 
 func flags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		&cli.BoolFlag{Name: "localstack", Usage: "LocalStack too: one that runs already, or a new one"},
 		&cli.BoolFlag{Name: "json", Usage: "print one line of JSON"},
 		&cli.StringFlag{Name: "listen", Value: "127.0.0.1:0", Usage: "HTTP `ADDR` of the AWS emulator; port 0 is any free one"},
 		&cli.StringFlag{Name: "listen-tls", Value: "127.0.0.1:0", Usage: "its HTTPS `ADDR`"},
 		&cli.StringFlag{Name: "admin", Value: "127.0.0.1:0", Usage: "its admin `ADDR`, which asks for no credentials"},
-		&cli.StringFlag{Name: "ca-out", Usage: "`FILE` for the certificate of its CA (default: one that goes when the program ends)"},
+		&cli.StringFlag{Name: "ca-out", Usage: "`FILE` for the certificate of the CA of all emulators (default: one that goes when the program ends)"},
+		&cli.StringFlag{Name: "credentials-out", Usage: "`DIR` for credentials of the emulators (default: one that goes when the program ends)"},
 		&cli.StringFlag{Name: "wrapping-keys", Value: ".cache/wrapping-keys", Usage: "`DIR` of wrapping keys made ahead; empty for none"},
 		&cli.BoolFlag{Name: "reuse-wrapping-keys", Usage: "one wrapping key a size for all requests, for bulk tests"},
-		&cli.BoolFlag{Name: "quotas", Usage: "throttle as AWS does"},
-		&cli.DurationFlag{Name: "consistency", Usage: "changes are seen this `LATE`"},
-		&cli.DurationFlag{Name: "clock-offset", Usage: "the emulator's clock is `AHEAD` by this"},
-	}
+		&cli.BoolFlag{Name: "quotas", Usage: "throttle as the clouds do"},
+		&cli.DurationFlag{Name: "consistency", Usage: "changes at AWS are seen this `LATE`"},
+		&cli.DurationFlag{Name: "clock-offset", Usage: "the emulators' clocks are `AHEAD` by this"},
+	}, azureFlags()...)
 }
 
 // ahead is how many wrapping keys of each size are made ahead.
@@ -89,21 +91,21 @@ const ahead = 4
 
 // start starts the clouds, says where they are, and ends them when it is time.
 func start(c *cli.Context, std streams, now func() time.Time) (err error) {
-	ca := c.String("ca-out")
-	if ca == "" {
-		dir, err := os.MkdirTemp("", "localclouds-")
-		if err != nil {
-			return fmt.Errorf("make a folder for the CA: %w", err)
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		ca = filepath.Join(dir, "ca.pem")
+	dir, err := os.MkdirTemp("", "localclouds-")
+	if err != nil {
+		return fmt.Errorf("make a folder for CA and credentials: %w", err)
 	}
-	clouds, err := localstack.Start(c.Context, config(c, ca, now))
+	defer func() { _ = os.RemoveAll(dir) }()
+	into := files{ca: cmp.Or(c.String("ca-out"), filepath.Join(dir, "ca.pem")), credentials: cmp.Or(c.String("credentials-out"), dir)}
+	clouds, err := localstack.Start(c.Context, config(c, into.ca, now))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, clouds.Close()) }()
-	at := where(clouds, ca)
+	at, err := where(clouds, into)
+	if err != nil {
+		return err
+	}
 	if c.Args().Present() {
 		return at.run(c.Context, c.Args().Slice(), std)
 	}
@@ -116,9 +118,9 @@ func start(c *cli.Context, std streams, now func() time.Time) (err error) {
 
 func config(c *cli.Context, ca string, now func() time.Time) localstack.Config {
 	out := localstack.Config{
-		Offset: c.Duration("clock-offset"),
+		Offset: c.Duration("clock-offset"), CAFile: ca, Azure: azureConfig(c),
 		AWS: awsemu.Config{
-			Now: now, Addr: c.String("listen"), TLSAddr: c.String("listen-tls"), AdminAddr: c.String("admin"), CAFile: ca,
+			Now: now, Addr: c.String("listen"), TLSAddr: c.String("listen-tls"), AdminAddr: c.String("admin"),
 			PoolDir: c.String("wrapping-keys"), PoolSize: ahead, ReuseWrappingKeys: c.Bool("reuse-wrapping-keys"),
 			Settings: awsemu.Settings{Quotas: c.Bool("quotas"), HiddenFor: faults.Seconds(c.Duration("consistency").Seconds())},
 		},

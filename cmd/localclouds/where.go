@@ -22,24 +22,35 @@ type place struct {
 	AccessKeyID       string  `json:"access_key_id"`
 	SecretAccessKey   string  `json:"secret_access_key"`
 	ReadyMilliseconds float64 `json:"ready_ms"` // what the emulators took
-	LocalStack        string  `json:"localstack,omitempty"`
-	LocalStackVersion string  `json:"localstack_version,omitempty"`
-	LocalStackAccount string  `json:"localstack_account,omitempty"`
+
+	Azure *azurePlace `json:"azure"`
+
+	LocalStack        string `json:"localstack,omitempty"`
+	LocalStackVersion string `json:"localstack_version,omitempty"`
+	LocalStackAccount string `json:"localstack_account,omitempty"`
 }
 
-func where(c *localstack.Clouds, ca string) place {
-	if abs, err := filepath.Abs(ca); err == nil {
-		ca = abs
+// files are those that others read: where they go.
+type files struct{ ca, credentials string }
+
+// where writes the credentials and says where everything is.
+func where(c *localstack.Clouds, into files) (place, error) {
+	for _, path := range []*string{&into.ca, &into.credentials} {
+		if abs, err := filepath.Abs(*path); err == nil {
+			*path = abs
+		}
 	}
 	key := c.AWS.Credentials()
 	p := place{
-		URL: c.AWS.URL(), TLSURL: c.AWS.TLSURL(), AdminURL: c.AWS.AdminURL(), CAFile: ca, Account: c.AWS.Account(), Region: "eu-central-1",
+		URL: c.AWS.URL(), TLSURL: c.AWS.TLSURL(), AdminURL: c.AWS.AdminURL(), CAFile: into.ca, Account: c.AWS.Account(), Region: "eu-central-1",
 		AccessKeyID: key.ID, SecretAccessKey: key.Secret, ReadyMilliseconds: float64(c.Ready.Microseconds()) / 1e3,
 	}
 	if c.LocalStack != nil {
 		p.LocalStack, p.LocalStackVersion, p.LocalStackAccount = c.LocalStack.Endpoint, c.LocalStack.Version, localstack.Account
 	}
-	return p
+	var err error
+	p.Azure, err = whereAzure(c.Azure, into.credentials)
+	return p, err
 }
 
 // print writes p as one line of JSON, or as what a shell can read.
@@ -58,6 +69,7 @@ func (p place) shell() string {
 		"AWS_ENDPOINT_URL_KMS=" + p.URL, "AWS_ENDPOINT_URL_STS=" + p.URL, "AWS_REGION=" + p.Region, "AWS_DEFAULT_REGION=" + p.Region,
 		"AWS_ACCESS_KEY_ID=" + p.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + p.SecretAccessKey,
 	})
+	p.Azure.shell(&b)
 	if p.LocalStack != "" {
 		fmt.Fprintf(&b, "# LocalStack %s, account %s, any region, any credentials\n", p.LocalStackVersion, p.LocalStackAccount)
 	}
@@ -73,6 +85,7 @@ func (p place) environment() []string {
 		"LOCALCLOUDS_AWS_URL=" + p.URL, "LOCALCLOUDS_AWS_TLS_URL=" + p.TLSURL, "LOCALCLOUDS_AWS_ADMIN_URL=" + p.AdminURL,
 		"LOCALCLOUDS_CA_FILE=" + p.CAFile,
 	}
+	env = append(env, p.Azure.environment()...)
 	if p.LocalStack != "" {
 		env = append(env, localstack.EndpointVariable+"="+p.LocalStack)
 	}
