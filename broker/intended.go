@@ -86,20 +86,19 @@ func (b *Broker) PlanRenew(ctx context.Context, req RenewRequest) (Intended, err
 	if err != nil {
 		return Intended{}, err
 	}
-	if err := renewable(req.Name, version, placements); err != nil {
-		return Intended{}, err
-	}
+	needsCopy := false
 	for i := range out.Targets {
 		t, err := b.target(out.Targets[i].Target)
 		if err != nil {
 			return Intended{}, err
 		}
+		needsCopy = needsCopy || !t.Provider.Capabilities().ValidTo.Moves
 		if err := checkValidTo(req.Name, t.Provider.Capabilities(), req.ValidTo, b.o.Now()); err != nil {
 			return Intended{}, err
 		}
 		out.Targets[i].ValidTo = req.ValidTo
 	}
-	return out, nil
+	return out, renewable(req.Name, version, placements, needsCopy)
 }
 
 // planExisting describes an operation on a version that is there from the store

@@ -53,13 +53,18 @@ func (l *line) askWrappingKey(ctx context.Context, p *place, e Effect, in Wrappi
 
 // same refuses what is no longer the key that was made.
 func (k KeptWrappingKey) same(got WrappingKey) error {
-	if got.Ref == k.Ref && fingerprint(got.PublicKey) == k.Fingerprint {
+	var why error
+	switch {
+	case got.Ref != k.Ref:
+		why = fmt.Errorf("the answer is about %q", got.Ref)
+	case fingerprint(got.PublicKey) != k.Fingerprint:
+		why = fmt.Errorf("its fingerprint is %s, operation %s had one made with %s", fingerprint(got.PublicKey), k.Operation, k.Fingerprint)
+	default:
 		return nil
 	}
 	return &Error{
-		Kind: Tampered, Op: "use wrapping key", Object: k.Ref,
-		Cause: fmt.Errorf("its fingerprint is %s, operation %s had one made with %s", fingerprint(got.PublicKey), k.Operation, k.Fingerprint),
-		Hint:  "nothing was wrapped; find out who changed it: a wrapping key of somebody else's gives him the key",
+		Kind: Tampered, Op: "use wrapping key", Object: k.Ref, Cause: why,
+		Hint: "nothing was wrapped; find out who changed it: a wrapping key of somebody else's gives him the key",
 	}
 }
 
@@ -132,6 +137,9 @@ func (l *line) makeWrappingKey(ctx context.Context, p *place, e Effect, in Wrapp
 			break
 		}
 		l.b.o.Log.WarnContext(ctx, "answer lost, another wrapping key is made", "operation", l.op.ID, "target", p.target.Name, "error", err)
+	}
+	if err == nil && key.Ref == "" {
+		err = &Error{Kind: Rejected, Op: "make a wrapping key", Object: "at target " + p.target.Name, Cause: errors.New("the answer names none")}
 	}
 	if err != nil {
 		return WrappingKey{}, err

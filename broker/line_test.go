@@ -101,6 +101,8 @@ type world struct {
 	foreign bool
 	// existing is how the target answers imports; nil as it is.
 	existing func(broker.ImportIn, broker.Imported, error) (broker.Imported, error)
+	// others are further targets, beside the one called cloud.
+	others []broker.Target
 	// inject is a fault that a test wants, by call.
 	inject func(call string, before bool) error
 }
@@ -155,10 +157,10 @@ func (w *world) options() broker.Options {
 	return broker.Options{
 		Store: mortal{w.store, w},
 		Token: &broker.TokenSetup{Name: "hsm", Token: w.token, Environment: "test", Pins: map[string]string{"module": "memory"}},
-		Targets: []broker.Target{{
+		Targets: append([]broker.Target{{
 			Name: "cloud", Provider: peculiar{w.target, w.existing}, Environment: "test", Genuine: !w.foreign,
 			Pins: map[string]string{broker.PinAccount: account, "region": "here"},
-		}},
+		}}, w.others...),
 		Policies: []broker.Policy{w.policy},
 		Actor:    broker.Actor{User: "tester", Host: "here", PID: 1},
 		Now:      func() time.Time { return w.now },
@@ -173,8 +175,10 @@ func (w *world) enrol() {
 	if _, err := b.EnrolToken(w.t.Context(), broker.Why{Reason: "test"}); err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := b.EnrolTarget(w.t.Context(), "cloud", broker.Why{Reason: "test"}); err != nil {
-		w.t.Fatal(err)
+	for _, t := range w.options().Targets {
+		if _, err := b.EnrolTarget(w.t.Context(), t.Name, broker.Why{Reason: "test"}); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 }
 
@@ -217,14 +221,22 @@ type scenario struct {
 	ready func(t *testing.T, w *world)
 	act   func(ctx context.Context, w *world, b *broker.Broker) error
 	check func(t *testing.T, w *world)
-	calls int // at least so many to the world, or the test does not see them
+	calls int                       // at least so many to the world, or the test does not see them
+	world func(t *testing.T) *world // nil: one target that settles at once
+	// after: killed after each call only. Before a call the world is as after the one
+	// before it, so that a long line is not walked twice.
+	after bool
 }
 
 // killEverywhere kills the run at any call to store, token or target, before it
 // and after it, and starts it again.
 func (s scenario) killEverywhere(t *testing.T) {
 	t.Helper()
-	for _, after := range []bool{false, true} {
+	sides := []bool{false, true}
+	if s.after {
+		sides = sides[1:]
+	}
+	for _, after := range sides {
 		t.Run(fmt.Sprintf("after=%v", after), func(t *testing.T) {
 			t.Parallel()
 			at := 1
@@ -238,10 +250,18 @@ func (s scenario) killEverywhere(t *testing.T) {
 	}
 }
 
+func (s scenario) fresh(t *testing.T) *world {
+	t.Helper()
+	if s.world != nil {
+		return s.world(t)
+	}
+	return newWorld(t, quick())
+}
+
 // killedOnce reports whether the run lived long enough to be killed at that call.
 func (s scenario) killedOnce(t *testing.T, at int, after bool) bool {
 	t.Helper()
-	w := newWorld(t, quick())
+	w := s.fresh(t)
 	if s.ready != nil {
 		s.ready(t, w)
 	}

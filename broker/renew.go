@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -29,7 +30,7 @@ func (b *Broker) Renew(ctx context.Context, req RenewRequest) (Result, error) {
 // renewalFits is asked at the start and when going on: the end may have passed,
 // and the version changed.
 func (l *line) renewalFits() error {
-	if err := renewable(l.key.Name, l.version, l.placements()); err != nil {
+	if err := renewable(l.key.Name, l.version, l.placements(), l.importsAgain()); err != nil {
 		return err
 	}
 	for _, p := range l.places {
@@ -41,15 +42,16 @@ func (l *line) renewalFits() error {
 }
 
 // renewable: what was never imported, failed its proof, or is gone from the token
-// cannot be imported again. It is a pure decision.
-func renewable(name string, version KeyVersion, placements []Placement) error {
+// cannot be imported again; where an end is only moved, no copy is needed. It is a
+// pure decision.
+func renewable(name string, version KeyVersion, placements []Placement, needsCopy bool) error {
 	refuse := func(kind Kind, cause error, hint string) error {
 		return &Error{Kind: kind, Op: "renew", Object: fmt.Sprintf("key %s version %d", name, version.Number), Cause: cause, Hint: hint}
 	}
 	switch {
 	case version.State != PreActivation && version.State != Active:
 		return refuse(Conflict, fmt.Errorf("it is %s", version.State), "keyferry key show "+name)
-	case version.Material.Ended != "":
+	case version.Material.Ended != "" && needsCopy:
 		return refuse(Unsupported, errNoCopy, fmt.Sprintf("it was imported with retain: %s; import another key with retain: token", version.Retain))
 	}
 	for _, p := range placements {
@@ -65,8 +67,10 @@ func (l *line) renewing(ctx context.Context) error {
 	if err := l.renewalFits(); err != nil {
 		return err
 	}
-	if err := l.materialThere(ctx); err != nil {
-		return err
+	if l.importsAgain() {
+		if err := l.materialThere(ctx); err != nil {
+			return err
+		}
 	}
 	for _, p := range l.places {
 		if err := l.renewAt(ctx, p); err != nil {
@@ -74,6 +78,11 @@ func (l *line) renewing(ctx context.Context) error {
 		}
 	}
 	return l.finishRenewal(ctx)
+}
+
+// importsAgain reports whether the renewal sends material anywhere.
+func (l *line) importsAgain() bool {
+	return slices.ContainsFunc(l.places, func(p *place) bool { return !p.caps.ValidTo.Moves })
 }
 
 func (l *line) materialThere(ctx context.Context) error {

@@ -141,7 +141,8 @@ func (l *line) send(ctx context.Context, p *place, step Step, in ImportIn) (Effe
 
 // repeats: sending the same material again has the same result.
 func (l *line) repeats(p *place, in ImportIn) bool {
-	return in.Kind != ImportNew || p.spec.ImportRepeats && l.version.Number == 1
+	first := l.version.Number == 1 || !p.spec.SecondVersion // material of its key
+	return in.Kind != ImportNew || p.spec.ImportRepeats && first
 }
 
 func (l *line) undecidedImport(p *place) error {
@@ -200,19 +201,33 @@ func (l *line) intendImport(ctx context.Context, p *place, step Step, in ImportI
 	if len(key.Attestation) > 0 {
 		details = with(details, "attestation", key.Attestation)
 	}
-	if p.caps.ImportLists && in.Kind == ImportNew {
-		seen, err := l.look(ctx, p, Query{Versions: &in.Key})
-		if err != nil {
-			return EffectRecord{}, err
-		}
-		for _, o := range seen {
-			intent.Before = append(intent.Before, o.Version.ID)
-		}
+	before, err := l.versionsBefore(ctx, p, step, in)
+	if err != nil {
+		return EffectRecord{}, err
 	}
+	intent.Before = before
 	rec, known, err := l.intend(ctx, p, step, intent, details)
 	if err != nil || !known {
 		return rec, err
 	}
 	_, err = l.apply(ctx, "wrapping-key.fetched", p, Change{}, with(details, "effect", rec.Effect.ID()))
 	return rec, err
+}
+
+// versionsBefore are those that a key has when an import into it is first intended,
+// where a new one will carry no mark.
+func (l *line) versionsBefore(ctx context.Context, p *place, step Step, in ImportIn) ([]string, error) {
+	_, intended := l.effects[l.effect(p, step).ID()]
+	if intended || !p.caps.ImportLists || in.Kind != ImportNew {
+		return nil, nil
+	}
+	seen, err := l.look(ctx, p, Query{Versions: &in.Key})
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, 0, len(seen))
+	for _, o := range seen {
+		ids = append(ids, o.Version.ID)
+	}
+	return ids, nil
 }

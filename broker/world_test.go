@@ -38,6 +38,12 @@ func quick() broker.Capabilities {
 
 func newTarget(w *world, caps broker.Capabilities) *providers.Provider {
 	w.t.Helper()
+	return targetCalled(w, "target", caps)
+}
+
+// targetCalled is a target whose calls a killer and injected faults know by its name.
+func targetCalled(w *world, name string, caps broker.Capabilities) *providers.Provider {
+	w.t.Helper()
 	keys, err := wrappingKeys()
 	if err != nil {
 		w.t.Fatal(err)
@@ -45,7 +51,7 @@ func newTarget(w *world, caps broker.Capabilities) *providers.Provider {
 	p, err := providers.New(providers.Config{
 		Account: account, Capabilities: caps, WrappingKeys: keys,
 		Now:   func() time.Time { return w.now },
-		Fault: func(call string, committed bool) error { return w.fault("target "+call, !committed) },
+		Fault: func(call string, committed bool) error { return w.fault(name+" "+call, !committed) },
 	})
 	if err != nil {
 		w.t.Fatal(err)
