@@ -126,12 +126,17 @@ func verdict(ok bool) error {
 }
 
 func verifyRSA(key *rsa.PublicKey, scheme Scheme, message, value []byte) bool {
-	digest := sha256.Sum256(message)
+	short, long := sha256.Sum256(message), sha512.Sum512(message)
+	salted := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
 	switch scheme {
 	case SchemePSS:
-		return rsa.VerifyPSS(key, crypto.SHA256, digest[:], value, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
+		return rsa.VerifyPSS(key, crypto.SHA256, short[:], value, salted) == nil
+	case SchemePSS512:
+		return rsa.VerifyPSS(key, crypto.SHA512, long[:], value, salted) == nil
 	case SchemePKCS1:
-		return rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], value) == nil
+		return rsa.VerifyPKCS1v15(key, crypto.SHA256, short[:], value) == nil
+	case SchemePKCS1512:
+		return rsa.VerifyPKCS1v15(key, crypto.SHA512, long[:], value) == nil
 	default:
 		return false
 	}

@@ -143,6 +143,14 @@ func signers(t *testing.T) []signer {
 			d := sha256.Sum256(m)
 			return rsa.SignPKCS1v15(rand.Reader, pair, crypto.SHA256, d[:])
 		}},
+		{"pss with sha-512", pair, broker.SchemePSS512, func(m []byte) ([]byte, error) {
+			d := sha512.Sum512(m)
+			return rsa.SignPSS(rand.Reader, pair, crypto.SHA512, d[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+		}},
+		{"pkcs1 with sha-512", pair, broker.SchemePKCS1512, func(m []byte) ([]byte, error) {
+			d := sha512.Sum512(m)
+			return rsa.SignPKCS1v15(rand.Reader, pair, crypto.SHA512, d[:])
+		}},
 		{"ed25519", ed, broker.SchemeEd25519, func(m []byte) ([]byte, error) { return ed25519.Sign(ed, m), nil }},
 	}
 	for scheme, curve := range map[broker.Scheme]elliptic.Curve{
@@ -183,7 +191,7 @@ func TestCompareSignatures(t *testing.T) {
 			must(t, err)
 			token := broker.Answer{PublicKey: public}
 			right := broker.Answer{PublicKey: public, Scheme: s.scheme, Value: signature}
-			holdsAgainst(t, c, token, right, append(spoiled(token, right), forged(t, c, s, all[(i+3)%len(all)])...))
+			holdsAgainst(t, c, token, right, append(spoiled(token, right), forged(t, c, s, all[(i+len(all)/2)%len(all)])...))
 		})
 	}
 }
@@ -214,7 +222,7 @@ func forged(t *testing.T, c broker.Challenge, s, other signer) []wrong {
 		{"a signature over the digest", token, answer(public, s.scheme, twice)},
 	}
 	for _, scheme := range []broker.Scheme{
-		"", "none", broker.SchemePSS, broker.SchemePKCS1, broker.SchemeECDSA256, broker.SchemeECDSA384, broker.SchemeECDSA512,
+		"", "none", broker.SchemePSS, broker.SchemePSS512, broker.SchemePKCS1, broker.SchemePKCS1512, broker.SchemeECDSA256, broker.SchemeECDSA384, broker.SchemeECDSA512,
 		broker.SchemeEd25519, broker.SchemeHMAC, broker.SchemeDecrypted,
 	} {
 		if scheme != s.scheme {

@@ -165,7 +165,9 @@ type Scheme string
 // The schemes of answers.
 const (
 	SchemePSS       Scheme = "rsassa-pss-sha256" // salt as long as the hash
+	SchemePSS512    Scheme = "rsassa-pss-sha512" // the same
 	SchemePKCS1     Scheme = "rsassa-pkcs1-v1_5-sha256"
+	SchemePKCS1512  Scheme = "rsassa-pkcs1-v1_5-sha512"
 	SchemeECDSA256  Scheme = "ecdsa-sha256" // DER signature
 	SchemeECDSA384  Scheme = "ecdsa-sha384"
 	SchemeECDSA512  Scheme = "ecdsa-sha512"
