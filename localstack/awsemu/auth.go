@@ -23,7 +23,7 @@ type principal struct {
 	arn       string
 	userID    string
 	role      string   // ARN of the assumed role; "" for users
-	allow     []string // empty: everything
+	allow     []string // a user's; empty: everything
 	deny      []string
 }
 

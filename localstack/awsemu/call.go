@@ -47,11 +47,15 @@ func (c *call) unlocked(f func()) {
 // allow refuses an action that the caller is denied, or that others are allowed
 // instead of (IAM User Guide, Troubleshoot access denied error messages).
 func (c *call) allow(action string) error {
+	allowed, denied := c.who.allow, c.who.deny
+	if role, ok := c.s.roles[c.who.role]; ok { // as it is now
+		allowed, denied = role.Allow, role.Deny
+	}
 	var because string
 	switch {
-	case slices.ContainsFunc(c.who.deny, covers(action)):
+	case slices.ContainsFunc(denied, covers(action)):
 		because = "with an explicit deny in an identity-based policy"
-	case len(c.who.allow) > 0 && !slices.ContainsFunc(c.who.allow, covers(action)):
+	case len(allowed) > 0 && !slices.ContainsFunc(allowed, covers(action)):
 		because = "because no identity-based policy allows the " + action + " action"
 	default:
 		return nil

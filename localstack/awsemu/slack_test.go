@@ -161,6 +161,9 @@ func TestAllowedAloneIsAllowed(t *testing.T) {
 	must(e.ListKeys(t.Context(), &kms.ListKeysInput{}))(t)
 	_, err := e.DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: &key})
 	refused(t, err, "AccessDeniedException")
+	role.Allow = append(role.Allow, "kms:DescribeKey")
+	e.configure(awsemu.Change{Roles: []awsemu.Role{role}})
+	e.describe(key) // what a role may do, its sessions may
 }
 
 // A replica needs what a new key in its region needs.

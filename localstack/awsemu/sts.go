@@ -122,7 +122,7 @@ func newSession(role Role, name string, expires time.Time) *credential {
 		AccessKey: AccessKey{ID: id, Secret: randomText(30), Session: randomText(96), Account: part[4], ExpiresAt: expires},
 		who: principal{
 			accessKey: id, account: part[4], arn: fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", part[4], roleName, name),
-			userID: randomID("AROA") + ":" + name, role: role.ARN, allow: role.Allow, deny: role.Deny,
+			userID: randomID("AROA") + ":" + name, role: role.ARN,
 		},
 	}
 }
