@@ -25,6 +25,7 @@ type Token interface {
 	broker.Sealer
 	broker.Anchorer
 	broker.HealthChecker
+	broker.Adopter
 }
 
 // Setup says what is tested. The token is empty, and stays the caller's to close.
@@ -35,6 +36,8 @@ type Setup struct {
 	Lose func(t *testing.T, id broker.MaterialID, class string)
 	// Twin makes a second object of the same id as a secret that exists.
 	Twin func(t *testing.T, id broker.MaterialID)
+	// Plant makes material behind the token's back, as its owners do by other means.
+	Plant func(t *testing.T, p Planted)
 	// SessionObjects counts the session objects in the token; nil where it has none.
 	SessionObjects func(t *testing.T) int
 	// Deviations are the promises that are not kept, by name, with the reason.
@@ -62,6 +65,10 @@ func checks() []check {
 		{"half a pair is a conflict", halfPair},
 		{"two of one id are a conflict", twins},
 		{"material that is there is not doubled", notDoubled},
+		{"material of others is adopted as it is", adoptsWhole},
+		{"material that is not as asked is not adopted", adoptsNothingElse},
+		{"what is not whole is not adopted", adoptsNoHalf},
+		{"an id that is not printable is as good as another", unprintable},
 		{"what is wrapped opens on the far side", wrapsOpen},
 		{"what conforms is exact", wrapsExact},
 		{"each wrap is fresh", wrapsFresh},

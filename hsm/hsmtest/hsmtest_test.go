@@ -91,6 +91,20 @@ func (l *liar) Answer(ctx context.Context, m broker.Material, c broker.Challenge
 	return a, err
 }
 
+func (l *liar) Adopt(ctx context.Context, in broker.GenerateIn) (broker.Material, error) {
+	m, err := l.Token.Adopt(ctx, in)
+	if l.lie == "adopts anything" && errors.Is(err, broker.Conflict) {
+		return broker.Material{ID: in.ID, Spec: in.Spec}, nil
+	}
+	if l.lie == "destroys what it adopts" && err == nil {
+		return m, l.Token.Change(ctx, m, broker.Destroy)
+	}
+	if l.lie == "keeps ids as text" && strings.HasPrefix(string(in.ID), "0x") {
+		return m, broker.NotFound
+	}
+	return m, err
+}
+
 func (l *liar) Generate(ctx context.Context, in broker.GenerateIn) (broker.Material, error) {
 	if l.lie == "makes it again" {
 		in.MayExist = false
@@ -116,6 +130,9 @@ func TestSuiteFindsLiars(t *testing.T) {
 		"swaps the public key":     "a pair answers with its public key",
 		"makes it again":           "the same id is the same material",
 		"allows more uses":         "no use beyond the one asked for",
+		"adopts anything":          "material that is not as asked is not adopted",
+		"destroys what it adopts":  "material of others is adopted as it is",
+		"keeps ids as text":        "an id that is not printable is as good as another",
 	} {
 		t.Run(lie, func(t *testing.T) {
 			t.Parallel()
@@ -139,7 +156,16 @@ func keeps(t *testing.T, lie, promise string) error {
 	if err := token.MakeSealKey(t.Context(), "test"); err != nil {
 		t.Fatal(err)
 	}
-	s, err := newSuite(t, Setup{Token: &liar{Token: token, lie: lie, wrapped: map[broker.MaterialID][]byte{}}})
+	s, err := newSuite(t, Setup{
+		Token: &liar{Token: token, lie: lie, wrapped: map[broker.MaterialID][]byte{}},
+		Plant: func(t *testing.T, p Planted) {
+			t.Helper()
+			err := token.Plant(memory.Planted{ID: broker.ObjectID(p.ID), Spec: p.Spec, Usage: p.Usage, Open: p.Open, Fixed: p.Fixed})
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

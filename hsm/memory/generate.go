@@ -48,17 +48,13 @@ func (t *Token) Generate(ctx context.Context, in broker.GenerateIn) (broker.Mate
 
 // whole is the material that is there, if nothing of it is missing or double.
 func (t *Token) whole(in broker.GenerateIn, have []object) (broker.Material, error) {
-	want := 2
-	if in.Spec.Secret() {
-		want = 1
-	}
 	refuse := func(why string) (broker.Material, error) {
 		return broker.Material{}, &broker.Error{
 			Kind: broker.Conflict, Op: "generate", Object: "material " + string(in.ID), Cause: errors.New(why),
 		}
 	}
 	switch {
-	case len(have) != want || want == 2 && have[0].class == have[1].class:
+	case !complete(in.Spec, have):
 		return refuse(fmt.Sprintf("the token holds %d objects of that id, and not a whole one", len(have)))
 	case have[0].spec != in.Spec:
 		return refuse(fmt.Sprintf("the token holds %s of that id, %s was asked", have[0].spec, in.Spec))
@@ -66,6 +62,14 @@ func (t *Token) whole(in broker.GenerateIn, have []object) (broker.Material, err
 		return refuse("the token holds material of that id with another usage")
 	}
 	return t.material(have), nil
+}
+
+// complete: a secret is one object, a pair two of different classes.
+func complete(spec broker.KeySpec, have []object) bool {
+	if spec.Secret() {
+		return len(have) == 1
+	}
+	return len(have) == 2 && have[0].class != have[1].class
 }
 
 func (t *Token) material(objects []object) broker.Material {

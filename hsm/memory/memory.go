@@ -36,8 +36,8 @@ type Options struct {
 	Fault func(call string, before bool) error
 }
 
-// Token is a broker.Token, Sealer, Anchorer and HealthChecker. It is safe for
-// concurrent use.
+// Token is a broker.Token, Sealer, Anchorer, HealthChecker and Adopter. It is safe
+// for concurrent use.
 type Token struct {
 	options Options
 
@@ -51,6 +51,7 @@ var (
 	_ broker.Sealer        = (*Token)(nil)
 	_ broker.Anchorer      = (*Token)(nil)
 	_ broker.HealthChecker = (*Token)(nil)
+	_ broker.Adopter       = (*Token)(nil)
 )
 
 // New makes an empty token.

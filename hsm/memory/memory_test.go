@@ -15,5 +15,12 @@ func TestPromises(t *testing.T) {
 		Token: token,
 		Lose:  func(_ *testing.T, id broker.MaterialID, class string) { token.Lose(id, class) },
 		Twin:  func(_ *testing.T, id broker.MaterialID) { token.Twin(id) },
+		Plant: func(t *testing.T, p hsmtest.Planted) {
+			t.Helper()
+			err := token.Plant(memory.Planted{ID: broker.ObjectID(p.ID), Spec: p.Spec, Usage: p.Usage, Open: p.Open, Fixed: p.Fixed})
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
 	})
 }

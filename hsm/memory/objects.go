@@ -25,16 +25,17 @@ type object struct {
 	spec        broker.KeySpec
 	usage       broker.Usage
 	extractable bool
+	open        bool   // not sensitive: its owner can read its value
 	value       []byte // secret: the bytes; private: DER PKCS #8 (RFC 5208)
 	public      []byte // pairs: DER SubjectPublicKeyInfo
 }
 
 func (o object) attributes() broker.Attributes {
 	hidden := o.class == classSecret || o.class == classPrivate
-	no, yes := false, true
+	no, yes, sensitive := false, true, !o.open
 	a := broker.Attributes{Local: &yes, Modifiable: &o.usage.Modifiable, Private: &hidden}
 	if hidden {
-		a.Sensitive, a.AlwaysSensitive, a.Extractable, a.NeverExtractable = &yes, &yes, &o.extractable, &no
+		a.Sensitive, a.AlwaysSensitive, a.Extractable, a.NeverExtractable = &sensitive, &sensitive, &o.extractable, &no
 		a.KeyGenMechanism = genMechanism(o.spec)
 	}
 	return a

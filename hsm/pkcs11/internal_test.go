@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyferry/keyferry/broker"
 	p11 "github.com/miekg/pkcs11"
+	"pgregory.net/rapid"
 )
 
 // The vectors of RFC 5649 §6 have a key of 192 bits; the second wraps seven bytes
@@ -153,6 +154,22 @@ func TestWhatTheTokenDidNotHonourIsNamed(t *testing.T) {
 	if err := honest().honours(other); err == nil {
 		t.Error("another size was not noticed")
 	}
+}
+
+// What an id is made of comes back, and no two ids of different CKA_IDs are the same
+// but those of a text that looks like the hex form of bytes.
+func TestIDLeadsBackToItsBytes(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		b := rapid.OneOf(rapid.SliceOfN(rapid.Byte(), 1, 40), rapid.Map(rapid.StringMatching(`(0x)?[0-9a-fA-F]{1,8}`), func(s string) []byte { return []byte(s) })).Draw(t, "CKA_ID")
+		id := broker.ObjectID(b)
+		if broker.ObjectID(ckaID(id)) != id {
+			t.Fatalf("%x is %s, which is %x", b, id, ckaID(id))
+		}
+		if !bytes.Equal(ckaID(id), b) && !strings.HasPrefix(string(b), "0x") {
+			t.Fatalf("%x is %s, which is %x", b, id, ckaID(id))
+		}
+	})
 }
 
 func TestCacheIsBelievedOnlyWhereItFits(t *testing.T) {

@@ -41,6 +41,10 @@ func runPromises(t *testing.T, made softtoken.Token, token hsmtest.Token) {
 				t.Fatal(err)
 			}
 		},
+		Plant: func(t *testing.T, p hsmtest.Planted) {
+			t.Helper()
+			rawSession(t, made.Module, made.Serial).plant(t, p)
+		},
 		SessionObjects: func(t *testing.T) int {
 			t.Helper()
 			r := rawSession(t, made.Module, made.Serial)

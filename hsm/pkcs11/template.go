@@ -18,7 +18,7 @@ const (
 // attribute takes a bool, a uint, a string, bytes, or a material id.
 func attribute(kind uint, value any) *p11.Attribute {
 	if id, ok := value.(broker.MaterialID); ok {
-		value = string(id)
+		value = ckaID(id)
 	}
 	return p11.NewAttribute(kind, value)
 }

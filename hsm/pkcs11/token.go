@@ -26,7 +26,7 @@ type Config struct {
 	Logger   *slog.Logger // nil logs nothing
 }
 
-// Token is a broker.Token, Sealer, Anchorer and HealthChecker, safe for
+// Token is a broker.Token, Sealer, Anchorer, HealthChecker and Adopter, safe for
 // concurrent use. A token that was removed and is back is logged in to again by
 // the next call.
 type Token struct {
@@ -48,6 +48,7 @@ var (
 	_ broker.Sealer        = (*Token)(nil)
 	_ broker.Anchorer      = (*Token)(nil)
 	_ broker.HealthChecker = (*Token)(nil)
+	_ broker.Adopter       = (*Token)(nil)
 )
 
 // Open loads the module, finds the token, and logs in, with one try. Errors are
