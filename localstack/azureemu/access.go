@@ -52,6 +52,11 @@ func (s *Server) CredentialsOf(clientID string) (Credentials, error) {
 	if p == nil {
 		return Credentials{}, errUnknownPrincipal
 	}
+	if p.certificate == nil {
+		if err := p.certify(s.pool, s.now()); err != nil {
+			return Credentials{}, err
+		}
+	}
 	text, err := p.pem()
 	if err != nil {
 		return Credentials{}, err
@@ -79,11 +84,4 @@ func (s *Server) Bearer(clientID string) (string, error) {
 		return "", errUnknownPrincipal
 	}
 	return s.accessToken(p, audience{s.resourceOf(Vault{Mode: Premium}), s.resourceOf(Vault{Mode: HSM})})
-}
-
-// current are the settings, for those who do not hold the lock.
-func (s *Server) current() Settings {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.settings
 }

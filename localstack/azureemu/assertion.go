@@ -1,7 +1,6 @@
 package azureemu
 
 import (
-	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // x5t is SHA-1 by RFC 7515 §4.1.7
 	"crypto/sha256"
 	"crypto/subtle"
@@ -41,14 +40,14 @@ func (s *Server) prove(p *principal, form url.Values) error {
 // checkAssertion holds a client's own assertion against its certificate (Microsoft
 // identity platform: certificate credentials).
 func (s *Server) checkAssertion(p *principal, t token) error {
-	public, ok := p.certificate.PublicKey.(*rsa.PublicKey)
+	public := p.public()
 	now := date(s.tokenTime().Unix())
 	endpoints := []string{s.tokenEndpoint(p.Tenant), s.issuer(p.Tenant)}
 	known := func(aud string) bool {
 		return slices.ContainsFunc(endpoints, func(e string) bool { return strings.EqualFold(e, aud) })
 	}
 	switch {
-	case !ok || !p.isThumbprint(t.header):
+	case public == nil || !p.isThumbprint(t.header):
 		return refuse("invalid_client", "AADSTS700027: The certificate with identifier used to sign the client assertion is not registered on application.")
 	case !t.verifiedBy(public):
 		return refuse("invalid_client", "AADSTS700027: Client assertion failed signature validation.")

@@ -1,11 +1,11 @@
 package azureemu
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"reflect"
 	"strings"
 )
 
@@ -38,15 +38,11 @@ func badBlob(format string, args ...any) error {
 // unless lenient.
 func parseBlob(text []byte, lenient bool) (blob, error) {
 	var in blobJSON
-	d := json.NewDecoder(bytes.NewReader(text))
-	if !lenient {
-		d.DisallowUnknownFields()
-	}
-	if err := d.Decode(&in); err != nil {
+	if err := json.Unmarshal(text, &in); err != nil {
 		return blob{}, badBlob("%v", err)
 	}
-	if d.More() {
-		return blob{}, badBlob("more follows its JSON")
+	if name := unknown(text, reflect.TypeOf(in)); name != "" && !lenient {
+		return blob{}, badBlob("it has a member %s", name)
 	}
 	switch {
 	case in.SchemaVersion != "1.0.0":

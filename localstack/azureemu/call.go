@@ -29,7 +29,10 @@ func (c *call) lenient() bool { return c.s.settings.Lenient }
 // up before must be looked up again.
 func (c *call) unlocked(f func()) {
 	c.s.mu.Unlock()
-	defer c.s.mu.Lock()
+	defer func() {
+		c.s.mu.Lock()
+		c.vault = c.s.vaults[strings.ToLower(c.vault.Name)]
+	}()
 	f()
 }
 
@@ -39,9 +42,12 @@ func (c *call) perform(body []byte) (any, error) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	c.now = c.s.clock.Now()
-	c.vault = c.s.vaults[strings.ToLower(c.vault.Name)] // a reset made it anew
+	c.vault = c.s.vaults[strings.ToLower(c.vault.Name)] // a reset may have made it anew
 	c.vault.elapse(c.now)
 	if err := first(c.checkAPIVersion(), c.checkRoute(), c.allow()); err != nil {
+		return nil, err
+	}
+	if err := c.throttle(groupAll, 1); err != nil {
 		return nil, err
 	}
 	out, err := c.operation.run(c, body)

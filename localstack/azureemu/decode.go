@@ -3,6 +3,7 @@ package azureemu
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -40,27 +41,61 @@ func decode(body []byte, in any) error {
 	if err := json.Unmarshal(body, &members); err != nil || members == nil {
 		return refuse(codeBadParameter, "The request body is not a JSON object")
 	}
-	known := memberNames(reflect.TypeOf(in).Elem())
-	for name := range members {
-		if !slices.Contains(known, name) && !strings.EqualFold(name, "hsm") {
-			return refuse(codeBadParameter, "the emulator does not model the property %s", name)
-		}
+	if name := unknown(body, reflect.TypeOf(in)); name != "" {
+		return refuse(codeBadParameter, "the emulator does not model the property %s", name)
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(in); err != nil {
+	if err := json.Unmarshal(body, in); err != nil {
 		return refuse(codeBadParameter, "The request body cannot be read: %v", err)
 	}
 	return nil
 }
 
-func memberNames(t reflect.Type) []string {
-	var names []string
+// unknown is the name of a member that t has not, at any depth; "" for none. It is
+// exact where encoding/json takes any case; so may the one member be that the API
+// spells in two ways, Hsm.
+func unknown(text []byte, t reflect.Type) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		return unknownMember(text, t)
+	case reflect.Slice:
+		var elements []json.RawMessage
+		_ = json.Unmarshal(text, &elements) // what is no list is refused when it is read
+		for _, e := range elements {
+			if name := unknown(e, t.Elem()); name != "" {
+				return name
+			}
+		}
+	default:
+	}
+	return ""
+}
+
+func unknownMember(text []byte, t reflect.Type) string {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(text, &members) != nil { // refused when it is read
+		return ""
+	}
+	known := map[string]reflect.Type{}
 	for f := range t.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		names = append(names, name)
+		known[name] = f.Type
 	}
-	return names
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		inner, ok := known[name]
+		if _, flag := known["Hsm"]; flag && strings.EqualFold(name, "Hsm") {
+			continue
+		}
+		if !ok {
+			return name
+		}
+		if below := unknown(members[name], inner); below != "" {
+			return name + "." + below
+		}
+	}
+	return ""
 }
 
 // first is the first error of several checks.

@@ -112,6 +112,8 @@ const throttled = "Request was not processed because too many requests were rece
 
 // refusalError is what a fault rule asks for, in Key Vault's words.
 func (c *call) refusalError(r faults.Refusal) error {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
 	e := apiError{Code: r.Code, Message: r.Message}
 	var words string
 	switch r.Kind {

@@ -188,3 +188,7 @@ func sum(material []byte) string {
 	s := sha256.Sum256(material)
 	return hex.EncodeToString(s[:])
 }
+
+func restoreOf(backup []byte) azkeys.RestoreKeyParameters {
+	return azkeys.RestoreKeyParameters{KeyBackup: backup}
+}

@@ -65,9 +65,9 @@ type route struct {
 	version   string
 }
 
-// parseRoute finds the operation. Empty segments count for nothing: an SDK that
+// parseRoute finds the operation; one without a name is none. Empty segments count for nothing: an SDK that
 // leaves a version out sends "keys/NAME/" and "keys/NAME//sign".
-func parseRoute(method, path string) (route, bool) {
+func parseRoute(method, path string) route {
 	var segments []string
 	for s := range strings.SplitSeq(path, "/") {
 		if s != "" {
@@ -76,10 +76,10 @@ func parseRoute(method, path string) (route, bool) {
 	}
 	for _, o := range operations() {
 		if r, ok := o.match(method, segments); ok {
-			return r, true
+			return r
 		}
 	}
-	return route{}, false
+	return route{}
 }
 
 func (o operation) match(method string, segments []string) (route, bool) {

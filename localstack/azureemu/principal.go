@@ -18,8 +18,8 @@ import (
 // principal is a service principal as the emulator keeps it.
 type principal struct {
 	Principal
-	certificate *x509.Certificate
-	key         *rsa.PrivateKey // nil where the certificate came with the configuration
+	certificate *x509.Certificate // nil: none was asked for yet
+	key         *rsa.PrivateKey   // nil where the certificate came with the configuration
 }
 
 // Credentials are how a principal proves itself.
@@ -87,6 +87,15 @@ func (p *principal) certify(pool *emu.Pool, now time.Time) error {
 	p.key = key
 	p.certificate, err = x509.ParseCertificate(der)
 	return err
+}
+
+// public is the certificate's key; nil if there is no certificate.
+func (p *principal) public() *rsa.PublicKey {
+	if p.certificate == nil {
+		return nil
+	}
+	public, _ := p.certificate.PublicKey.(*rsa.PublicKey) // parseCertificate takes no other
+	return public
 }
 
 // pem is the principal's certificate and key in one file, as azidentity reads it.

@@ -25,6 +25,7 @@ func (w *window) take(weight, limit float64, now time.Time) bool {
 
 // Groups of transactions that share a quota.
 const (
+	groupAll            = "all" // every request to a vault
 	groupCreateHSM      = "create hsm"
 	groupCreateSoftware = "create software"
 	groupCreatePool     = "create pool"
@@ -36,7 +37,7 @@ const (
 // Whether an import counts as a creation is open: here it does.
 func limitOf(group string) float64 {
 	return map[string]float64{
-		groupCreateHSM: 10, groupCreateSoftware: 20, groupCreatePool: 10, groupHSM: 2000, groupSoftware: 4000,
+		groupAll: 4000, groupCreateHSM: 10, groupCreateSoftware: 20, groupCreatePool: 10, groupHSM: 2000, groupSoftware: 4000,
 	}[group]
 }
 

@@ -83,21 +83,24 @@ func (s *Server) exchange(r *http.Request, id string, body []byte) (faults.Excha
 		return faults.Exchange{}, false
 	}
 	c := &call{s: s, vault: v, query: r.URL.Query(), id: id, now: s.clock.Now()}
-	c.route, _ = parseRoute(r.Method, r.URL.Path)
+	c.route = parseRoute(r.Method, r.URL.Path)
 	who, denied := s.authenticate(r.Header.Get("Authorization"), v)
 	c.who = who
 	return faults.Exchange{
 		Call:   c.identify(r.Header.Get("Authorization") == "", c.tags(body)),
 		Commit: func() faults.Answer { return c.answer(denied, body) },
-		Refuse: func(f faults.Refusal) faults.Answer {
-			answer := c.errorAnswer(c.refusalError(f))
-			if f.Status != 0 {
-				answer.Status = f.Status
-			}
-			return answer
-		},
-		Lie: c.lie,
+		Refuse: c.refusal,
+		Lie:    c.lie,
 	}, true
+}
+
+// refusal is what a fault rule asks for.
+func (c *call) refusal(f faults.Refusal) faults.Answer {
+	answer := c.errorAnswer(c.refusalError(f))
+	if f.Status != 0 {
+		answer.Status = f.Status
+	}
+	return answer
 }
 
 // tags are those of the key a request is about, and those it brings.
@@ -135,11 +138,13 @@ type none struct{}
 // unauthorized request, and how long a throttled one is to wait.
 func (c *call) errorAnswer(err error) faults.Answer {
 	answer := errorAnswer(err)
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
 	switch answer.Code {
 	case codeUnauthorized:
 		answer.Header.Set("WWW-Authenticate", c.s.challenge(c.vault.Vault))
 	case codeThrottled:
-		settings := c.s.current()
+		settings := c.settings()
 		if settings.RetryAfter > 0 {
 			answer.Header.Set("Retry-After", strconv.Itoa(settings.RetryAfter))
 		}

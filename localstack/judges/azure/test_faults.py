@@ -70,6 +70,7 @@ def test_modelled(keys):
         {"kty": "EC", "colour": "red"},
         {"kty": "EC", "KTY": "EC"},
         {"kty": "EC", "attributes": {"colour": "red"}},
+        {"kty": "EC", "attributes": {"Enabled": True}},
         {"kty": "EC", "attributes": {"exportable": True}},
         {"kty": "EC", "release_policy": {"data": "e30"}},
         {"kty": "RSA", "public_exponent": 3},
