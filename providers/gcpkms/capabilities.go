@@ -1,0 +1,109 @@
+package gcpkms
+
+import (
+	"slices"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+// Capabilities are Google's, for the target's location, protection level and wrapping
+// key size.
+func (p *Provider) Capabilities() broker.Capabilities {
+	return broker.Capabilities{
+		Provider: "gcp", Service: "Google Cloud KMS", Specs: p.c.specs(),
+		Consumer: "{name}", NamesKeys: true, Names: keyRule(), Tags: labelRule(),
+		Deletion:          broker.DeletionRule{Min: minWindow, Max: maxWindow, Default: p.c.DeletionWindow, KeysStay: true},
+		SoftwareProtected: p.c.Protection == Software,
+		ImportLists:       true, SoleWriter: p.c.SoleWriter, PrepareFinds: true,
+		Settle: p.c.Settle, Poll: p.c.Poll,
+		Quotas: quotas(), HostSuffixes: append(kmsHosts(p.c.Location), privateHosts), Permissions: p.c.neededPermissions(),
+	}
+}
+
+// keyRule is Google's for ids of keys (CreateCryptoKeyRequest.crypto_key_id).
+func keyRule() broker.NameRule {
+	return broker.NameRule{
+		Pattern: `[a-zA-Z0-9_-]{1,63}`, Max: 63, Keeps: "_", Words: "letters, digits, _ and -, at most 63 characters",
+	}
+}
+
+// specs is what KMS takes of each key spec.
+func (c Config) specs() map[broker.KeySpec]broker.SpecCapability {
+	out := map[broker.KeySpec]broker.SpecCapability{}
+	for _, s := range broker.KeySpecs() {
+		if why := c.unsupported(s); why != "" {
+			out[s] = broker.SpecCapability{Unsupported: why}
+			continue
+		}
+		spec := broker.SpecCapability{
+			Mechanisms: mechanisms(s), Purposes: purposes(s), SecondVersion: true,
+			Proof: map[broker.Purpose]broker.ProofLevel{}, Given: map[broker.Purpose]broker.Given{},
+		}
+		for _, p := range spec.Purposes {
+			spec.Proof[p], spec.Given[p] = proofs[p], broker.GivenVersion
+		}
+		if _, ok := spec.Given[broker.Encrypt]; ok {
+			spec.Given[broker.Encrypt] = broker.GivenPrimary
+		}
+		out[s] = spec
+	}
+	return out
+}
+
+// unsupported says why Google does not take a spec; "" it does.
+func (c Config) unsupported(s broker.KeySpec) string {
+	switch {
+	case len(purposes(s)) == 0:
+		return "Google Cloud KMS has no algorithm for it"
+	case s == broker.Secp256k1 && c.Protection == Software:
+		return "Google takes secp256k1 at protection level HSM only"
+	default:
+		return ""
+	}
+}
+
+// purposes of a spec that Google has an algorithm for.
+func purposes(s broker.KeySpec) []broker.Purpose {
+	return slices.DeleteFunc(s.Purposes(), func(p broker.Purpose) bool {
+		_, err := algorithmFor(s, p, "")
+		return err != nil
+	})
+}
+
+// proofs is the strongest proof of each purpose. What Google encrypts by itself has a
+// form of its own, which no token can make.
+var proofs = map[broker.Purpose]broker.ProofLevel{
+	broker.Encrypt:    broker.ProofAccepted,
+	broker.RawEncrypt: broker.ProofCipher,
+	broker.MAC:        broker.ProofMAC,
+	broker.Sign:       broker.ProofPublicKey,
+	broker.Decrypt:    broker.ProofPublicKey,
+}
+
+// mechanisms for a spec. SHA-256 with AES is what Google recommends; straight under
+// OAEP comes last, because fewer tokens can do that to a private key, and never for
+// RSA, which does not fit (ImportJob.ImportMethod).
+func mechanisms(s broker.KeySpec) []broker.Mechanism {
+	all := []broker.Mechanism{broker.KWPSHA256, broker.KWPSHA1, broker.OAEPSHA256}
+	if s.Class() == broker.ClassRSA {
+		return all[:2]
+	}
+	return all
+}
+
+// quotas are those that were a project's from the start until February 2026; since
+// then they follow past use, by project and region, and are not known beforehand
+// ("Quotas"). What is asked too fast is Throttled, and waited out.
+func quotas() []broker.Quota {
+	const minute = 60.0
+	return []broker.Quota{
+		{Calls: []string{
+			"CreateCryptoKey", "CreateImportJob", "ImportCryptoKeyVersion", "UpdateCryptoKeyPrimaryVersion", "UpdateCryptoKeyVersion",
+			"DestroyCryptoKeyVersion", "RestoreCryptoKeyVersion",
+		}, PerSecond: 60 / minute, Burst: 10},
+		{Calls: []string{
+			"GetKeyRing", "GetLocation", "GetCryptoKey", "GetCryptoKeyVersion", "GetImportJob", "GetPublicKey",
+			"ListCryptoKeys", "ListCryptoKeyVersions",
+		}, PerSecond: 300 / minute, Burst: 50},
+	}
+}

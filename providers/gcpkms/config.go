@@ -1,0 +1,208 @@
+package gcpkms
+
+import (
+	"cmp"
+	"crypto/x509"
+	"fmt"
+	"net/url"
+	"os"
+	"regexp"
+	"time"
+
+	"cloud.google.com/go/auth"
+	"cloud.google.com/go/kms/apiv1/kmspb"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+// Config is one enrolled target: a key ring. Project, Location, Ring and Now are
+// required; the zero value of everything else works.
+type Config struct {
+	Project  string // id, not number
+	Location string // "europe-west3", "eur4", "global"
+	Ring     string // id of the key ring, which must be there
+
+	// Protection is the level of every key: "hsm", which "" is too, or "software".
+	Protection string
+
+	// CredentialsFile, or its text CredentialsJSON, replaces the application default
+	// credentials: a service account, an impersonated one, an external account
+	// (workload identity), or a gcloud user. A file is read once, when the provider
+	// is opened.
+	CredentialsFile string
+	CredentialsJSON []byte
+	// Impersonate is a service account that everything is done as; ProofImpersonate
+	// one that proofs are asked for as, "" the same as everything else.
+	Impersonate, ProofImpersonate string
+	QuotaProject                  string // billed for quota; "" the one in the credentials, if any
+	// Tokens replaces all credentials.
+	Tokens auth.TokenProvider
+
+	// Endpoint is where KMS is: "" is Google's own, else a URL without a path: a
+	// regional or private endpoint, an emulator. Plain http is for loopback only.
+	Endpoint string
+	// TokenEndpoint is where tokens are asked for instead of Google's services: a
+	// URL without a path, of an emulator.
+	TokenEndpoint string
+	// CAFile, its text CAPEM, or RootCAs replaces the system's roots, for both
+	// endpoints. A file is read once, when the provider is opened.
+	CAFile  string
+	CAPEM   []byte
+	RootCAs *x509.CertPool
+	Proxy   string // URL of an HTTP proxy; "" none, whatever the environment says
+	// Production refuses an endpoint that is not genuinely Google's.
+	Production bool
+
+	// SoleWriter is somebody's word that nobody else imports into this ring.
+	SoleWriter      bool
+	WrappingKeyBits int           // 3072 or 4096; 0 is 4096
+	DeletionWindow  time.Duration // of keys that are made: 24 hours to 120 days, whole seconds; 0 is 30 days
+	// Settle is how long a change may take to show, Poll how often to look; 0 is 2
+	// minutes and 1 second.
+	Settle, Poll time.Duration
+
+	Now func() time.Time
+}
+
+// Protection levels of Config.
+const (
+	HSM      = "hsm"
+	Software = "software"
+)
+
+// Bounds of a key's destroy_scheduled_duration ("Destroy and restore key versions").
+const (
+	day           = 24 * time.Hour
+	minWindow     = day
+	maxWindow     = 120 * day
+	defaultWindow = 30 * day
+)
+
+// withDefaults fills in what was left out.
+func (c Config) withDefaults() Config {
+	c.Protection = cmp.Or(c.Protection, HSM)
+	c.WrappingKeyBits = cmp.Or(c.WrappingKeyBits, 4096)
+	c.DeletionWindow = cmp.Or(c.DeletionWindow, defaultWindow)
+	c.Settle = cmp.Or(c.Settle, 2*time.Minute)
+	c.Poll = cmp.Or(c.Poll, time.Second)
+	return c
+}
+
+// Shapes of what Config names. A project is named by its id, because that is what
+// Google's answers name.
+var (
+	projectShape  = regexp.MustCompile(`^([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$`)
+	locationShape = regexp.MustCompile(`^[a-z][a-z0-9-]{1,62}$`)
+	accountShape  = regexp.MustCompile(`^[a-zA-Z0-9._-]+@[a-zA-Z0-9.-]+$`)
+)
+
+// check names the field that is wrong; its errors are Misuse.
+func (c Config) check() error {
+	refuse := func(field, format string, args ...any) error {
+		return c.misuse(fmt.Errorf(field+": "+format, args...))
+	}
+	switch {
+	case !projectShape.MatchString(c.Project):
+		return refuse("project", "%q is not the id of a project", c.Project)
+	case !locationShape.MatchString(c.Location):
+		return refuse("location", "%q is not the name of a location", c.Location)
+	case !idShape.MatchString(c.Ring):
+		return refuse("ring", "%q is not the id of a key ring", c.Ring)
+	case c.Now == nil:
+		return refuse("now", "a clock is required")
+	case c.Protection != HSM && c.Protection != Software:
+		return refuse("protection", "%q is neither %s nor %s", c.Protection, HSM, Software)
+	case c.WrappingKeyBits != 3072 && c.WrappingKeyBits != 4096:
+		return refuse("wrapping key bits", "%d is neither 3072 nor 4096", c.WrappingKeyBits)
+	case (c.CAFile != "" || len(c.CAPEM) > 0) && c.RootCAs != nil:
+		return refuse("ca", "a file and a pool exclude each other")
+	case checkWindow(c.DeletionWindow) != nil:
+		return refuse("deletion window", "%w", checkWindow(c.DeletionWindow))
+	}
+	if _, err := parseProxy(c.Proxy); err != nil {
+		return refuse("proxy", "%w", err)
+	}
+	if err := c.checkPrincipals(); err != nil {
+		return refuse("credentials", "%w", err)
+	}
+	if err := c.checkEndpoints(); err != nil {
+		return refuse("endpoint", "%w", err)
+	}
+	return nil
+}
+
+func (c Config) misuse(cause error) error {
+	return &broker.Error{Kind: broker.Misuse, Op: "open Google target", Object: c.ring(), Cause: cause}
+}
+
+// checkWindow refuses a waiting period that no key can have.
+func checkWindow(d time.Duration) error {
+	if d < minWindow || d > maxWindow || d%time.Second != 0 {
+		return fmt.Errorf("%s is not whole seconds from 24 hours to 120 days", d)
+	}
+	return nil
+}
+
+func (c Config) checkPrincipals() error {
+	for _, account := range []string{c.Impersonate, c.ProofImpersonate} {
+		if account != "" && !accountShape.MatchString(account) {
+			return fmt.Errorf("impersonate: %q is not the address of a service account", account)
+		}
+	}
+	files := c.CredentialsFile != "" || len(c.CredentialsJSON) > 0
+	if c.Tokens != nil && (files || c.Impersonate != "" || c.ProofImpersonate != "") {
+		return fmt.Errorf("a source of tokens, and a file or impersonation, exclude each other")
+	}
+	return nil
+}
+
+// withFiles is the config with the texts of its files.
+func (c Config) withFiles() (Config, error) {
+	for _, f := range []struct {
+		what, name string
+		text       *[]byte
+	}{
+		{"CA file", c.CAFile, &c.CAPEM},
+		{"credentials file", c.CredentialsFile, &c.CredentialsJSON},
+	} {
+		if f.name == "" || len(*f.text) > 0 {
+			continue
+		}
+		var err error
+		if *f.text, err = os.ReadFile(f.name); err != nil {
+			return c, fmt.Errorf("read %s: %w", f.what, err)
+		}
+	}
+	return c, nil
+}
+
+// roots is the pool that TLS is checked against; nil is the system's.
+func (c Config) roots() (*x509.CertPool, error) {
+	if len(c.CAPEM) == 0 && c.CAFile == "" {
+		return c.RootCAs, nil
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(c.CAPEM) {
+		return nil, fmt.Errorf("read CA file %s: no certificate in it: %w", c.CAFile, broker.Misuse)
+	}
+	return pool, nil
+}
+
+// level is the protection in Google's words.
+func (c Config) level() kmspb.ProtectionLevel {
+	if c.Protection == Software {
+		return kmspb.ProtectionLevel_SOFTWARE
+	}
+	return kmspb.ProtectionLevel_HSM
+}
+
+func parseProxy(raw string) (*url.URL, error) {
+	if raw == "" {
+		return nil, nil //nolint:nilnil // no proxy is no error, and http.ProxyURL(nil) means none
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Scheme != "http" {
+		return nil, fmt.Errorf("proxy is not a URL like http://host:port: %w", broker.Misuse)
+	}
+	return u, nil
+}

@@ -1,0 +1,80 @@
+package gcpkms
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+// The broker's own labels on a key. A key's name has characters that no label may
+// have: it is there only where it fits, its id always is.
+const (
+	labelPrefix    = "keyferry-"
+	labelEffect    = labelPrefix + "effect"
+	labelOperation = labelPrefix + "operation"
+	labelKeyID     = labelPrefix + "key-id"
+	labelName      = labelPrefix + "key"
+
+	maxLabels, ownLabels = 64, 4
+)
+
+// Shapes of labels ("Labeling keys"). Google allows letters of other alphabets too.
+const (
+	labelKeys   = `[a-z][a-z0-9_-]{0,62}`
+	labelValues = `[a-z0-9_-]{0,63}`
+)
+
+var (
+	labelKey   = regexp.MustCompile(`^` + labelKeys + `$`)
+	labelValue = regexp.MustCompile(`^` + labelValues + `$`)
+)
+
+// labelRule is Google's rule for labels, less the broker's own.
+func labelRule() broker.TagRule {
+	return broker.TagRule{
+		Max: maxLabels - ownLabels, Name: labelKeys, Value: labelValues,
+		Words: fmt.Sprintf("small letters, digits, _ and -, at most 63 characters, beginning with a letter; %d of them", maxLabels-ownLabels),
+	}
+}
+
+// labelsFor are the customer's tags and the broker's marks, within Google's limits;
+// Misuse names the one that is not.
+func labelsFor(e broker.Effect, in broker.PrepareIn) (map[string]string, error) {
+	all := map[string]string{labelEffect: e.ID(), labelKeyID: in.KeyID}
+	if !labelValue.MatchString(in.KeyID) {
+		return nil, refuseLabel(labelKeyID, "the key's id cannot be the value of a label")
+	}
+	for label, value := range map[string]string{labelOperation: strings.ToLower(e.Operation), labelName: in.Name} {
+		if labelValue.MatchString(value) {
+			all[label] = value
+		}
+	}
+	if len(in.Tags) > maxLabels-ownLabels {
+		return nil, refuseLabel("", fmt.Sprintf("%d of them, %d are allowed", len(in.Tags), maxLabels-ownLabels))
+	}
+	for _, key := range slices.Sorted(maps.Keys(in.Tags)) {
+		switch {
+		case strings.HasPrefix(key, "keyferry"):
+			return nil, refuseLabel(key, "the prefix is reserved")
+		case !labelKey.MatchString(key), !labelValue.MatchString(in.Tags[key]):
+			return nil, refuseLabel(key, "only "+labelRule().Words)
+		}
+		all[key] = in.Tags[key]
+	}
+	return all, nil
+}
+
+func refuseLabel(key, why string) error {
+	return fmt.Errorf("tag %q: %s: %w", key, why, broker.Misuse)
+}
+
+// mark splits labels into the broker's marks and the customer's own.
+func mark(o *broker.Observation, labels map[string]string) {
+	o.Effect, o.KeyID, o.Name = labels[labelEffect], labels[labelKeyID], labels[labelName]
+	o.Tags = maps.Clone(labels)
+	maps.DeleteFunc(o.Tags, func(key, _ string) bool { return strings.HasPrefix(key, labelPrefix) })
+}
