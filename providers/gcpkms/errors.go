@@ -66,7 +66,7 @@ func (p *Provider) translate(ctx context.Context, c call, rec *record, err error
 	switch {
 	case out.Kind == "" && c.changes && rec.sent:
 		out.Kind = broker.Unclear
-	case out.Kind == "":
+	case out.Kind == "", out.Kind == broker.Unavailable:
 		out.Kind, out.Hint = broker.Unavailable, remedy(rec, err)
 	case out.Kind == broker.Throttled:
 		out.RetryAfter = details.retryAfter

@@ -128,7 +128,11 @@ func (a asked) spki(c call, out *kmspb.PublicKey) ([]byte, error) {
 	if err != nil {
 		return nil, unusable(c, err)
 	}
-	return broker.CanonicalSPKI(der)
+	canonical, err := broker.CanonicalSPKI(der)
+	if err != nil {
+		return nil, refuse(broker.Rejected, c.verb, c.object, "%w", err)
+	}
+	return canonical, nil
 }
 
 // accepted says that the version is there and can be used; nothing is compared.
