@@ -1,12 +1,10 @@
 package config
 
 import (
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/keyferry/keyferry/broker"
 )
@@ -19,11 +17,11 @@ func (d *decoder) check(c *Config) {
 	var targets, policies []string
 	for i, t := range c.Targets {
 		targets = d.once("targets", i, t.Name, targets)
-		d.checkTarget(fmt.Sprintf("targets[%d]", i), t)
+		d.checkTarget(fmt.Sprintf("targets[%d]", i), t, c)
 	}
 	for i, p := range c.Policies {
 		policies = d.once("policies", i, p.Name, policies)
-		d.checkPolicy(fmt.Sprintf("policies[%d]", i), p, targets)
+		d.checkPolicy(fmt.Sprintf("policies[%d]", i), p, c)
 	}
 }
 
@@ -74,50 +72,4 @@ func (d *decoder) checkPin(t Token) {
 func (d *decoder) reported(path string) bool {
 	at := d.places[path]
 	return at != nil && slices.ContainsFunc(d.problems.List, func(p Problem) bool { return p.Line == at.Line })
-}
-
-func (d *decoder) checkTarget(path string, t Target) {
-	const day = 24 * time.Hour
-	if w := time.Duration(t.DeletionWindow); w != 0 && (w%day != 0 || w < 7*day || w > 30*day) {
-		d.faultAt(path+".deletion_window", "%s.deletion_window: %s is not from 7d to 30d in whole days", path, t.DeletionWindow)
-	}
-	if t.RoleARN != "" && t.Account != "" && !strings.Contains(t.RoleARN, ":"+t.Account+":") {
-		d.faultAt(path+".role_arn", "%s.role_arn: the role is not in account %s", path, t.Account)
-	}
-	if t.ExternalID != "" && !d.there(path+".role_arn") {
-		d.faultAt(path+".external_id", "%s.external_id goes with a role_arn, which is missing", path)
-	}
-	if t.Settle != 0 && t.Poll > t.Settle {
-		d.faultAt(path+".poll", "%s.poll: %s is longer than settle (%s)", path, t.Poll, t.Settle)
-	}
-	if k := t.KeyPolicy; k != nil {
-		d.checkKeyPolicy(path+".key_policy", *k)
-	}
-}
-
-func (d *decoder) checkKeyPolicy(path string, k KeyPolicy) {
-	var object map[string]any
-	switch {
-	case k.File != "" && k.Inline != "":
-		d.faultAt(path, "%s: file and inline exclude each other; give one", path)
-	case k.Inline != "" && json.Unmarshal([]byte(k.Inline), &object) != nil:
-		d.faultAt(path+".inline", "%s.inline is not a JSON object", path)
-	case k.File == "" && k.Inline == "" && !d.reported(path):
-		d.faultAt(path, "%s: give file or inline", path)
-	}
-}
-
-func (d *decoder) checkPolicy(path string, p Policy, targets []string) {
-	for i, name := range p.Targets {
-		at := fmt.Sprintf("%s.targets[%d]", path, i)
-		switch {
-		case !slices.Contains(targets, name):
-			d.faultAt(at, "%s: no target is called %q; %s", at, name, orNear(name, targets))
-		case slices.Contains(p.Targets[:i], name):
-			d.faultAt(at, "%s: %q is there twice", at, name)
-		}
-	}
-	if p.Spec != "" && p.Purpose != "" && !slices.Contains(p.Spec.Purposes(), p.Purpose) {
-		d.faultAt(path+".purpose", "%s.purpose: a key of spec %s cannot %s; allowed: %s", path, p.Spec, p.Purpose, strings.Join(words(p.Spec.Purposes()), ", "))
-	}
 }

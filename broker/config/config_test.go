@@ -85,7 +85,7 @@ func TestExampleLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.Production() || len(c.Targets) != 1 || len(c.Policies) != 1 {
+	if !c.Production() || len(c.Targets) != 4 || len(c.Policies) != 3 {
 		t.Errorf("the example is %+v", c)
 	}
 	if got := c.Targets[0].KeyPolicy.File; got != "/etc/keyferry/aws-key-policy.json" {

@@ -136,41 +136,6 @@ func (d *decoder) each(node ast.Node, path string, f func(key string, value ast.
 	return true
 }
 
-func (d *decoder) mapping(node ast.Node, s slot) {
-	fields := fieldsOf(s.value.Type())
-	ok := d.each(node, s.path, func(key string, value ast.Node) {
-		f, known := fields.find(key)
-		if !known {
-			d.fault(d.keyPosition(node, key), "unknown key %q%s; %s", key, in(s.path), orNear(key, fields.names()))
-			return
-		}
-		d.decode(value, slot{path: join(s.path, key), value: s.value.FieldByIndex(f.Index), tag: f.Tag})
-	})
-	switch {
-	case !ok && s.value.Type() == reflect.TypeFor[Pin]():
-		d.fault(position(node), "%s: a PIN is never in the config; say where it comes from: %s", s.path, strings.Join(fields.names(), ", "))
-		return
-	case !ok:
-		d.fault(position(node), "%s must be a mapping with the keys %s", s.path, strings.Join(fields.names(), ", "))
-		return
-	}
-	for _, f := range fields {
-		if _, there := d.places[join(s.path, name(f))]; !there && f.Tag.Get("need") != "" {
-			d.fault(position(node), "%s is missing: %s", join(s.path, name(f)), f.Tag.Get("doc"))
-		}
-	}
-}
-
-func (d *decoder) keyPosition(node ast.Node, key string) *token.Position {
-	values, _ := entries(node)
-	for _, v := range values {
-		if k, _ := text(v.Key); k == key {
-			return position(v.Key)
-		}
-	}
-	return position(node)
-}
-
 func (d *decoder) sequence(node ast.Node, s slot) {
 	seq, ok := node.(*ast.SequenceNode)
 	if !ok {
@@ -283,7 +248,7 @@ func choices(t reflect.Type, tag reflect.StructTag) []string {
 	case reflect.TypeFor[broker.KeySpec]():
 		return words(broker.KeySpecs())
 	case reflect.TypeFor[broker.Purpose]():
-		return words([]broker.Purpose{broker.Encrypt, broker.MAC, broker.Sign, broker.Decrypt, broker.Agree})
+		return words([]broker.Purpose{broker.Encrypt, broker.RawEncrypt, broker.MAC, broker.Sign, broker.Decrypt, broker.Agree})
 	case reflect.TypeFor[broker.Retain]():
 		return words([]broker.Retain{broker.RetainToken, broker.RetainSealed, broker.RetainNone})
 	case reflect.TypeFor[broker.Mechanism]():

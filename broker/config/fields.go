@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -22,6 +23,14 @@ func fieldsOf(t reflect.Type) fields {
 func name(f reflect.StructField) string {
 	key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 	return key
+}
+
+// of the provider: what has no meaning at its targets is left out.
+func (fs fields) of(provider string) fields {
+	return slices.DeleteFunc(slices.Clone(fs), func(f reflect.StructField) bool {
+		at := strings.Fields(f.Tag.Get("for"))
+		return len(at) > 0 && !slices.Contains(at, provider)
+	})
 }
 
 func (fs fields) find(key string) (reflect.StructField, bool) {

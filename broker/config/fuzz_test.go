@@ -20,6 +20,10 @@ func FuzzParse(f *testing.F) {
 	for _, b := range badOnes() {
 		f.Add(strings.Replace(good, b.old, b.new, 1))
 	}
+	f.Add(clouds)
+	for _, b := range badClouds() {
+		f.Add(strings.Replace(clouds, b.old, b.new, 1))
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := config.Parse("/etc/keyferry.yaml", []byte(text))
 		if err != nil {

@@ -84,7 +84,7 @@ func object(t reflect.Type, out map[string]any) {
 			continue
 		}
 		properties[name] = schemaOf(f.Type, f.Tag)
-		if f.Tag.Get("need") != "" {
+		if f.Tag.Get("need") != "" && f.Tag.Get("for") == "" {
 			required = append(required, name)
 		}
 	}
@@ -92,9 +92,37 @@ func object(t reflect.Type, out map[string]any) {
 	if len(required) > 0 {
 		out["required"] = required
 	}
+	if t == reflect.TypeFor[config.Target]() {
+		out["allOf"] = byProvider(t)
+	}
 	if t == reflect.TypeFor[config.Pin]() {
 		out["minProperties"], out["maxProperties"] = 1, 1
 	}
+}
+
+// byProvider says for each provider which keys a target of it needs, and which it
+// does not have.
+func byProvider(t reflect.Type) []any {
+	var rules []any
+	for _, provider := range []string{config.AWS, config.GCP, config.Azure} {
+		foreign, required := map[string]any{}, []string{}
+		for _, f := range reflect.VisibleFields(t) {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			at := strings.Fields(f.Tag.Get("for"))
+			switch {
+			case len(at) == 0:
+			case !slices.Contains(at, provider):
+				foreign[name] = false
+			case f.Tag.Get("need") != "":
+				required = append(required, name)
+			}
+		}
+		rules = append(rules, map[string]any{
+			"if":   map[string]any{"properties": map[string]any{"provider": map[string]any{"const": provider}}},
+			"then": map[string]any{"properties": foreign, "required": required},
+		})
+	}
+	return rules
 }
 
 func enumOf(t reflect.Type, tag reflect.StructTag) []string {
@@ -102,7 +130,7 @@ func enumOf(t reflect.Type, tag reflect.StructTag) []string {
 	case reflect.TypeFor[broker.KeySpec]():
 		return texts(broker.KeySpecs()...)
 	case reflect.TypeFor[broker.Purpose]():
-		return texts(broker.Encrypt, broker.MAC, broker.Sign, broker.Decrypt, broker.Agree)
+		return texts(broker.Encrypt, broker.RawEncrypt, broker.MAC, broker.Sign, broker.Decrypt, broker.Agree)
 	case reflect.TypeFor[broker.Retain]():
 		return texts(broker.RetainToken, broker.RetainSealed, broker.RetainNone)
 	case reflect.TypeFor[broker.Mechanism]():
@@ -145,6 +173,11 @@ func TestEveryFieldIsDocumentedAndInTheExample(t *testing.T) {
 			}
 			if (f.Tag.Get("match") == "") != (f.Tag.Get("words") == "") {
 				t.Errorf("%s has match without words, or words without match", name)
+			}
+			for _, provider := range strings.FieldsSeq(f.Tag.Get("for")) {
+				if provider != config.AWS && provider != config.GCP && provider != config.Azure {
+					t.Errorf("%s belongs to %s, which is no provider", name, provider)
+				}
 			}
 			if _, err := regexp.Compile(f.Tag.Get("match")); err != nil {
 				t.Errorf("%s: %v", name, err)

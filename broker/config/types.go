@@ -4,7 +4,8 @@
 //
 // The types below are the format: the json tag is the key, need:"yes" makes it
 // required, match (a regular expression for the whole value) or oneof says what is
-// allowed, words says it for people, and doc tells what it is for. The JSON Schema
+// allowed, words says it for people, and doc tells what it is for. for:"aws gcp" names
+// the providers at whose targets a key has a meaning; without it, all. The JSON Schema
 // in docs/ is made from them.
 package config
 
@@ -45,38 +46,6 @@ type Pin struct {
 	Env        string   `json:"env,omitempty" match:"[A-Z_][A-Z0-9_]*" words:"the name of a variable" doc:"the name of an environment variable; never in production"`
 }
 
-// Target is a configured place at a provider.
-type Target struct {
-	Name        string `json:"name" need:"yes" match:"[a-z0-9][a-z0-9._-]{0,62}" words:"lower-case letters, digits, . _ and -" doc:"the name that commands use"`
-	Provider    string `json:"provider" need:"yes" oneof:"aws" doc:"whose service it is"`
-	Environment string `json:"environment" need:"yes" match:"[a-z0-9][a-z0-9-]{0,31}" words:"lower-case letters, digits and -" doc:"must be the token's; production demands the provider's own endpoints"`
-
-	Account    string `json:"account" need:"yes" match:"[0-9]{12}" words:"twelve digits, in quotes" doc:"the account keys are imported into; every answer must come from it"`
-	Region     string `json:"region" need:"yes" match:"[a-z]{2,}(-[a-z]+)+-[0-9]+" words:"a region like eu-central-1" doc:"the region keys are imported into"`
-	RoleARN    string `json:"role_arn,omitempty" match:"arn:[a-z-]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+" words:"an ARN like arn:aws:iam::111122223333:role/keyferry" doc:"a role to assume"`
-	ExternalID string `json:"external_id,omitempty" match:"[A-Za-z0-9+=,.@:/_-]{2,1000}" words:"2 to 1000 letters, digits and + = , . @ : / _ -" doc:"goes with the role"`
-	Profile    string `json:"profile,omitempty" match:"[^\\s]{1,128}" words:"a name without spaces" doc:"of the SDK's shared credentials files"`
-
-	Endpoint    string `json:"endpoint,omitempty" match:"https?://[^/?#@\\s]+/?" words:"a URL of scheme, host and port" doc:"FIPS, private link or an emulator; the provider's own if left out"`
-	STSEndpoint string `json:"sts_endpoint,omitempty" match:"https?://[^/?#@\\s]+/?" words:"a URL of scheme, host and port" doc:"the same for STS"`
-	CAFile      Path   `json:"ca_file,omitempty" doc:"PEM file with the only roots that are trusted; the system's if left out"`
-	Proxy       string `json:"proxy,omitempty" match:"https?://[^/?#@\\s]+/?" words:"a URL like http://host:port, without a password" doc:"no proxy if left out, whatever the environment says"`
-
-	KeyPolicy      *KeyPolicy `json:"key_policy,omitempty" doc:"the key policy sent with every key; the account's IAM policies decide if left out"`
-	WrappingKey    string     `json:"wrapping_key,omitempty" oneof:"rsa-2048 rsa-3072 rsa-4096" doc:"the wrapping key to ask for, and the least to accept; rsa-4096 if left out"`
-	Consumer       string     `json:"consumer,omitempty" match:"[^{}]*\\{name\\}[^{}]*" words:"a text with {name} in it, like alias/{name}" doc:"the name consumers use; alias/{name} if left out"`
-	DeletionWindow Duration   `json:"deletion_window,omitempty" doc:"waiting period before a key that was taken back is deleted: 7d to 30d; 30d if left out"`
-	Ed25519        bool       `json:"ed25519,omitempty" doc:"offer Ed25519 keys, which AWS does not list among what it takes"`
-	Settle         Duration   `json:"settle,omitempty" doc:"how long a change may take to show; 3m if left out"`
-	Poll           Duration   `json:"poll,omitempty" doc:"how often to look meanwhile; 2s if left out"`
-}
-
-// KeyPolicy is a key policy in JSON: in a file, or here.
-type KeyPolicy struct {
-	File   Path   `json:"file,omitempty" doc:"a JSON file; {account}, {partition} and {region} are filled in"`
-	Inline string `json:"inline,omitempty" doc:"the JSON itself"`
-}
-
 // Policy is what keys under it have in common.
 type Policy struct {
 	Name               string             `json:"name" need:"yes" match:"[a-z0-9][a-z0-9._-]{0,62}" words:"lower-case letters, digits, . _ and -" doc:"the name that commands use"`
@@ -86,7 +55,12 @@ type Policy struct {
 	Retain             broker.Retain      `json:"retain,omitempty" doc:"what happens to the token's copy after the last proof; production must name it"`
 	AllowNonconforming bool               `json:"allow_nonconforming,omitempty" doc:"try ways of wrapping that pad or shorten the material"`
 	Mechanisms         []broker.Mechanism `json:"mechanisms,omitempty" doc:"the allowed ways of wrapping; all if left out"`
+	AllowSoftware      bool               `json:"allow_software,omitempty" doc:"also at targets that keep keys in software"`
+	Algorithms         map[string]string  `json:"algorithms,omitempty" doc:"what keys compute, in each provider's own words; its usual one for the spec if left out"`
 	ValidFor           Duration           `json:"valid_for,omitempty" doc:"life of the cloud's copy; no end if left out"`
+	ValidAfter         Duration           `json:"valid_after,omitempty" doc:"the cloud's copy is not used before that has passed; at once if left out"`
+	DeletionWindow     Duration           `json:"deletion_window,omitempty" doc:"waiting period before a key that was taken back is deleted; the target's if left out"`
+	Activate           *bool              `json:"activate,omitempty" doc:"false: versions stay staged until keyferry activate gives them to consumers"`
 	Owner              string             `json:"owner,omitempty" match:"\\S.{0,254}" words:"1 to 255 characters" doc:"who answers for the keys"`
 	Tags               map[string]string  `json:"tags,omitempty" doc:"of the keys, at the provider and in the inventory"`
 }
