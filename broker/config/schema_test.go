@@ -174,7 +174,7 @@ func TestEveryFieldIsDocumentedAndInTheExample(t *testing.T) {
 			if (f.Tag.Get("match") == "") != (f.Tag.Get("words") == "") {
 				t.Errorf("%s has match without words, or words without match", name)
 			}
-			for _, provider := range strings.FieldsSeq(f.Tag.Get("for")) {
+			for provider := range strings.FieldsSeq(f.Tag.Get("for")) {
 				if provider != config.AWS && provider != config.GCP && provider != config.Azure {
 					t.Errorf("%s belongs to %s, which is no provider", name, provider)
 				}
