@@ -92,13 +92,11 @@ func (c *call) kek(b blob) (*version, error) {
 		return nil, badBlob("there is no key %s of version %s", part[1], part[2])
 	}
 	v := k.find(part[2])
-	switch {
-	case v.kty != ktyRSAHSM || !v.isKEK():
+	if v.kty != ktyRSAHSM || !v.isKEK() {
 		return nil, badBlob("the key %s is not an RSA-HSM key with the operation import alone", part[1])
-	case !v.enabled:
-		return nil, refuseAs(codeForbidden, innerDisabled, "Operation import is not allowed on a disabled key.")
-	case !c.lenient():
-		return v, v.within(c.now, opImport)
 	}
-	return v, nil
+	if c.lenient() {
+		return v, nil
+	}
+	return v, v.usable(c.now, opImport)
 }

@@ -34,7 +34,8 @@ func TestStrictAndLenient(t *testing.T) {
 	kek := e.kek(c, "kek")
 	_, ec := emutest.EC(t, elliptic.P256())
 	late := time.Now().Add(-time.Hour)
-	old := e.kek(c, "old")
+	old, off, enabled := e.kek(c, "old"), e.kek(c, "off"), false
+	emutest.Must(c.UpdateKey(t.Context(), "off", "", azkeys.UpdateKeyParameters{KeyAttributes: &azkeys.KeyAttributes{Enabled: &enabled}}, nil))(t)
 	emutest.Must(c.UpdateKey(t.Context(), "old", "", azkeys.UpdateKeyParameters{KeyAttributes: &azkeys.KeyAttributes{Expires: &late}}, nil))(t)
 	p256, p521 := onCurve(azkeys.CurveNameP256), onCurve(azkeys.CurveNameP521)
 	for name, bring := range map[string]func() error{
@@ -53,6 +54,10 @@ func TestStrictAndLenient(t *testing.T) {
 		},
 		"KEK that expired": func() error {
 			_, err := e.bring(c, "a", azkeys.KeyTypeECHSM, blob(t, old, ec), p256)
+			return err
+		},
+		"KEK that is disabled": func() error {
+			_, err := e.bring(c, "a", azkeys.KeyTypeECHSM, blob(t, off, ec), p256)
 			return err
 		},
 		"symmetric key made in a premium vault": func() error {
