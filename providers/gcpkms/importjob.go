@@ -81,11 +81,28 @@ func (p *Provider) job(ctx context.Context, e broker.Effect, method kmspb.Import
 		if err != nil {
 			return nil, receipt, err
 		}
-		if job.GetState() == kmspb.ImportJob_ACTIVE && job.GetExpireTime().AsTime().After(now.Add(jobMargin)) {
-			return job, receipt, nil
+		serves, err := serves(job, now)
+		if err != nil || serves {
+			return job, receipt, err
 		}
 	}
 	return nil, broker.Receipt{}, refuse(broker.Unavailable, "find import job in", p.c.ring(), "%d import jobs of this period have ended already", jobTries)
+}
+
+// serves reports whether a job can be begun with; one that has ended, or soon will,
+// has a successor.
+func serves(job *kmspb.ImportJob, now time.Time) (bool, error) {
+	c := call{name: "GetImportJob", verb: "fetch import job", object: job.GetName()}
+	switch state := job.GetState(); {
+	case state == kmspb.ImportJob_EXPIRED:
+		return false, nil
+	case state != kmspb.ImportJob_ACTIVE:
+		return false, unusable(c, fmt.Errorf("its state is %s", state))
+	case job.GetExpireTime() == nil:
+		return false, incomplete(c, "end")
+	default:
+		return job.GetExpireTime().AsTime().After(now.Add(jobMargin)), nil
+	}
 }
 
 // activeJob finds or makes a job, and waits until it is no longer being made.
@@ -150,9 +167,6 @@ func (p *Provider) checkJob(c call, job *kmspb.ImportJob, name string, method km
 // wrappingKey is a job's, as answered; the broker checks it.
 func (p *Provider) wrappingKey(job *kmspb.ImportJob, m broker.Mechanism, receipt broker.Receipt) (broker.WrappingKey, error) {
 	c := call{name: "GetImportJob", verb: "fetch wrapping key of", object: job.GetName()}
-	if job.GetExpireTime() == nil {
-		return broker.WrappingKey{}, incomplete(c, "end")
-	}
 	der, err := parsePEM(job.GetPublicKey().GetPem())
 	if err != nil {
 		return broker.WrappingKey{}, unusable(c, err)
