@@ -98,6 +98,8 @@ func (p *Provider) checkImport(c call, in broker.ImportIn) error {
 		return refuse(broker.Misuse, c.verb, c.object, "the version whose material it is, is not said")
 	case len(in.Wrapped) == 0 || len(in.Wrapped) > maxWrapped || len(in.Token) == 0 || len(in.Token) > maxWrapped:
 		return refuse(broker.Rejected, c.verb, c.object, "wrapped material and import token have from 1 to %d bytes", maxWrapped)
+	case !in.ValidFrom.IsZero():
+		return refuse(broker.Unsupported, c.verb, c.object, "AWS KMS takes material that is valid at once")
 	case !in.ValidTo.IsZero() && (!in.ValidTo.After(now) || in.ValidTo.After(now.Add(maxValidTo))):
 		return refuse(broker.Rejected, c.verb, c.object, "valid-to %s is not within the 365 days from now", in.ValidTo.UTC().Format(time.RFC3339))
 	}

@@ -42,6 +42,8 @@ func (p *Provider) checkPrepare(c call, e broker.Effect, in broker.PrepareIn) ([
 		return nil, refuse(broker.Unsupported, c.verb, c.object, "further versions of a key are not made in place")
 	case in.Replica != nil:
 		return nil, refuse(broker.Unsupported, c.verb, c.object, "multi-Region keys are not made")
+	case in.Algorithm != "":
+		return nil, refuse(broker.Unsupported, c.verb, c.object, "what a key computes is its spec's at AWS KMS, not %q", in.Algorithm)
 	case !p.Capabilities().Takes(in.Spec, in.Purpose):
 		return nil, refuse(broker.Unsupported, c.verb, c.object, "AWS KMS takes no %s for %s: %s", in.Spec, in.Purpose, p.c.unsupported(in.Spec))
 	}

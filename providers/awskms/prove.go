@@ -2,6 +2,7 @@ package awskms
 
 import (
 	"context"
+	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
@@ -124,9 +125,18 @@ func (a asked) decrypt(ctx context.Context, c broker.Challenge) (broker.Answer, 
 		KeyId: &a.id, CiphertextBlob: c.Ciphertext(), EncryptionAlgorithm: types.EncryptionAlgorithmSpecRsaesOaepSha256,
 	})
 	if err != nil {
-		return broker.Answer{}, err
+		return broker.Answer{}, undecrypted(err)
 	}
 	return broker.Answer{Scheme: broker.SchemeDecrypted, Value: out.Plaintext, Receipt: receipt}, a.about(call, out.KeyId)
+}
+
+// undecrypted: what does not decrypt under the key was encrypted to another.
+func undecrypted(err error) error {
+	e, ok := errors.AsType[*broker.Error](err)
+	if _, undecrypted := errors.AsType[*types.InvalidCiphertextException](err); ok && undecrypted {
+		e.Kind = broker.Differs
+	}
+	return err
 }
 
 func (a asked) agree(ctx context.Context, c broker.Challenge) (broker.Answer, error) {

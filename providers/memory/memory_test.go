@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -57,7 +58,7 @@ type faults struct {
 type rule struct {
 	providertest.Fault
 	reached, released chan struct{}
-	done              bool
+	making, done      bool
 }
 
 func (f *faults) hook(call string, committed bool) error {
@@ -82,7 +83,7 @@ func (f *faults) hook(call string, committed bool) error {
 		return &broker.Error{Kind: broker.Denied, Permission: "memory:Look"}
 	default: // the answer is lost
 	}
-	if isRead(call) {
+	if isRead(call) && !r.making {
 		return broker.Unavailable
 	}
 	return broker.Unclear
@@ -97,7 +98,8 @@ func after(k providertest.FaultKind) bool {
 }
 
 func (f *faults) Break(_ *testing.T, call string, fault providertest.Fault) providertest.Broken {
-	r := &rule{Fault: fault, reached: make(chan struct{}), released: make(chan struct{})}
+	call, making := strings.CutPrefix(call, "make-")
+	r := &rule{Fault: fault, making: making, reached: make(chan struct{}), released: make(chan struct{})}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.rules[call] = r
@@ -117,35 +119,82 @@ func (f *faults) Break(_ *testing.T, call string, fault providertest.Fault) prov
 	}}
 }
 
-func open(change func(*broker.Capabilities)) func(t *testing.T) providertest.Target {
+// opened is a target that can be broken and meddled with.
+type opened struct {
+	*memory.Provider
+	clock     *clock
+	faults    *faults
+	mu        sync.Mutex
+	importing memory.Importing
+}
+
+func (o *opened) becomes() memory.Importing {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.importing
+}
+
+func open(caps func() broker.Capabilities) func(t *testing.T) providertest.Target {
 	return func(t *testing.T) providertest.Target {
 		t.Helper()
-		c, f := newClock(), &faults{rules: map[string]*rule{}}
-		caps := memory.Default()
-		change(&caps)
-		p, err := memory.New(memory.Config{
-			Account: "tests", Capabilities: caps, WrappingKeys: wrappingKeys(), Now: c.Now, Fault: f.hook,
+		o := &opened{clock: newClock(), faults: &faults{rules: map[string]*rule{}}}
+		var err error
+		o.Provider, err = memory.New(memory.Config{
+			Account: "tests", Capabilities: caps(), WrappingKeys: wrappingKeys(), Now: o.clock.Now, Fault: o.faults.hook, Importing: o.becomes,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return providertest.Target{
-			Provider: p, Account: "tests", Now: c.Now, Advance: c.Advance, Break: f.Break,
+			Provider: o.Provider, Account: "tests", Now: o.clock.Now, Advance: o.clock.Advance, Break: o.faults.Break,
 			Missing: broker.KeyRef{ID: "memory:tests:key/missing"},
-			Plant: func(t *testing.T, effect string, in broker.PrepareIn, origin broker.Origin) broker.KeyRef {
-				t.Helper()
-				plant := memory.Plant{Effect: effect, In: in, Origin: origin}
-				if origin == broker.OriginProvider {
-					plant.Material = make([]byte, in.Spec.Bits()/8)
-				}
-				ref, err := p.Plant(plant)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return ref
+			Algorithms: map[broker.KeySpec]map[broker.Purpose][]string{
+				broker.AES256: {broker.Encrypt: {"aes-256"}}, broker.ECP384: {broker.Sign: {"ec-p384"}},
 			},
+			Plant: o.plant, PlantWrappingKey: o.plantWrappingKey,
+			Importing: func(_ *testing.T, i providertest.Importing) { o.become(i) },
 		}
 	}
+}
+
+func (o *opened) become(i providertest.Importing) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.importing = memory.Importing{Takes: i.Takes}
+	if i.Fails {
+		o.importing.Fails = "it was asked to fail"
+	}
+}
+
+func (o *opened) plant(t *testing.T, effect string, in broker.PrepareIn, origin broker.Origin) broker.KeyRef {
+	t.Helper()
+	plant := memory.Plant{Effect: effect, In: in, Origin: origin}
+	if origin == broker.OriginProvider {
+		plant.Material = make([]byte, in.Spec.Bits()/8)
+	}
+	ref, err := o.Plant(plant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+func (o *opened) plantWrappingKey(_ *testing.T, m broker.Mechanism, how providertest.Planted) string {
+	plant := memory.PlantedWrappingKey{Mechanism: m}
+	switch how {
+	case providertest.PlantedEnded:
+		plant.Ends = o.clock.Now().Add(-time.Hour)
+	case providertest.PlantedEarly:
+		plant.Begins = o.clock.Now().Add(time.Hour)
+	case providertest.PlantedDisabled:
+		plant.Disabled = true
+	case providertest.PlantedWider:
+		plant.Operations = []string{"import", "decrypt"}
+	case providertest.PlantedOther:
+		plant.Operations = []string{"decrypt"}
+	default: // as the provider makes them
+	}
+	return o.PlantWrappingKey(plant)
 }
 
 func lacks() map[providertest.Need]string {
@@ -158,25 +207,38 @@ func lacks() map[providertest.Need]string {
 
 func TestLikeAWS(t *testing.T) {
 	t.Parallel()
-	providertest.Run(t, providertest.Setup{Open: open(func(*broker.Capabilities) {}), Lacks: lacks()})
+	providertest.Run(t, providertest.Setup{Open: open(memory.Default), Lacks: lacks()})
 }
 
-// TestPrepareFinds is a target whose keys have names of ours, with Ed25519 and
-// AES-128.
+func TestLikeGoogle(t *testing.T) {
+	t.Parallel()
+	providertest.Run(t, providertest.Setup{Open: open(memory.Numbered), Lacks: lacks()})
+}
+
+func TestLikeAzure(t *testing.T) {
+	t.Parallel()
+	providertest.Run(t, providertest.Setup{Open: open(memory.Newest), Lacks: lacks()})
+}
+
+// TestPrepareFinds is a target that finds a key by its mark, with Ed25519.
 func TestPrepareFinds(t *testing.T) {
 	t.Parallel()
-	providertest.Run(t, providertest.Setup{Lacks: lacks(), Open: open(func(c *broker.Capabilities) {
+	providertest.Run(t, providertest.Setup{Lacks: lacks(), Open: open(func() broker.Capabilities {
+		c := memory.Default()
 		c.PrepareFinds = true
 		c.Specs[broker.Ed25519] = broker.SpecCapability{
 			Mechanisms: []broker.Mechanism{broker.KWPSHA256}, Purposes: broker.Ed25519.Purposes(),
 			Proof: map[broker.Purpose]broker.ProofLevel{broker.Sign: broker.ProofPublicKey}, ImportRepeats: true,
 		}
+		return c
 	})})
 }
 
 func TestNoNativeExpiry(t *testing.T) {
 	t.Parallel()
-	providertest.Run(t, providertest.Setup{Lacks: lacks(), Open: open(func(c *broker.Capabilities) {
+	providertest.Run(t, providertest.Setup{Lacks: lacks(), Open: open(func() broker.Capabilities {
+		c := memory.Default()
 		c.ValidTo = broker.ValidToRule{}
+		return c
 	})})
 }

@@ -34,6 +34,9 @@ func (p *Provider) prepare(e broker.Effect, in broker.PrepareIn) (broker.KeyRef,
 	if !p.c.Capabilities.Takes(in.Spec, in.Purpose) {
 		return broker.KeyRef{}, fmt.Errorf("it does not take %s for %s: %w", in.Spec, in.Purpose, broker.Unsupported)
 	}
+	if in.Algorithm != "" && in.Algorithm != string(in.Spec) {
+		return broker.KeyRef{}, fmt.Errorf("%q is not how a key of %s computes: %w", in.Algorithm, in.Spec, broker.Unsupported)
+	}
 	if in.Mode == broker.SameKey {
 		return p.sameKey(in)
 	}

@@ -89,7 +89,7 @@ func possession(pair crypto.Signer, c broker.Challenge) (broker.Scheme, []byte, 
 			return "", nil, fmt.Errorf("%T does not decrypt: %w", pair, broker.Unsupported)
 		}
 		value, err := key.Decrypt(nil, c.Ciphertext(), &rsa.OAEPOptions{Hash: crypto.SHA256})
-		return broker.SchemeDecrypted, value, refused(err)
+		return broker.SchemeDecrypted, value, differs(err)
 	case broker.Agree:
 		value, err := agree(pair, c.Peer())
 		return broker.SchemeShared, value, refused(err)
@@ -157,7 +157,7 @@ func decryptGCM(key, sealed []byte) ([]byte, error) {
 		return nil, refused(err)
 	}
 	out, err := gcm.Open(nil, nil, sealed, nil)
-	return out, refused(err)
+	return out, differs(err)
 }
 
 // refused is the final answer that the material does not do this.
@@ -166,4 +166,12 @@ func refused(err error) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", broker.Rejected, err)
+}
+
+// differs is the answer that a ciphertext was not made by this material.
+func differs(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", broker.Differs, err)
 }

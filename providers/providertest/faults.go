@@ -4,72 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/keyferry/keyferry/broker"
 )
 
-// read sends one of the reads.
-func (h *harness) read(ctx context.Context, call string, v broker.VersionRef, m material, in broker.PrepareIn) error {
-	switch call {
-	case "wrapping-key":
-		_, err := h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), broker.WrappingKeyIn{Key: v.Key, Mechanism: h.Provider.Capabilities().Specs[in.Spec].Mechanisms[0]})
-		return err
-	case "prove":
-		return h.asked(ctx, v, m, in.Purpose)
-	case "identify":
-		return h.identify(ctx)
-	default:
-		_, err := h.look(ctx, broker.Query{Key: &v.Key})
-		return err
-	}
-}
-
-// identify says a foreign account in the words that the broker, which compares it,
-// would use.
-func (h *harness) identify(ctx context.Context) error {
-	who, ok := h.Provider.(broker.Identifier)
-	if !ok {
-		return nil
-	}
-	id, err := who.Identify(ctx)
-	if err == nil && id.Account != h.Account {
-		err = &broker.Error{Kind: broker.Tampered, Op: "identify", Object: id.Account}
-	}
-	return err
-}
-
-// naming are the changing calls whose answer names the key.
-var naming = []string{"prepare", "import", "delete-material", "schedule", "cancel"}
-
 func faultChecks() []check {
 	var checks []check
-	for _, call := range naming {
+	for _, call := range changes {
 		checks = append(checks, check{
-			name: call + ": an answer about another account is tampering", needs: []Need{NeedForeign, NeedFaults},
+			name: call + ": an answer about another account is tampering", when: naming(call), needs: []Need{NeedForeign, NeedFaults},
 			run: func(ctx context.Context, h *harness) error {
 				return ends(Fault{Kind: Foreign}, broker.Tampered, true)(ctx, h, h.change(call))
 			},
 		})
-	}
-	for _, call := range changes {
 		for _, c := range changeFaults {
 			checks = append(checks, check{
-				name: call + ": " + c.name, needs: c.needs,
+				name: call + ": " + c.name, when: has(call), needs: c.needs,
 				run: func(ctx context.Context, h *harness) error { return c.run(ctx, h, h.change(call)) },
-			})
-		}
-	}
-	for _, call := range reads {
-		for _, c := range readFaults {
-			needs := c.needs
-			if call == "identify" {
-				needs = append([]Need{NeedIdentity}, needs...)
-			}
-			checks = append(checks, check{
-				name: call + ": " + c.name, needs: needs,
-				run: func(ctx context.Context, h *harness) error { return h.brokenRead(ctx, call, c) },
 			})
 		}
 	}
@@ -102,8 +54,8 @@ var changeFaults = []struct {
 // a repetition by the adapter would be seen as success.
 func ends(f Fault, kind broker.Kind, happens bool) func(context.Context, *harness, *change) error {
 	return func(ctx context.Context, h *harness, c *change) error {
-		if err := c.ready(ctx); err != nil {
-			return fmt.Errorf("get ready: %w", err)
+		if err := c.start(ctx); err != nil {
+			return err
 		}
 		broken := h.Break(h.t, c.call, f)
 		err := c.send(ctx)
@@ -122,8 +74,8 @@ func ends(f Fault, kind broker.Kind, happens bool) func(context.Context, *harnes
 
 // cutShort: an answer that says nothing but "done" is whole with its first line.
 func cutShort(ctx context.Context, h *harness, c *change) error {
-	if err := c.ready(ctx); err != nil {
-		return fmt.Errorf("get ready: %w", err)
+	if err := c.start(ctx); err != nil {
+		return err
 	}
 	broken := h.Break(h.t, c.call, Fault{Kind: Truncate})
 	err := c.send(ctx)
@@ -132,16 +84,16 @@ func cutShort(ctx context.Context, h *harness, c *change) error {
 		if err := is(err, broker.Unclear); err != nil {
 			return err
 		}
-	} else if slices.Contains(naming, c.call) {
-		return errors.New("half an answer was taken for a whole one")
+	} else if naming(c.call)(h.caps()) {
+		return errHalf
 	}
 	return c.stays(ctx, true)
 }
 
 func throttled(after time.Duration) func(context.Context, *harness, *change) error {
 	return func(ctx context.Context, h *harness, c *change) error {
-		if err := c.ready(ctx); err != nil {
-			return fmt.Errorf("get ready: %w", err)
+		if err := c.start(ctx); err != nil {
+			return err
 		}
 		broken := h.Break(h.t, c.call, Fault{Kind: Throttle, RetryAfter: after})
 		err := c.send(ctx)
@@ -163,8 +115,8 @@ func throttled(after time.Duration) func(context.Context, *harness, *change) err
 }
 
 func denied(ctx context.Context, h *harness, c *change) error {
-	if err := c.ready(ctx); err != nil {
-		return fmt.Errorf("get ready: %w", err)
+	if err := c.start(ctx); err != nil {
+		return err
 	}
 	broken := h.Break(h.t, c.call, Fault{Kind: Deny})
 	err := c.send(ctx)
@@ -182,7 +134,7 @@ func (h *harness) deniedRightly(err error) error {
 		return err
 	}
 	e, _ := errors.AsType[*broker.Error](err)
-	for _, p := range h.Provider.Capabilities().Permissions {
+	for _, p := range h.caps().Permissions {
 		if p.Action == e.Permission {
 			return nil
 		}
@@ -196,10 +148,10 @@ func (h *harness) deniedRightly(err error) error {
 // late: the change happens num/den of the settle time after its answer was lost.
 func late(num, den int64) func(context.Context, *harness, *change) error {
 	return func(ctx context.Context, h *harness, c *change) error {
-		if err := c.ready(ctx); err != nil {
-			return fmt.Errorf("get ready: %w", err)
+		if err := c.start(ctx); err != nil {
+			return err
 		}
-		settle := h.Provider.Capabilities().Settle
+		settle := h.caps().Settle
 		after := time.Duration(int64(settle) * num / den)
 		broken := h.Break(h.t, c.call, Fault{Kind: Late, After: after})
 		defer broken.Release()
@@ -221,8 +173,8 @@ func late(num, den int64) func(context.Context, *harness, *change) error {
 }
 
 func cancelled(ctx context.Context, _ *harness, c *change) error {
-	if err := c.ready(ctx); err != nil {
-		return fmt.Errorf("get ready: %w", err)
+	if err := c.start(ctx); err != nil {
+		return err
 	}
 	gone, cancel := context.WithCancel(ctx)
 	cancel()
@@ -239,8 +191,8 @@ func cancelled(ctx context.Context, _ *harness, c *change) error {
 // cancelledWhile cancels a call that the target is holding.
 func cancelledWhile(kind FaultKind) func(context.Context, *harness, *change) error {
 	return func(ctx context.Context, h *harness, c *change) error {
-		if err := c.ready(ctx); err != nil {
-			return fmt.Errorf("get ready: %w", err)
+		if err := c.start(ctx); err != nil {
+			return err
 		}
 		broken := h.Break(h.t, c.call, Fault{Kind: kind})
 		defer broken.Release()
@@ -265,11 +217,10 @@ func cancelledWhile(kind FaultKind) func(context.Context, *harness, *change) err
 			}
 			return c.stays(ctx, true)
 		}
-		happened, seenErr := c.happened(ctx)
-		if seenErr == nil && happened && errors.Is(err, broker.Unavailable) {
-			seenErr = errors.New("unavailable means that nothing was changed, and it was")
+		if !errors.Is(err, broker.Unavailable) {
+			return nil
 		}
-		return seenErr
+		return c.stays(ctx, false) // unavailable means that nothing was changed
 	}
 }
 
@@ -281,52 +232,4 @@ func waitFor(ctx context.Context, answer <-chan error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// readFault is what can go wrong with a read: it must end as one of the kinds, or
-// where able is set may also succeed by another try.
-type readFault struct {
-	name  string
-	needs []Need
-	fault Fault
-	kinds []broker.Kind
-	able  bool
-}
-
-var readFaults = []readFault{
-	{"an answer lost once is asked for again", []Need{NeedFaults}, Fault{Kind: LostAfter}, []broker.Kind{broker.Unavailable}, true},
-	{"an answer lost for good is unavailable", []Need{NeedFaults}, Fault{Kind: LostBefore, Always: true}, []broker.Kind{broker.Unavailable}, false},
-	{"a server fault for good is unavailable", []Need{NeedFaults}, Fault{Kind: FailBefore, Always: true}, []broker.Kind{broker.Unavailable}, false},
-	{"an answer cut short for good is unavailable", []Need{NeedSending}, Fault{Kind: Truncate, Always: true}, []broker.Kind{broker.Unavailable}, false},
-	{"a slow answer is an answer", []Need{NeedSending}, Fault{Kind: Slow}, nil, true},
-	{"throttled with a time", []Need{NeedFaults}, Fault{Kind: Throttle, RetryAfter: 3 * time.Second, Always: true}, []broker.Kind{broker.Throttled}, false},
-	{"throttled without a time", []Need{NeedFaults}, Fault{Kind: Throttle, Always: true}, []broker.Kind{broker.Throttled}, false},
-	{"denied names the permission", []Need{NeedFaults}, Fault{Kind: Deny, Always: true}, []broker.Kind{broker.Denied}, false},
-	{"an answer about another account is tampering", []Need{NeedForeign, NeedFaults}, Fault{Kind: Foreign, Always: true}, []broker.Kind{broker.Tampered}, false},
-}
-
-func (h *harness) brokenRead(ctx context.Context, call string, f readFault) error {
-	v, in, m, err := h.ready(ctx)
-	if err != nil {
-		return err
-	}
-	broken := h.Break(h.t, call, f.fault)
-	err = h.read(ctx, call, v, m, in)
-	broken.Release()
-	if err == nil && f.able {
-		return nil
-	}
-	if len(f.kinds) == 0 {
-		return err
-	}
-	if err := is(err, f.kinds...); err != nil {
-		return err
-	}
-	if f.fault.Kind == Deny {
-		return h.deniedRightly(err)
-	}
-	if e, _ := errors.AsType[*broker.Error](err); e.RetryAfter != f.fault.RetryAfter {
-		return fmt.Errorf("again in %s, the target said %s", e.RetryAfter, f.fault.RetryAfter)
-	}
-	return nil
 }

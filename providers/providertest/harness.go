@@ -1,13 +1,10 @@
 package providertest
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -20,7 +17,11 @@ type harness struct {
 	t      *testing.T
 	shared *shared
 	lacks  map[Need]string
+	kept   map[broker.Mechanism]string // refs of the wrapping keys that were made
+	source string                      // of the wrapping key that was fetched last
 }
+
+func (h *harness) caps() broker.Capabilities { return h.Provider.Capabilities() }
 
 // effect is one that no check had before.
 func (h *harness) effect(step broker.Step) broker.Effect {
@@ -34,24 +35,46 @@ func unique() string {
 }
 
 // want is what a check asks to be prepared.
-func want(spec broker.KeySpec, purpose broker.Purpose) broker.PrepareIn {
-	return broker.PrepareIn{
-		Name: "tests/" + unique(), KeyID: unique(), Number: 1, Spec: spec, Purpose: purpose, Mode: broker.NewKey,
-		Tags: map[string]string{"team": "payments"},
+func (h *harness) want(spec broker.KeySpec, purpose broker.Purpose) broker.PrepareIn {
+	name := "tests/" + unique()
+	in := broker.PrepareIn{
+		Name: name, KeyID: unique() + unique(), Number: 1, Spec: spec, Purpose: purpose, Mode: broker.NewKey,
+		Tags: map[string]string{"team": "payments"}, At: h.Now(),
 	}
+	if h.caps().NamesKeys {
+		in.RemoteName = h.freeName()
+	}
+	return in
 }
 
-// simple is the key spec that checks use where any will do: HMAC, whose material
-// never has an id and whose proof is a comparison.
+// freeName is a name of ours that every rule allows, and nobody has.
+func (h *harness) freeName() string { return h.nameOf("tests-" + unique()) }
+
+// simple is the key that checks use where any will do, if it can be proven.
 func (h *harness) simple() broker.PrepareIn {
-	caps := h.Provider.Capabilities()
-	for _, s := range []broker.KeySpec{broker.HMAC256, broker.AES256, broker.ECP384, broker.RSA2048} {
-		if p := caps.Purposes(s); len(p) > 0 {
-			return want(s, p[0])
-		}
+	c := h.caps()
+	in, ok := h.picked(func(s broker.KeySpec, p broker.Purpose) bool { return c.Specs[s].Proof[p] != broker.ProofAccepted })
+	if !ok {
+		h.t.Fatal("the target takes no key that can be proven")
 	}
-	h.t.Fatal("the target takes none of the usual key specs")
-	return broker.PrepareIn{}
+	return in
+}
+
+func (h *harness) picked(suits func(broker.KeySpec, broker.Purpose) bool) (broker.PrepareIn, bool) {
+	s, p, ok := pick(h.caps(), suits)
+	return h.want(s, p), ok
+}
+
+// giving is a key of which consumers are given just this; the check's when says that
+// there is one.
+func (h *harness) giving(g broker.Given) broker.PrepareIn {
+	c := h.caps()
+	in, _ := h.picked(func(s broker.KeySpec, p broker.Purpose) bool { return c.Specs[s].Given[p] == g })
+	return in
+}
+
+func (h *harness) given(in broker.PrepareIn) broker.Given {
+	return h.caps().Specs[in.Spec].Given[in.Purpose]
 }
 
 func (h *harness) prepare(ctx context.Context, in broker.PrepareIn) (broker.KeyRef, error) {
@@ -62,30 +85,47 @@ func (h *harness) prepare(ctx context.Context, in broker.PrepareIn) (broker.KeyR
 	return made.Key, nil
 }
 
-// wrapped is material made ready for one import.
-func (h *harness) wrapped(ctx context.Context, key broker.KeyRef, m material, by broker.Mechanism) (broker.ImportIn, error) {
-	w, err := h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), broker.WrappingKeyIn{Key: key, Mechanism: by})
+// wrappingKey asks for one as the broker does: where they are kept, for the one that
+// was made before.
+func (h *harness) wrappingKey(ctx context.Context, key broker.KeyRef, by broker.Mechanism) (broker.WrappingKey, error) {
+	w, err := h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), broker.WrappingKeyIn{Key: key, Mechanism: by, Kept: h.kept[by]})
 	if err != nil {
-		return broker.ImportIn{}, fmt.Errorf("fetch wrapping key: %w", err)
+		return w, fmt.Errorf("fetch wrapping key: %w", err)
 	}
-	plan := broker.Plan{Spec: m.spec, Mechanism: by, Works: true, Conforming: true}
-	if _, err := broker.CheckWrappingKey(w, plan, broker.WrappingKeyPolicy{}, h.Now()); err != nil {
+	h.source = w.Source
+	if h.caps().KeepsWrappingKeys {
+		h.kept[by] = w.Ref
+	}
+	plan := broker.Plan{Mechanism: by, Works: true, Conforming: true}
+	_, err = broker.CheckWrappingKey(w, plan, broker.WrappingKeyPolicy{}, h.Now())
+	return w, err
+}
+
+// wrapped is material made ready for one import by a mechanism; "" is the first.
+func (h *harness) wrapped(ctx context.Context, key broker.KeyRef, in broker.PrepareIn, m material, by broker.Mechanism) (broker.ImportIn, error) {
+	if by == "" {
+		by = h.caps().Specs[in.Spec].Mechanisms[0]
+	}
+	w, err := h.wrappingKey(ctx, key, by)
+	if err != nil {
 		return broker.ImportIn{}, err
 	}
 	sealed, err := wrap(w.PublicKey, by, m.raw)
-	return broker.ImportIn{Key: key, Kind: broker.ImportNew, Spec: m.spec, Mechanism: by, Wrapped: sealed, Token: w.Token}, err
+	return broker.ImportIn{
+		Key: key, Kind: broker.ImportNew, Spec: in.Spec, Mechanism: by, Wrapped: sealed, Token: w.Token, Of: in,
+	}, err
 }
 
 // importing imports material by the first mechanism, changed by how.
-func (h *harness) importing(ctx context.Context, key broker.KeyRef, m material, how ...func(*broker.ImportIn)) (broker.Imported, error) {
-	in, err := h.wrapped(ctx, key, m, h.Provider.Capabilities().Specs[m.spec].Mechanisms[0])
+func (h *harness) importing(ctx context.Context, key broker.KeyRef, in broker.PrepareIn, m material, how ...func(*broker.ImportIn)) (broker.Imported, error) {
+	request, err := h.wrapped(ctx, key, in, m, "")
 	if err != nil {
 		return broker.Imported{}, err
 	}
 	for _, change := range how {
-		change(&in)
+		change(&request)
 	}
-	return h.Provider.Import(ctx, h.effect(broker.StepImport), in)
+	return h.Provider.Import(ctx, h.effect(broker.StepImport), request)
 }
 
 // existing makes an import one of material that was there before.
@@ -101,115 +141,11 @@ func until(t time.Time) func(*broker.ImportIn) {
 	return func(in *broker.ImportIn) { in.ValidTo = t }
 }
 
-// filled is a key with material, enabled.
-func (h *harness) filled(ctx context.Context, in broker.PrepareIn) (broker.VersionRef, material, error) {
-	m := make1(in.Spec)
-	key, err := h.prepare(ctx, in)
-	if err != nil {
-		return broker.VersionRef{}, m, err
-	}
-	done, err := h.importing(ctx, key, m)
-	if err != nil {
-		return broker.VersionRef{}, m, fmt.Errorf("import: %w", err)
-	}
-	return done.Version, m, nil
-}
-
-// ready is filled of the simple spec.
-func (h *harness) ready(ctx context.Context) (broker.VersionRef, broker.PrepareIn, material, error) {
-	in := h.simple()
-	v, m, err := h.filled(ctx, in)
-	return v, in, m, err
+func from(t time.Time) func(*broker.ImportIn) {
+	return func(in *broker.ImportIn) { in.ValidFrom = t }
 }
 
 func (h *harness) do(ctx context.Context, v broker.VersionRef, a broker.Action) error {
 	_, err := h.Provider.Do(ctx, h.effect(broker.StepActivate), v, a)
 	return err
-}
-
-// consumer is a name that the target allows and nobody has.
-func (h *harness) consumer() string {
-	return h.consumerOf("tests/" + unique())
-}
-
-func (h *harness) look(ctx context.Context, q broker.Query) ([]broker.Observation, error) {
-	var seen []broker.Observation
-	for o, err := range h.Provider.Look(ctx, q) {
-		if err != nil {
-			return seen, err
-		}
-		seen = append(seen, o)
-	}
-	return seen, nil
-}
-
-// one is the only thing that a query yields.
-func (h *harness) one(ctx context.Context, q broker.Query) (broker.Observation, error) {
-	seen, err := h.look(ctx, q)
-	if err == nil && len(seen) != 1 {
-		err = fmt.Errorf("%d things were seen, not one", len(seen))
-	}
-	if err != nil {
-		return broker.Observation{}, fmt.Errorf("look: %w", err)
-	}
-	return seen[0], nil
-}
-
-// state waits until a key is in the state: what was changed may take a moment to show.
-func (h *harness) state(ctx context.Context, key broker.KeyRef, state broker.RemoteState) error {
-	return h.eventually(ctx, func() error {
-		o, err := h.one(ctx, broker.Query{Key: &key})
-		if err == nil && o.State != state {
-			err = fmt.Errorf("the key is %s (%s), not %s", o.State, o.Raw, state)
-		}
-		return err
-	})
-}
-
-// leads is the key that a consumer name leads to; "" none.
-func (h *harness) leads(ctx context.Context, name string) (string, error) {
-	seen, err := h.look(ctx, broker.Query{Consumer: name})
-	if err != nil || len(seen) == 0 {
-		return "", err
-	}
-	return seen[0].Version.Key.ID, nil
-}
-
-// soon is how long something that has happened may take to show in a test.
-const soon = 15 * time.Second
-
-// eventually asks until there is no error, for a while, and at least once.
-func (h *harness) eventually(ctx context.Context, ask func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(h.Soon, soon))
-	defer cancel()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		err := ask()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-ticker.C:
-		}
-	}
-}
-
-// is demands an error of one of the kinds, shaped for people.
-func is(err error, kinds ...broker.Kind) error {
-	if err == nil {
-		return fmt.Errorf("there was no error, %v was promised", kinds)
-	}
-	e, ok := errors.AsType[*broker.Error](err)
-	switch {
-	case !ok:
-		return fmt.Errorf("the error is a %T, not a *broker.Error: %w", err, err)
-	case !slices.Contains(kinds, e.Kind):
-		return fmt.Errorf("the error is of kind %q, %v was promised: %w", string(e.Kind), kinds, err)
-	case e.Op == "" || e.Object == "":
-		return fmt.Errorf("the error does not say what was done to what: %w", err)
-	}
-	return nil
 }

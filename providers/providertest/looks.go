@@ -8,11 +8,13 @@ import (
 )
 
 func lookChecks() []check {
+	marksKeys := both(makesKeys, func(c broker.Capabilities) bool { return !c.NamesKeys })
 	return []check{
 		{name: "everything is seen, page after page", run: everything},
 		{name: "looking can stop at any time", run: stopLooking},
-		{name: "a key under another policy with our mark is told apart", needs: []Need{NeedPlant}, run: spoofedPolicy},
-		{name: "a key of the provider's with our mark is told apart", needs: []Need{NeedPlant}, run: spoofedOrigin},
+		{name: "a key under another policy with our mark is told apart", when: marksKeys, needs: []Need{NeedPlant}, run: spoofedPolicy},
+		{name: "a key of the provider's with our mark is told apart", when: marksKeys, needs: []Need{NeedPlant}, run: spoofedOrigin},
+		{name: "a version of somebody else's with our mark is seen beside ours", when: importMarks, needs: []Need{NeedPlant}, run: spoofedVersion},
 		{name: "marks and names are plain data", run: plainMarks},
 		{name: "what was made a moment ago is waited for", needs: []Need{NeedHide}, run: hidden},
 	}
@@ -21,10 +23,20 @@ func lookChecks() []check {
 // several is more than a small page holds.
 const several = 12
 
+// there makes a key that can be looked at.
+func (h *harness) there(ctx context.Context) (broker.KeyRef, error) {
+	in := h.simple()
+	key, err := h.prepare(ctx, in)
+	if err == nil && h.caps().ImportMakesKey {
+		_, err = h.importing(ctx, key, in, make1(in.Spec))
+	}
+	return key, err
+}
+
 func everything(ctx context.Context, h *harness) error {
 	made := map[string]bool{}
 	for range several {
-		key, err := h.prepare(ctx, h.simple())
+		key, err := h.there(ctx)
 		if err != nil {
 			return err
 		}
@@ -50,7 +62,7 @@ func everything(ctx context.Context, h *harness) error {
 
 func stopLooking(ctx context.Context, h *harness) error {
 	for range 3 {
-		if _, err := h.prepare(ctx, h.simple()); err != nil {
+		if _, err := h.there(ctx); err != nil {
 			return err
 		}
 	}
@@ -100,25 +112,45 @@ func spoofedOrigin(ctx context.Context, h *harness) error {
 	})
 }
 
-// plainMarks: a customer cannot set the broker's marks by a tag of his own.
-func plainMarks(ctx context.Context, h *harness) error {
-	in, e := h.simple(), h.effect(broker.StepPrepare)
-	stolen := h.effect(broker.StepPrepare).ID()
-	in.Tags = map[string]string{"keyferry:effect": stolen, "keyferry:key": "another"}
-	made, err := h.Provider.Prepare(ctx, e, in)
+// spoofedVersion: a mark nominates, and what it nominates is compared; so all that
+// carry it must be seen.
+func spoofedVersion(ctx context.Context, h *harness) error {
+	f, err := h.fill(ctx, h.roomy())
 	if err != nil {
-		if err := is(err, broker.Misuse, broker.Rejected); err != nil {
+		return err
+	}
+	h.Plant(h.t, f.effect.ID(), f.in, broker.OriginProvider)
+	for what, q := range map[string]broker.Query{"effect": {Effect: f.effect.ID()}, "key": {Versions: &f.v.Key}} {
+		err := h.eventually(ctx, func() error {
+			seen, err := h.look(ctx, q)
+			if err == nil && len(seen) != 2 {
+				err = fmt.Errorf("by %s %d versions are seen, not two", what, len(seen))
+			}
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		seen, err := h.look(ctx, broker.Query{Effect: stolen})
-		if err != nil || len(seen) > 0 {
-			return fmt.Errorf("refused, and %d keys were made: %w", len(seen), err)
-		}
-		return nil
 	}
-	o, err := h.one(ctx, broker.Query{Key: &made.Key})
-	if err != nil || o.Effect != e.ID() || o.Name != in.Name {
-		return fmt.Errorf("marked %q, named %q: %w", o.Effect, o.Name, err)
+	return h.prove(ctx, f)
+}
+
+// plainMarks: a customer cannot set the broker's marks by a tag of his own.
+func plainMarks(ctx context.Context, h *harness) error {
+	stolen := h.effect(broker.StepPrepare).ID()
+	for _, separator := range []string{":", "-", "_"} {
+		tags := map[string]string{"keyferry" + separator + "effect": stolen, "keyferry" + separator + "key": "another"}
+		in, key, err := h.tagged(ctx, tags)
+		if err != nil {
+			if err := is(err, broker.Misuse, broker.Rejected); err != nil {
+				return err
+			}
+		} else if o, err := h.one(ctx, broker.Query{Key: &key}); err != nil || o.Effect == stolen || o.Name != in.Name && o.KeyID != in.KeyID {
+			return fmt.Errorf("marked %q, named %q: %w", o.Effect, o.Name, err)
+		}
+		if err := h.none(ctx, broker.Query{Effect: stolen}); err != nil {
+			return fmt.Errorf("by a mark that was stolen: %w", err)
+		}
 	}
 	return nil
 }
@@ -126,15 +158,16 @@ func plainMarks(ctx context.Context, h *harness) error {
 // hidden runs the line at a target that is eventually consistent.
 func hidden(ctx context.Context, h *harness) error {
 	h.Hide(h.t, 2)
-	in := h.simple()
-	v, m, err := h.filled(ctx, in)
+	f, err := h.ready(ctx)
 	if err != nil {
 		return err
 	}
-	name := h.consumer()
-	if err := h.do(ctx, v, broker.Action{Kind: broker.Activate, Consumer: name}); err != nil {
-		return fmt.Errorf("activate: %w", err)
+	f.v.Via = f.consumer
+	if f.consumer == "" {
+		f.v.Via = h.freeConsumer()
+		if err := h.do(ctx, f.v, broker.Action{Kind: broker.Activate, Consumer: f.v.Via}); err != nil {
+			return fmt.Errorf("activate: %w", err)
+		}
 	}
-	v.Via = name
-	return h.eventually(ctx, func() error { return h.prove(ctx, v, m, in.Purpose) })
+	return h.eventually(ctx, func() error { return h.prove(ctx, f) })
 }

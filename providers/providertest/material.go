@@ -3,6 +3,7 @@ package providertest
 import (
 	"crypto"
 	"crypto/aes"
+	"crypto/cipher"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -181,6 +182,15 @@ func kwp(kek, raw []byte) []byte {
 	return out
 }
 
+// encrypt is what a token answers: 12-byte nonce ‖ ciphertext ‖ 16-byte tag.
+func (m material) encrypt(message []byte) []byte {
+	block, err := aes.NewCipher(m.raw)
+	must(err)
+	gcm, err := cipher.NewGCMWithRandomNonce(block)
+	must(err)
+	return gcm.Seal(nil, nil, message, nil)
+}
+
 // answer is the token's answer to a challenge.
 func (m material) answer(c broker.Challenge) broker.Answer {
 	switch c.Level() {
@@ -194,6 +204,8 @@ func (m material) answer(c broker.Challenge) broker.Answer {
 		mac := hmac.New(hashes[m.spec], m.raw)
 		mac.Write(c.Message())
 		return broker.Answer{Scheme: broker.SchemeHMAC, Value: mac.Sum(nil)}
+	case broker.ProofCipher:
+		return broker.Answer{Scheme: broker.SchemeGCM, Value: m.encrypt(c.Message())}
 	default:
 		return broker.Answer{}
 	}

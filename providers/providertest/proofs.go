@@ -3,7 +3,7 @@ package providertest
 import (
 	"context"
 	"fmt"
-	"time"
+	"strings"
 
 	"github.com/keyferry/keyferry/broker"
 )
@@ -12,161 +12,155 @@ func proofChecks() []check {
 	return []check{
 		{name: "a proof tells other material apart", run: tellsApart},
 		{name: "a proof by public key tells other pairs apart", run: tellsPairsApart},
+		{name: "a proof by decryption tells other material apart", run: tellsCiphersApart},
 		{name: "a proof through a name that is not there is not found", run: throughNothing},
 		{name: "a proof through another's name does not pass", run: throughAnother},
 		{name: "a level that does not exist is unsupported", run: noSuchLevel},
 	}
 }
 
-// refuted compares a key's answer with what other material would answer.
-func (h *harness) refuted(ctx context.Context, in broker.PrepareIn) error {
-	v, _, err := h.filled(ctx, in)
+func (h *harness) subject(f filled) broker.ChallengeSubject {
+	caps := h.caps()
+	return broker.ChallengeSubject{
+		Effect: "kf-test", Provider: caps.Provider, Account: h.Account, Ref: f.v, Spec: f.in.Spec, Purpose: f.in.Purpose,
+		Level: caps.Specs[f.in.Spec].Proof[f.in.Purpose], PublicKey: f.m.public,
+	}
+}
+
+// challenge as it goes to the target: where that decrypts, with what the token
+// encrypted.
+func (h *harness) challenge(f filled) (broker.Challenge, error) {
+	c, err := broker.NewChallenge(h.subject(f), h.Now())
+	if err == nil && c.Level() == broker.ProofCipher {
+		c = c.WithCiphertext(f.m.answer(c).Value)
+	}
+	return c, err
+}
+
+// prove compares both sides by the target's own level.
+func (h *harness) prove(ctx context.Context, f filled) error {
+	if h.subject(f).Level == broker.ProofAccepted {
+		return nil // the broker asks nothing
+	}
+	c, err := h.challenge(f)
 	if err != nil {
 		return err
 	}
-	return is(h.prove(ctx, v, make1(in.Spec), in.Purpose), broker.Differs)
+	theirs, err := h.Provider.Prove(ctx, f.v, c)
+	if err != nil {
+		return fmt.Errorf("prove: %w", err)
+	}
+	return c.Compare(f.m.answer(c), theirs, h.Now())
+}
+
+// asked is what asking alone comes to.
+func (h *harness) asked(ctx context.Context, f filled) error {
+	c, err := h.challenge(f)
+	if err != nil {
+		return err
+	}
+	_, err = h.Provider.Prove(ctx, f.v, c)
+	return err
+}
+
+// refuted compares a key's answer with what other material would answer.
+func (h *harness) refuted(ctx context.Context, in broker.PrepareIn) error {
+	f, err := h.fill(ctx, in)
+	if err != nil {
+		return err
+	}
+	f.m = make1(in.Spec)
+	return named(fmt.Sprintf("%s for %s", in.Spec, in.Purpose), h.prove(ctx, f), broker.Differs)
 }
 
 func tellsApart(ctx context.Context, h *harness) error { return h.refuted(ctx, h.simple()) }
 
 func tellsPairsApart(ctx context.Context, h *harness) error {
-	for _, p := range h.Provider.Capabilities().Purposes(broker.ECP384) {
-		if err := h.refuted(ctx, want(broker.ECP384, p)); err != nil {
-			return fmt.Errorf("for %s: %w", p, err)
+	for _, p := range h.caps().Purposes(broker.ECP384) {
+		if err := h.refuted(ctx, h.want(broker.ECP384, p)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func throughNothing(ctx context.Context, h *harness) error {
-	v, in, m, err := h.ready(ctx)
-	if err != nil {
-		return err
+// tellsCiphersApart: what cannot be decrypted was encrypted by another key. The broker
+// then goes on to the next candidate, or to a person.
+func tellsCiphersApart(ctx context.Context, h *harness) error {
+	c := h.caps()
+	for _, s := range []broker.KeySpec{broker.AES256, broker.RSA2048} {
+		for _, p := range c.Purposes(s) {
+			if p != broker.Decrypt && c.Specs[s].Proof[p] != broker.ProofCipher {
+				continue
+			}
+			if err := h.refuted(ctx, h.want(s, p)); err != nil {
+				return err
+			}
+		}
 	}
-	v.Via = h.consumer()
-	return is(h.asked(ctx, v, m, in.Purpose), broker.NotFound)
+	return nil
 }
 
-func (h *harness) asked(ctx context.Context, v broker.VersionRef, m material, p broker.Purpose) error {
-	c, err := h.challenge(v, m, p)
+// nowhere is what consumers could use of a key that is not there.
+func (h *harness) nowhere(f filled) string {
+	if f.consumer == "" {
+		return h.freeConsumer()
+	}
+	return strings.Replace(f.consumer, f.v.Key.ID, h.Missing.ID, 1)
+}
+
+func throughNothing(ctx context.Context, h *harness) error {
+	f, err := h.ready(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = h.Provider.Prove(ctx, v, c)
-	return err
+	f.v.Via = h.nowhere(f)
+	return is(h.asked(ctx, f), broker.NotFound)
 }
 
 func throughAnother(ctx context.Context, h *harness) error {
-	first, _, name, err := h.two(ctx)
+	f, err := h.ready(ctx)
 	if err != nil {
 		return err
 	}
-	v, in, m, err := h.ready(ctx)
+	other, err := h.fill(ctx, h.want(f.in.Spec, f.in.Purpose))
 	if err != nil {
 		return err
 	}
-	if err := h.eventually(ctx, func() error { return h.leadsTo(ctx, name, first.Key.ID) }); err != nil {
-		return err
-	}
-	v.Via = name
-	return is(h.prove(ctx, v, m, in.Purpose), broker.Differs)
-}
-
-func noSuchLevel(ctx context.Context, h *harness) error {
-	v, in, _, err := h.ready(ctx)
-	if err != nil {
-		return err
-	}
-	c, err := broker.NewChallenge(broker.ChallengeSubject{Ref: v, Level: "oath", Spec: in.Spec, Purpose: in.Purpose}, h.Now())
-	if err != nil {
-		return err
-	}
-	_, err = h.Provider.Prove(ctx, v, c)
-	return is(err, broker.Unsupported)
-}
-
-func timeChecks() []check {
-	return []check{
-		{name: "material ends at its valid-to, and can be restored", needs: []Need{NeedClock}, run: expires},
-		{name: "an import token ends", needs: []Need{NeedClock}, run: tokenEnds},
-		{name: "a key is gone after its waiting period", needs: []Need{NeedClock}, run: deleted},
-	}
-}
-
-func expires(ctx context.Context, h *harness) error {
-	if !h.Provider.Capabilities().ValidTo.Native {
-		return nil
-	}
-	in := h.simple()
-	m := make1(in.Spec)
-	key, err := h.prepare(ctx, in)
-	if err != nil {
-		return err
-	}
-	done, err := h.importing(ctx, key, m, until(h.Now().Add(48*time.Hour).Truncate(time.Second)))
-	if err != nil {
-		return err
-	}
-	h.Advance(49 * time.Hour)
-	if err := h.state(ctx, key, broker.RemotePending); err != nil {
-		return err
-	}
-	o, err := h.one(ctx, broker.Query{Version: &done.Version})
-	if err != nil || o.HasMaterial || o.Version != done.Version {
-		return fmt.Errorf("material %v in version %v after its end: %w", o.HasMaterial, o.Version, err)
-	}
-	if err := is(h.asked(ctx, done.Version, m, in.Purpose), broker.Conflict); err != nil {
-		return err
-	}
-	if _, err := h.importing(ctx, key, m, restored(done.Version)); err != nil {
-		return fmt.Errorf("restore: %w", err)
-	}
-	if err := h.state(ctx, key, broker.RemoteEnabled); err != nil {
-		return err
-	}
-	return h.prove(ctx, done.Version, m, in.Purpose)
-}
-
-func tokenEnds(ctx context.Context, h *harness) error {
-	in := h.simple()
-	key, err := h.prepare(ctx, in)
-	if err != nil {
-		return err
-	}
-	ready, err := h.wrapped(ctx, key, make1(in.Spec), h.Provider.Capabilities().Specs[in.Spec].Mechanisms[0])
-	if err != nil {
-		return err
-	}
-	w, err := h.Provider.WrappingKey(ctx, h.effect(broker.StepFetch), broker.WrappingKeyIn{Key: key, Mechanism: ready.Mechanism})
-	if err != nil || w.ExpiresAt.IsZero() {
-		return err
-	}
-	h.Advance(w.ExpiresAt.Sub(h.Now()) + time.Minute)
-	_, err = h.Provider.Import(ctx, h.effect(broker.StepImport), ready)
-	if err := is(err, broker.Expired); err != nil {
-		return err
-	}
-	return h.state(ctx, key, broker.RemotePending)
-}
-
-func deleted(ctx context.Context, h *harness) error {
-	v, _, name, err := h.two(ctx)
-	if err != nil {
-		return err
-	}
-	rule := h.Provider.Capabilities().Deletion
-	if err := h.do(ctx, v, broker.Action{Kind: broker.Schedule, Window: rule.Min}); err != nil {
-		return err
-	}
-	h.Advance(rule.Min + time.Hour)
-	return h.eventually(ctx, func() error {
-		seen, err := h.look(ctx, broker.Query{Key: &v.Key})
-		if err == nil && len(seen) > 0 && seen[0].State != broker.RemoteDestroyed {
-			err = fmt.Errorf("it is still %s", seen[0].State)
+	f.v.Via = other.consumer
+	if other.consumer == "" {
+		f.v.Via = h.freeConsumer()
+		if err := h.do(ctx, other.v, broker.Action{Kind: broker.Activate, Consumer: f.v.Via}); err != nil {
+			return err
 		}
-		if err == nil {
-			err = h.leadsTo(ctx, name, "")
+	}
+	if err := h.leadsSomewhere(ctx, f); err != nil {
+		return err
+	}
+	return is(h.prove(ctx, f), broker.Differs)
+}
+
+func (h *harness) leadsSomewhere(ctx context.Context, f filled) error {
+	return h.eventually(ctx, func() error {
+		held, err := h.leads(ctx, f.in, f.v.Via)
+		if err == nil && held == "" {
+			err = fmt.Errorf("%s leads to nothing", f.v.Via)
 		}
 		return err
 	})
+}
+
+func noSuchLevel(ctx context.Context, h *harness) error {
+	f, err := h.ready(ctx)
+	if err != nil {
+		return err
+	}
+	s := h.subject(f)
+	s.Level = "oath"
+	c, err := broker.NewChallenge(s, h.Now())
+	if err != nil {
+		return err
+	}
+	_, err = h.Provider.Prove(ctx, f.v, c)
+	return is(err, broker.Unsupported)
 }

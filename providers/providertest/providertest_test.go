@@ -52,7 +52,7 @@ func TestChecksHaveNamesOfTheirOwn(t *testing.T) {
 func TestNeedsAreMet(t *testing.T) {
 	t.Parallel()
 	h := &harness{}
-	for _, n := range []Need{NeedClock, NeedFaults, NeedPlant, NeedHide, NeedForeign, NeedIdentity, NeedSending} {
+	for _, n := range []Need{NeedClock, NeedFaults, NeedPlant, NeedHide, NeedForeign, NeedIdentity, NeedSending, NeedPlantKey, NeedImporting} {
 		if err := h.meets([]Need{n}); err == nil {
 			t.Errorf("%s is met by nothing", n)
 		}
