@@ -183,3 +183,8 @@ func inWords(t *testing.T, err error) *broker.Error {
 	}
 	return e
 }
+
+// identified answers that the ring is there.
+func identified(a asking) (proto.Message, error) {
+	return saying(map[string]proto.Message{"GetKeyRing": &kmspb.KeyRing{Name: ringName}})(a)
+}
