@@ -11,12 +11,13 @@ import (
 
 	"github.com/keyferry/keyferry/broker"
 	"github.com/keyferry/keyferry/providers/memory"
+	"github.com/keyferry/keyferry/providers/memory/memorytest"
 )
 
-func target(t *testing.T, fault memory.Fault) (*memory.Provider, *clock) {
+func target(t *testing.T, fault memory.Fault) (*memory.Provider, *memorytest.Clock) {
 	t.Helper()
-	c := newClock()
-	p, err := memory.New(memory.Config{WrappingKeys: wrappingKeys(), Now: c.Now, Fault: fault})
+	c := memorytest.NewClock()
+	p, err := memory.New(memory.Config{WrappingKeys: memorytest.WrappingKeys(), Now: c.Now, Fault: fault})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +175,7 @@ func TestReplacedMaterialIsOtherMaterial(t *testing.T) {
 
 func TestNewNeedsKeysAndClock(t *testing.T) {
 	t.Parallel()
-	for _, c := range []memory.Config{{}, {Now: newClock().Now}, {WrappingKeys: wrappingKeys()}} {
+	for _, c := range []memory.Config{{}, {Now: memorytest.NewClock().Now}, {WrappingKeys: memorytest.WrappingKeys()}} {
 		if _, err := memory.New(c); !errors.Is(err, broker.Misuse) {
 			t.Errorf("%+v: %v", c, err)
 		}
