@@ -217,8 +217,8 @@ func TestRefusedBeforeItIsSent(t *testing.T) {
 // proves, uses no key.
 func TestRoles(t *testing.T) {
 	t.Parallel()
-	included := func(make func(gcpkms.Config) (string, error), c gcpkms.Config) []string {
-		text, err := make(c)
+	included := func(written func(gcpkms.Config) (string, error), c gcpkms.Config) []string {
+		text, err := written(c)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -138,37 +138,49 @@ func bearers(s *script) []string {
 	return slices.Compact(out)
 }
 
-// TestCredentialsFiles of every type that is taken: whose token comes to KMS, and who
-// that is.
-func TestCredentialsFiles(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		file      map[string]any
-		bearer    string // beginning
-		principal string
-		asked     []string
-		quota     string
-	}{
+// credentialsCase is a file, and what comes of it.
+type credentialsCase struct {
+	file      map[string]any
+	bearer    string // beginning
+	principal string
+	asked     []string // of token services
+	quota     string
+}
+
+func credentialsCases(t *testing.T) map[string]credentialsCase {
+	t.Helper()
+	return map[string]credentialsCase{
 		"a service account": {serviceAccount(), "Bearer eyJ", importer, nil, ""},
 		"a user":            {user(), "Bearer exchanged", "ada@example.org", []string{"/token "}, "adas"},
 		"a workload": {
 			workload(t, nil), "Bearer exchanged", "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
-			[]string{"/v1/token "}, "",
+			[]string{"/v1/token "},
+			"",
 		},
 		"a workload as an account": {
 			workload(t, func(f map[string]any) {
 				f["service_account_impersonation_url"] = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/" + importer + ":generateAccessToken"
 			}), "Bearer as-" + importer, importer,
-			[]string{"/v1/token ", "/v1/projects/-/serviceAccounts/" + importer + ":generateAccessToken Bearer exchanged"}, "",
+			[]string{"/v1/token ", "/v1/projects/-/serviceAccounts/" + importer + ":generateAccessToken Bearer exchanged"},
+			"",
 		},
 		"an impersonated account": {
 			map[string]any{
 				"type": "impersonated_service_account", "source_credentials": user(),
 				"service_account_impersonation_url": "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/" + importer + ":generateAccessToken",
-			}, "Bearer as-" + importer, importer,
-			[]string{"/token ", "/v1/projects/-/serviceAccounts/" + importer + ":generateAccessToken Bearer exchanged"}, "",
+			},
+			"Bearer as-" + importer, importer,
+			[]string{"/token ", "/v1/projects/-/serviceAccounts/" + importer + ":generateAccessToken Bearer exchanged"},
+			"",
 		},
-	} {
+	}
+}
+
+// TestCredentialsFiles of every type that is taken: whose token comes to KMS, and who
+// that is.
+func TestCredentialsFiles(t *testing.T) {
+	t.Parallel()
+	for name, c := range credentialsCases(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, at := newScript(t, saying(about(keyName))), newTokens(t)

@@ -260,7 +260,7 @@ func TestAJobIsWaitedFor(t *testing.T) {
 	j = newJobs()
 	j.slow = 1 << 30
 	p, _ = j.adapter(t, func(c *gcpkms.Config) { c.Settle = 50 * time.Millisecond })
-	if _, err := fetch(t.Context(), p, broker.KWPSHA256); inWords(t, err).Kind != broker.Unavailable || !strings.Contains(err.Error(), "after 50ms") {
+	if _, err := fetch(t.Context(), p, broker.KWPSHA256); inWords(t, err).Kind != broker.Unavailable || !strings.Contains(err.Error(), "at most 50ms") {
 		t.Errorf("%v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

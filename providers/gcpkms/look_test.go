@@ -218,7 +218,10 @@ func TestLookingCanStop(t *testing.T) {
 		list.CryptoKeys = append(list.CryptoKeys, whole(ringName+"/cryptoKeys/k"+string(rune('a'+i))))
 	}
 	s := newScript(t, saying(map[string]proto.Message{"ListCryptoKeys": list, "ListCryptoKeyVersions": &kmspb.ListCryptoKeyVersionsResponse{}}))
-	for range adapter(t, s).Look(t.Context(), broker.Query{All: true}) {
+	for _, err := range adapter(t, s).Look(t.Context(), broker.Query{All: true}) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if asked := len(s.asked()); asked > 9 {

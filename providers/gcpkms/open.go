@@ -82,12 +82,12 @@ func (p *Provider) poll(ctx context.Context, ask func(context.Context) (done boo
 	defer cancel()
 	for pause := min(p.c.Poll, 50*time.Millisecond); ; pause = min(2*pause, p.c.Poll) {
 		done, err := ask(ctx)
-		if done || err != nil {
+		if done || err != nil && ctx.Err() == nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("after %s: %w", p.c.Settle, errors.Join(errNotYet, context.Cause(ctx)))
+			return fmt.Errorf("at most %s: %w", p.c.Settle, errors.Join(errNotYet, context.Cause(ctx)))
 		case <-time.After(pause):
 		}
 	}
