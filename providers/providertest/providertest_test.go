@@ -122,3 +122,53 @@ func TestMaterial(t *testing.T) {
 		t.Errorf("secp256k1: %v", err)
 	}
 }
+
+// TestConsistent: capabilities that cannot be at once are found.
+func TestConsistent(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]broker.Capabilities{
+		"makes a key nowhere":   {ImportMakesKey: true},
+		"marks and lists":       {ImportMarks: true, ImportLists: true},
+		"names without a place": {NamesKeys: true, Consumer: "name"},
+		"moves no end":          {ValidTo: broker.ValidToRule{Moves: true}},
+		"begins without an end": {ValidTo: broker.ValidToRule{From: true}},
+		"tags without words":    {Tags: broker.TagRule{Max: 3}},
+		"tags by no pattern":    {Tags: broker.TagRule{Name: "(", Words: "any"}},
+	} {
+		if consistent(c) == nil {
+			t.Errorf("%s: it is not found", name)
+		}
+	}
+	if err := consistent(broker.Capabilities{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWholeSpec: what is said of a key spec holds together.
+func TestWholeSpec(t *testing.T) {
+	t.Parallel()
+	whole := func() broker.SpecCapability {
+		return broker.SpecCapability{
+			Mechanisms: []broker.Mechanism{broker.KWPSHA256}, Purposes: []broker.Purpose{broker.Sign}, ImportRepeats: true,
+			Proof: map[broker.Purpose]broker.ProofLevel{broker.Sign: broker.ProofPublicKey}, Given: map[broker.Purpose]broker.Given{},
+		}
+	}
+	for name, change := range map[string]func(*broker.SpecCapability){
+		"no reason":      func(c *broker.SpecCapability) { c.Mechanisms = nil },
+		"no purposes":    func(c *broker.SpecCapability) { c.Purposes = nil },
+		"no proof":       func(c *broker.SpecCapability) { c.Proof = nil },
+		"no such given":  func(c *broker.SpecCapability) { c.Given[broker.Sign] = "oldest" },
+		"newest of one":  func(c *broker.SpecCapability) { c.Given[broker.Sign] = broker.GivenNewest },
+		"RSA under OAEP": func(c *broker.SpecCapability) { c.Mechanisms = []broker.Mechanism{broker.OAEPSHA256} },
+		"lost for good":  func(c *broker.SpecCapability) { c.ImportRepeats = false },
+	} {
+		c := whole()
+		change(&c)
+		if wholeSpec(broker.Capabilities{Specs: map[broker.KeySpec]broker.SpecCapability{broker.RSA2048: c}}, broker.RSA2048) == nil {
+			t.Errorf("%s: it is not found", name)
+		}
+	}
+	if err := wholeSpec(broker.Capabilities{Specs: map[broker.KeySpec]broker.SpecCapability{broker.RSA2048: whole()}}, broker.RSA2048); err != nil {
+		t.Error(err)
+	}
+}
