@@ -20,7 +20,7 @@ func (p *program) app() *cli.App {
 			p.initCommand(),
 			group("config", "look at the config", p.configCheck(), p.configShow()),
 			group("token", "the partition of the HSM", p.tokenEnrol(), p.tokenShow()),
-			group("target", "the places that keys go to", p.targetEnrol(), p.targetList()),
+			group("target", "the places that keys go to", p.targetEnrol(), p.targetList(), p.targetShow()),
 			p.doctor(),
 			group("import", "make a key in the HSM and bring it to a provider", p.importCommands()...),
 			group("key", "what keys there are", p.keyList(), p.keyShow(), p.keyVersions()),

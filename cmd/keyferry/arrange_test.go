@@ -69,7 +69,7 @@ func TestWhatLooksLikeAFlagAndIsNoneIsAnError(t *testing.T) {
 		"completion tcsh":                            `shell "tcsh" is unknown`,
 		"doctor --policy awz":                        "did you mean aws?",
 		"doctor --policy aws --target nowhere":       "find target nowhere",
-		"import gcp x":                               `keyferry import has no command "gcp"`,
+		"import ibm x":                               `keyferry import has no command "ibm"`,
 		"import aws x --spec aes-265":                "did you mean aes-256?",
 		"import aws x --purpose cook":                `--purpose: "cook" is unknown`,
 		"import aws x --retain ever":                 `--retain: "ever" is unknown`,

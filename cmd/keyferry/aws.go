@@ -16,9 +16,7 @@ import (
 func aws() provider {
 	return provider{
 		name: "aws", title: "AWS KMS", open: openAWS, policy: awsPolicy,
-		flags: []cli.Flag{
-			&cli.StringFlag{Name: "valid-to", Usage: "when AWS forgets the material: `TIME` (2027-01-31, 2027-01-31T12:00:00Z or 90d), at most 365d ahead; the policy's, or never, if left out"},
-		},
+		flags: []cli.Flag{validToFlag("when AWS forgets the material: `TIME` (2027-01-31, 2027-01-31T12:00:00Z or 90d), at most 365d ahead; the policy's, or never, if left out")},
 	}
 }
 
@@ -50,7 +48,7 @@ func keyPolicy(t config.Target, files targetFiles) string {
 
 // awsPolicy is the IAM policy of a role that does what keyferry needs at a target
 // and nothing else.
-func awsPolicy(t config.Target) (any, error) {
+func awsPolicy(t config.Target, _ bool) (any, error) {
 	text, err := awskms.LeastPolicy(awskms.Config{Account: t.Account, Region: t.Region})
 	if err != nil {
 		return nil, fmt.Errorf("write policy: %w", err)

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/keyferry/keyferry/broker"
+	hsm "github.com/keyferry/keyferry/hsm/memory"
 )
 
 // TestDocsAreMadeFromTheCommands writes docs/cli.md with UPDATE=1, and holds it
@@ -133,7 +134,10 @@ func split(t *testing.T, line string) []string {
 // exampleWorld has keys that are active, staged, and half imported.
 func exampleWorld(t *testing.T) *world {
 	t.Helper()
-	w := enrolledWorld(t, "test")
+	w := cloudsWorld(t)
+	if err := w.token.Plant(hsm.Planted{ID: "their-key", Spec: broker.AES256, Usage: broker.Usage{Encrypt: true}}); err != nil {
+		t.Fatal(err)
+	}
 	w.must(args("import aws payments/db --policy payments")...)
 	w.must(args("import aws signing/release --spec ec-p384 --target aws-test --tag team=release")...)
 	w.failing("wrapping-key", 1, false, broker.Denied)

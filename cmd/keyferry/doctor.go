@@ -16,15 +16,22 @@ func (p *program) doctor() *cli.Command {
 		name: "doctor", usage: "look at everything an import needs, and say what is wrong",
 		about: "It creates nothing at a provider, and in the token only a throwaway object that it destroys.\n" +
 			"The matrix says for each key spec and target by which plan a key goes there, or why not.\n" +
-			"With --policy it prints the least permissions that keyferry needs at a provider's targets.",
-		examples: []string{"keyferry doctor", "keyferry doctor --output json", "keyferry doctor --policy aws"},
+			"With --policy it prints the least permissions that keyferry needs at a target, as the provider's own\n" +
+			"tools take them; with --proof also given, those of the separate identity that asks for proofs.",
+		examples: []string{
+			"keyferry doctor", "keyferry doctor --output json", "keyferry doctor --policy aws-test", "keyferry doctor --policy gcp --proof",
+		},
 		flags: []cli.Flag{
-			&cli.StringFlag{Name: "policy", Usage: "print the least permissions for `PROVIDER` instead"},
-			targetFlag("only for this target: `NAME` (with --policy)"),
+			&cli.StringFlag{Name: "policy", Usage: "print the least permissions at `TARGET` instead; a provider stands for its first target"},
+			&cli.BoolFlag{Name: "proof", Usage: "of the identity that asks for proofs (with --policy)"},
+			targetFlag("only for this target: `NAME` (with --policy and a provider)"),
 		},
 		run: func(ctx context.Context, c *call) error {
 			if c.String("policy") != "" {
 				return c.leastPolicy()
+			}
+			if c.Bool("proof") {
+				return misuse("--proof goes with --policy")
 			}
 			return c.working(ctx, func(s *session) error { return s.examine(ctx) })
 		},
@@ -54,42 +61,53 @@ func (s *session) examine(ctx context.Context) error {
 	return nil
 }
 
-// leastPolicy prints the permissions for the first of the provider's targets, or
-// for the one that was named.
+// leastPolicy prints the permissions for the target that was named, or for a
+// provider's first one.
 func (c *call) leastPolicy() error {
 	cfg, err := c.loadConfig()
 	if err != nil {
 		return err
 	}
-	name := c.String("policy")
-	i := slices.IndexFunc(c.p.providers, func(p provider) bool { return p.name == name })
-	if i < 0 {
-		var names []string
-		for _, p := range c.p.providers {
-			names = append(names, p.name)
+	t, err := c.policyTarget(cfg, c.String("policy"))
+	if err != nil {
+		return err
+	}
+	for _, p := range c.p.providers {
+		if p.name != t.Provider {
+			continue
 		}
-		return misuse("--policy: provider %q is unknown%s", name, orNear(name, names))
+		policy, err := p.policy(t, c.Bool("proof"))
+		if err != nil {
+			return err
+		}
+		return writeJSON(c.p.stdout, policy)
 	}
-	t, err := c.targetOf(cfg, name)
-	if err != nil {
-		return err
-	}
-	policy, err := c.p.providers[i].policy(t)
-	if err != nil {
-		return err
-	}
-	return writeJSON(c.p.stdout, policy)
+	return notShipped(t.Provider)
 }
 
-func (c *call) targetOf(cfg *config.Config, provider string) (config.Target, error) {
+// policyTarget is the target of that name, or the first of the provider of that
+// name.
+func (c *call) policyTarget(cfg *config.Config, name string) (config.Target, error) {
 	asked := c.String("target")
+	if t, ok := cfg.Target(name); ok {
+		return t, nil
+	}
+	var names []string
+	for _, p := range c.p.providers {
+		names = append(names, p.name)
+	}
 	for _, t := range cfg.Targets {
-		if t.Provider == provider && (asked == "" || t.Name == asked) {
+		if t.Provider == name && (asked == "" || t.Name == asked) {
 			return t, nil
 		}
+		names = append(names, t.Name)
 	}
-	if asked != "" {
+	switch {
+	case !slices.Contains(names, name):
+		return config.Target{}, misuse("--policy: there is no target or provider %q%s", name, orNear(name, names))
+	case asked != "":
 		return config.Target{}, noTarget(cfg, asked)
+	default:
+		return config.Target{}, misuse("--policy: the config has no target of %s, whose account and place the policy names", name)
 	}
-	return config.Target{}, misuse("--policy: the config has no target of %s, whose account and region the policy names", provider)
 }

@@ -35,6 +35,8 @@ func changeFlags(more ...cli.Flag) []cli.Flag {
 	)
 }
 
+func validToFlag(usage string) cli.Flag { return &cli.StringFlag{Name: "valid-to", Usage: usage} }
+
 func targetFlag(usage string) cli.Flag {
 	return &cli.StringFlag{Name: "target", Usage: usage}
 }

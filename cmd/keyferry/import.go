@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -10,43 +9,62 @@ import (
 	"github.com/keyferry/keyferry/broker"
 )
 
-// importCommands is a subcommand for each provider.
+// importCommands is a subcommand for each provider, and one for all of a policy's
+// targets.
 func (p *program) importCommands() []*cli.Command {
 	var out []*cli.Command
 	for _, one := range p.providers {
 		out = append(out, p.importInto(one))
 	}
-	return out
+	return append(out, p.importAll())
 }
+
+// importAbout is said of every import.
+const importAbout = "Interrupted, it goes on where it was when run again; finished already, it says so and ends with 0.\n" +
+	"With another spec or policy than before it is a conflict and nothing happens.\n" +
+	"With --object it makes nothing in the HSM, and brings a key that lives there already. Its provenance is then\n" +
+	"adopted: its birth was not ours to see, so nobody here can say that no copy of it is elsewhere, and all\n" +
+	"evidence says that. It must be sensitive and extractable, and able to do what its proof needs."
 
 func (p *program) importInto(to provider) *cli.Command {
 	return p.command(leaf{
 		name: to.name, usage: "make version 1 of a key in the HSM and bring it to " + to.title, args: []string{"NAME"},
-		about: "Interrupted, it goes on where it was when run again; finished already, it says so and ends with 0.\n" +
-			"With another spec or policy than before it is a conflict and nothing happens.",
-		examples: []string{
-			"keyferry import " + to.name + " payments/db --policy payments",
-			"keyferry import " + to.name + " signing/release --spec ec-p384 --target aws-test --tag team=release --reason 'first key'",
-			"keyferry import " + to.name + " payments/web --policy payments --no-activate --output json",
-			"keyferry import " + to.name + " payments/db --policy payments --dry-run",
-		},
-		flags: changeFlags(append(importFlags(), to.flags...)...),
+		about:    importAbout,
+		examples: importExamples(to),
+		flags:    changeFlags(slices.Concat(importFlags(), []cli.Flag{importTargetFlag()}, to.flags)...),
 		run: func(ctx context.Context, c *call) error {
 			req, err := c.importRequest()
 			if err != nil {
 				return err
 			}
-			return c.working(ctx, func(s *session) error { return s.importKey(ctx, to, req) })
+			return c.working(ctx, func(s *session) error {
+				if err := s.onlyAt(to, req); err != nil {
+					return err
+				}
+				return s.importKey(ctx, req)
+			})
 		},
 	})
 }
 
+func importExamples(to provider) []string {
+	line := "keyferry import " + to.name + " " + to.name
+	return []string{
+		line + "/payments --policy " + to.name + "-keys",
+		line + "/release --spec ec-p384 --target " + to.name + "-test --tag team=release --reason 'first key'",
+		line + "/web --policy " + to.name + "-keys --no-activate --output json",
+		line + "/old --policy " + to.name + "-keys --object their-key",
+		line + "/payments --policy " + to.name + "-keys --dry-run",
+	}
+}
+
+// importFlags are on every import.
 func importFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "policy", Usage: "the key's policy: `NAME`"},
 		&cli.StringFlag{Name: "spec", Usage: "type and size, where the policy leaves it open: `SPEC`, like aes-256, hmac-256, rsa-3072, ec-p384"},
-		&cli.StringFlag{Name: "purpose", Usage: "`PURPOSE` of the key: encrypt, mac, sign, decrypt, agree"},
-		&cli.StringSliceFlag{Name: "target", Usage: "`NAME` of a target; may be repeated; the policy's if left out"},
+		&cli.StringFlag{Name: "purpose", Usage: "`PURPOSE` of the key: encrypt, raw-encrypt, mac, sign, decrypt, agree"},
+		&cli.StringFlag{Name: "object", Usage: "bring the key with this CKA_ID, which lives in the token already: `ID` as keyferry token show --objects has it"},
 		&cli.StringFlag{Name: "retain", Usage: "what happens to the token's copy after the last proof: `HOW`: token, sealed, none"},
 		&cli.StringFlag{Name: "activate-at", Usage: "give it to consumers at a `TIME`, not at once"},
 		&cli.BoolFlag{Name: "no-activate", Usage: "prove it, and do not give it to consumers"},
@@ -55,18 +73,22 @@ func importFlags() []cli.Flag {
 	}
 }
 
+func importTargetFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "target", Usage: "`NAME` of a target; may be repeated; the policy's if left out"}
+}
+
 // importRequest reads the flags; nothing was touched when one is wrong.
 func (c *call) importRequest() (broker.ImportRequest, error) {
 	req := broker.ImportRequest{
 		Name: c.argument(), Policy: c.String("policy"), Targets: c.StringSlice("target"), Owner: c.String("owner"),
-		NoActivate: c.Bool("no-activate"), Why: c.why(),
+		NoActivate: c.Bool("no-activate"), Object: broker.MaterialID(c.String("object")), Why: c.why(),
 	}
 	if err := broker.CheckKeyName(req.Name); err != nil {
 		return req, err
 	}
 	var errs [6]error
 	req.Spec, errs[0] = choice(c, "spec", broker.KeySpecs())
-	req.Purpose, errs[1] = choice(c, "purpose", []broker.Purpose{broker.Encrypt, broker.MAC, broker.Sign, broker.Decrypt, broker.Agree})
+	req.Purpose, errs[1] = choice(c, "purpose", []broker.Purpose{broker.Encrypt, broker.RawEncrypt, broker.MAC, broker.Sign, broker.Decrypt, broker.Agree})
 	req.Retain, errs[2] = choice(c, "retain", []broker.Retain{broker.RetainToken, broker.RetainSealed, broker.RetainNone})
 	req.ValidTo, errs[3] = c.when("valid-to")
 	req.FromNow = c.fromNow("valid-to")
@@ -83,10 +105,7 @@ func (c *call) importRequest() (broker.ImportRequest, error) {
 	return req, nil
 }
 
-func (s *session) importKey(ctx context.Context, to provider, req broker.ImportRequest) error {
-	if err := s.onlyAt(to, req); err != nil {
-		return err
-	}
+func (s *session) importKey(ctx context.Context, req broker.ImportRequest) error {
 	intended, err := s.broker.PlanImport(ctx, req)
 	if err != nil {
 		return err
@@ -116,38 +135,8 @@ func (s *session) onlyAt(to provider, req broker.ImportRequest) error {
 	}
 	for _, name := range names {
 		if t, ok := s.config.Target(name); ok && t.Provider != to.name {
-			return misuse("import %s: target %s belongs to provider %s", to.name, name, t.Provider)
+			return misuse("import %s: target %s belongs to provider %s; keyferry import all brings a key to every target of a policy", to.name, name, t.Provider)
 		}
 	}
 	return nil
-}
-
-func intendedTargets(in broker.Intended) []string {
-	var names []string
-	for _, t := range in.Targets {
-		names = append(names, t.Target)
-	}
-	return names
-}
-
-// intendedAnswer is what --dry-run says.
-func intendedAnswer(in broker.Intended) answer {
-	head := []fact{
-		{"key", in.Key}, {"version", fmt.Sprint(in.Number)}, {"spec", string(in.Spec)}, {"purpose", string(in.Purpose)}, {"retain", string(in.Retain)},
-	}
-	if in.Resumes != "" {
-		head = append(head, fact{"goes on with", "operation " + in.Resumes})
-	}
-	if in.Done {
-		head = append(head, fact{"done", "before; there is nothing to do"})
-	}
-	return answer{value: in, tables: []any{head, in.Targets}}
-}
-
-// printResult of an operation: its placements, and how it ended.
-func (s *session) printResult(r broker.Result) error {
-	if r.AlreadyDone {
-		s.p.say("operation %s was finished before; nothing was done now", r.Operation.Operation.ID)
-	}
-	return s.print(answer{value: r, tables: []any{placementRows(r.Key, s.p.now()), []operationRow{operationRowOf(r.Operation.Operation)}}})
 }

@@ -161,12 +161,28 @@ token:
     file: {{printf "%q" .pin}} # chmod 600; or credential, command, prompt
 
 # targets:
+#   # AWS KMS: an account in a region.
 #   - name: aws-frankfurt
 #     provider: aws
 #     environment: {{.environment}}
 #     account: "111122223333"
 #     region: eu-central-1
 #     # endpoint: http://127.0.0.1:4566 # an emulator, never production
+#   # Google Cloud KMS: a key ring, which must be there.
+#   - name: google
+#     provider: gcp
+#     environment: {{.environment}}
+#     project: my-project
+#     location: europe-west3
+#     ring: keyferry
+#     # impersonate: keyferry@my-project.iam.gserviceaccount.com
+#   # Azure Key Vault (Premium), or a Managed HSM with kind: managed-hsm.
+#   - name: azure
+#     provider: azure
+#     environment: {{.environment}}
+#     tenant: 11111111-2222-3333-4444-555555555555
+#     vault: https://my-vault.vault.azure.net
+#     # credentials: {kind: managed-identity}
 
 # policies:
 #   - name: payments
@@ -174,4 +190,9 @@ token:
 #     targets: [aws-frankfurt]
 #     retain: token
 #     owner: payments team
+#   # One key at all of them: keyferry import all signing/release --policy signing
+#   - name: signing
+#     spec: ec-p384
+#     targets: [aws-frankfurt, google, azure]
+#     retain: token
 `

@@ -50,7 +50,7 @@ func (s *session) listPlacements(ctx context.Context) error {
 	rows := []placementRow{}
 	err = s.eachKey(ctx, func(k broker.KeyView) error {
 		at, err := s.plannedActivation(ctx, k)
-		for _, r := range placementRows(k, s.p.now()) {
+		for _, r := range s.placementRows(k) {
 			if fits(r, filter) {
 				rows = append(rows, r.planned(at, s.p.now()))
 			}

@@ -17,7 +17,7 @@ func (p *program) keyShow() *cli.Command {
 				if err != nil {
 					return fmt.Errorf("show key %s: %w", c.argument(), err)
 				}
-				return c.print(answer{value: k, tables: []any{facts(keyRowOf(k)), versionRows(k), placementRows(k, p.now())}})
+				return s.print(keyAnswer(k, s.placementRows(k)))
 			})
 		},
 	})

@@ -12,11 +12,13 @@ import (
 
 // provider is a cloud that this program can speak to.
 type provider struct {
-	name   string // in commands and in the config
-	title  string // for people
-	open   func(ctx context.Context, t config.Target, files targetFiles, now func() time.Time) (openTarget, error)
-	policy func(t config.Target) (any, error) // the least permissions there, in the provider's own form
-	flags  []cli.Flag                         // of its import, besides those that all have
+	name  string // in commands and in the config
+	title string // for people
+	open  func(ctx context.Context, t config.Target, files targetFiles, now func() time.Time) (openTarget, error)
+	// policy is the least permissions there, in the provider's own form: of who
+	// imports, or of who asks for proofs.
+	policy func(t config.Target, proof bool) (any, error)
+	flags  []cli.Flag // of its import, besides those that all have
 }
 
 // openTarget is a target that can be spoken to.
@@ -30,5 +32,6 @@ type openTarget struct {
 func shipped() []provider {
 	return []provider{
 		aws(),
+		gcp(),
 	}
 }

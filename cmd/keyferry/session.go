@@ -119,8 +119,9 @@ func policies(cfg *config.Config) []broker.Policy {
 	for _, p := range cfg.Policies {
 		out = append(out, broker.Policy{
 			Name: p.Name, Spec: p.Spec, Purpose: p.Purpose, Targets: p.Targets, Retain: p.Retain,
-			AllowNonconforming: p.AllowNonconforming, Mechanisms: p.Mechanisms, ValidFor: p.ValidFor.Std(),
-			Owner: p.Owner, Tags: p.Tags,
+			AllowNonconforming: p.AllowNonconforming, AllowSoftware: p.AllowSoftware, Mechanisms: p.Mechanisms, Algorithms: p.Algorithms,
+			Window: p.DeletionWindow.Std(), ValidFor: p.ValidFor.Std(), ValidAfter: p.ValidAfter.Std(),
+			NoActivate: p.Activate != nil && !*p.Activate, Owner: p.Owner, Tags: p.Tags,
 		})
 	}
 	return out

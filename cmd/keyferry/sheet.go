@@ -14,37 +14,48 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 )
 
-// sheet is rows of cells. A column is a field of the row's type: its json name,
-// and with the tag table:"-" it is left out of tables for people.
+// sheet is rows of cells. A column is a field of the row's type: its json name. With
+// the tag table:"-" it is left out of tables for people, with table:"filled" where it
+// is empty in every row.
 type sheet struct {
 	names []string
 	shown []int // columns of a table
 	rows  [][]string
 }
 
-// sheetOf makes a sheet of a slice of flat structs, or of one of them.
+// sheetOf makes a sheet of a slice of flat structs, or of one of them; one that is
+// made already stays.
 func sheetOf(value any) sheet {
+	if made, ok := value.(sheet); ok {
+		return made
+	}
 	list := reflect.ValueOf(value)
 	if list.Kind() != reflect.Slice {
 		one := reflect.MakeSlice(reflect.SliceOf(list.Type()), 0, 1)
 		list = reflect.Append(one, list)
 	}
 	var t sheet
-	for i, f := range columns(list.Type().Elem()) {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		t.names = append(t.names, name)
-		if f.Tag.Get("table") != "-" {
-			t.shown = append(t.shown, i)
-		}
-	}
+	fields := columns(list.Type().Elem())
 	for i := range list.Len() {
 		var row []string
-		for _, f := range columns(list.Type().Elem()) {
+		for _, f := range fields {
 			row = append(row, fieldCell(list.Index(i).FieldByIndex(f.Index), f))
 		}
 		t.rows = append(t.rows, row)
 	}
+	for i, f := range fields {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		t.names = append(t.names, name)
+		if tag := f.Tag.Get("table"); tag != "-" && (tag != "filled" || t.filled(i)) {
+			t.shown = append(t.shown, i)
+		}
+	}
 	return t
+}
+
+// filled reports whether a column has anything in it.
+func (t sheet) filled(column int) bool {
+	return slices.ContainsFunc(t.rows, func(row []string) bool { return row[column] != "" })
 }
 
 func columns(t reflect.Type) []reflect.StructField {

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -39,7 +38,7 @@ func (p *program) openTargets(ctx context.Context, c *config.Config) (targets []
 // openTarget reads a target's files once: what is used is what is held against the
 // enrolment.
 func (p *program) openTarget(ctx context.Context, t config.Target) (broker.Target, func(), error) {
-	files, err := readFiles(t)
+	files, err := readFiles(t, public, secret, renewed)
 	if err != nil {
 		return broker.Target{}, nil, err
 	}
@@ -60,14 +59,18 @@ func (p *program) openTarget(ctx context.Context, t config.Target) (broker.Targe
 		}
 		return brokerTarget(t, o, pins), o.close, nil
 	}
-	return broker.Target{}, nil, misuse("provider %q is not part of this program", t.Provider)
+	return broker.Target{}, nil, notShipped(t.Provider)
+}
+
+func notShipped(provider string) error {
+	return misuse("provider %q is not part of this program", provider)
 }
 
 func brokerTarget(t config.Target, o openTarget, pins map[string]string) broker.Target {
 	return broker.Target{
 		Name: t.Name, Provider: o.provider, Environment: t.Environment, Pins: pins, Genuine: o.genuine,
-		WrappingKey: broker.WrappingKeyPolicy{MinBits: wrappingBits(t)},
-		Consumer:    t.Consumer, Window: time.Duration(t.DeletionWindow),
+		WrappingKey: broker.WrappingKeyPolicy{MinBits: wrappingBits(t), Attestation: t.Attestation == "required"},
+		Consumer:    keyNameOf(t), Window: time.Duration(t.DeletionWindow), Place: placeOf(t), ReplicaOf: t.ReplicaOf,
 	}
 }
 
@@ -80,8 +83,8 @@ func wrappingBits(t config.Target) int {
 	return bits
 }
 
-// targetPins is what a target's enrolment holds the config to: every field, and
-// files by what is in them.
+// targetPins is what a target's enrolment holds the config to: every field, public
+// files by what is in them, and under one name whose it is.
 func targetPins(t config.Target, files targetFiles) (map[string]string, error) {
 	text, err := json.Marshal(t)
 	if err != nil {
@@ -96,64 +99,21 @@ func targetPins(t config.Target, files targetFiles) (map[string]string, error) {
 	for name, value := range fields {
 		pins[name] = fmt.Sprint(value)
 	}
-	for name, text := range files {
-		sum := sha256.Sum256(text)
-		pins[name] = "sha256:" + hex.EncodeToString(sum[:])
+	for _, f := range filesOf(t) {
+		if f.kind == public {
+			sum := sha256.Sum256(files[f.field])
+			pins[f.field] = "sha256:" + hex.EncodeToString(sum[:])
+		}
 	}
+	pins[broker.PinAccount] = accountOf(t)
 	return pins, nil
 }
 
 // pinsNow are the pins of a target that is not opened.
 func pinsNow(t config.Target) (map[string]string, error) {
-	files, err := readFiles(t)
+	files, err := readFiles(t, public)
 	if err != nil {
 		return nil, err
 	}
 	return targetPins(t, files)
-}
-
-// The fields of a target that name a file.
-const (
-	caField     = "ca_file"
-	policyField = "key_policy"
-)
-
-// targetFiles are the texts of a target's files, by the field that names them.
-type targetFiles map[string][]byte
-
-// maxTargetFile is the most a file of a target may have, in bytes; a key policy has
-// at most 32 KiB.
-const maxTargetFile = 1 << 20
-
-func readFiles(t config.Target) (targetFiles, error) {
-	paths := map[string]config.Path{}
-	if t.CAFile != "" {
-		paths[caField] = t.CAFile
-	}
-	if t.KeyPolicy != nil && t.KeyPolicy.File != "" {
-		paths[policyField] = t.KeyPolicy.File
-	}
-	files := targetFiles{}
-	for name, path := range paths {
-		text, err := readFile(string(path))
-		if err != nil {
-			return nil, &broker.Error{
-				Kind: broker.Misuse, Op: "read " + name + " of target", Object: t.Name, Cause: err, Hint: "check the path in the config",
-			}
-		}
-		files[name] = text
-	}
-	return files, nil
-}
-
-// readFile reads a regular file: a pipe could say something else to each reader.
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxTargetFile {
-		return nil, fmt.Errorf("%s is not a regular file of at most %d bytes", path, maxTargetFile)
-	}
-	return os.ReadFile(path) //nolint:gosec // the config says which file, and its owner wrote it
 }

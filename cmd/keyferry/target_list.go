@@ -16,8 +16,9 @@ type targetRow struct {
 	Name        string            `json:"target"`
 	Provider    string            `json:"provider"`
 	Environment string            `json:"environment"`
-	Account     string            `json:"account"`
-	Region      string            `json:"region"`
+	Account     string            `json:"account"` // or project, or tenant
+	Place       string            `json:"place"`   // region, location and ring, or vault
+	Region      string            `json:"region" table:"-"`
 	Endpoint    string            `json:"endpoint"`
 	Enrolled    string            `json:"enrolled"` // yes, no, or what differs from the config
 	EnrolledAt  time.Time         `json:"enrolled_at,omitzero"`
@@ -45,8 +46,8 @@ func targetRows(cfg *config.Config, enrolled []broker.Enrolment) []targetRow {
 	var rows []targetRow
 	for _, t := range cfg.Targets {
 		row := targetRow{
-			Name: t.Name, Provider: t.Provider, Environment: t.Environment, Account: t.Account, Region: t.Region,
-			Endpoint: t.Endpoint, Enrolled: "no",
+			Name: t.Name, Provider: t.Provider, Environment: t.Environment, Account: accountOf(t), Place: placeOf(t), Region: t.Region,
+			Endpoint: endpointOf(t), Enrolled: "no",
 		}
 		for _, e := range enrolled {
 			if e.Kind == broker.EnrolTarget && e.Name == t.Name {

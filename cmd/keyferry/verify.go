@@ -21,12 +21,16 @@ type checkRow struct {
 	State   broker.RemoteState `json:"state"`
 	At      time.Time          `json:"at"`
 	Detail  string             `json:"detail"`
+	// Provider and Place of the target, as the config has it now.
+	Provider string `json:"provider"`
+	Place    string `json:"place"`
 }
 
 func (p *program) verify() *cli.Command {
 	return p.command(leaf{
 		name: "verify", usage: "prove again that a provider holds the token's material", args: []string{"[NAME]"},
-		about: "Read-only at the provider; the outcome goes to the inventory and the audit.\n" +
+		about: "Read-only at the providers; the outcome goes to the inventory and the audit. Without --target a key is\n" +
+			"checked wherever it is, in every cloud: level, time and result, or why the proof cannot be repeated.\n" +
 			"Ends with 1 where nothing holds, with 3 where something does not.",
 		examples: []string{"keyferry verify payments/db", "keyferry verify --all --output json", "keyferry verify payments/db --target aws-test --dry-run"},
 		flags: []cli.Flag{
@@ -72,7 +76,7 @@ func (s *session) planVerify(ctx context.Context) error {
 	}
 	rows := []placementRow{}
 	for _, k := range keys {
-		for _, r := range placementRows(k, s.p.now()) {
+		for _, r := range s.placementRows(k) {
 			if target := s.String("target"); target == "" || target == r.Target {
 				rows = append(rows, r)
 			}
@@ -99,7 +103,7 @@ func (s *session) verifyKeys(ctx context.Context) error {
 			break
 		}
 	}
-	if err := s.print(answer{value: checks, tables: []any{checkRows(checks)}}); err != nil {
+	if err := s.print(answer{value: checks, tables: []any{s.checkRows(checks)}}); err != nil {
 		return err
 	}
 	if failed != nil {
@@ -108,11 +112,13 @@ func (s *session) verifyKeys(ctx context.Context) error {
 	return judge(checks)
 }
 
-func checkRows(checks []broker.Check) []checkRow {
+func (s *session) checkRows(checks []broker.Check) []checkRow {
 	var rows []checkRow
 	for _, c := range checks {
+		t, _ := s.config.Target(c.Target)
 		rows = append(rows, checkRow{
 			Key: c.Key, Version: c.Number, Target: c.Target, OK: c.OK, Level: c.Level, State: c.State, At: c.At, Detail: c.Detail,
+			Provider: t.Provider, Place: placeOf(t),
 		})
 	}
 	return rows

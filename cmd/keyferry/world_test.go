@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -37,8 +38,9 @@ type world struct {
 	t           *testing.T
 	dir, config string
 	token       *hsm.Token
-	target      *cloud.Provider
-	fault       cloud.Fault // may be nil
+	target      *cloud.Provider            // aws-test
+	clouds      map[string]*cloud.Provider // all of them
+	fault       cloud.Fault                // may be nil
 	genuine     bool
 	interactive bool
 	stdin       string
@@ -56,6 +58,35 @@ policies:
   - {name: ending, spec: hmac-256, targets: [aws-test], retain: token, valid_for: 30d}
 `
 
+// cloudsConfig has a target of each provider, and policies for each and for all.
+const cloudsConfig = `store: keyferry.db
+token: {name: hsm, module: /usr/lib/some.so, label: test, environment: ENV, pin: {file: pin}}
+targets:
+  - {name: aws-test, provider: aws, environment: ENV, account: "111122223333", region: eu-central-1}
+  - {name: gcp-test, provider: gcp, environment: ENV, project: my-project, location: europe-west3, ring: keyferry}
+  - {name: azure-test, provider: azure, environment: ENV, tenant: 11111111-2222-3333-4444-555555555555, vault: https://my-vault.vault.azure.net}
+policies:
+  - {name: payments, spec: aes-256, targets: [aws-test], retain: token, owner: payments team}
+  - {name: aws-keys, spec: aes-256, targets: [aws-test], retain: token}
+  - {name: gcp-keys, spec: aes-256, targets: [gcp-test], retain: token}
+  - {name: azure-keys, spec: aes-256, targets: [azure-test], retain: token}
+  - {name: everywhere, spec: ec-p384, targets: [aws-test, gcp-test, azure-test], retain: token, owner: release team}
+`
+
+// cloudsWorld has targets at three clouds, all of them enrolled.
+func cloudsWorld(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t, "test")
+	w.configure(strings.ReplaceAll(cloudsConfig, "ENV", "test"))
+	w.clouds["gcp-test"] = w.cloud("my-project", cloud.Numbered())
+	w.clouds["azure-test"] = w.cloud("11111111-2222-3333-4444-555555555555", cloud.Newest())
+	w.must("token", "enrol", "--environment", "test")
+	for name := range w.clouds {
+		w.must("target", "enrol", name)
+	}
+	return w
+}
+
 // newWorld has a store; nothing is enrolled.
 func newWorld(t *testing.T, environment string) *world {
 	t.Helper()
@@ -63,8 +94,17 @@ func newWorld(t *testing.T, environment string) *world {
 	w.config = filepath.Join(w.dir, "keyferry.yaml")
 	w.configure(strings.ReplaceAll(worldConfig, "ENV", environment))
 	w.token = hsm.New(hsm.Options{Label: "test"})
+	w.target = w.cloud(account, cloud.Default())
+	w.clouds = map[string]*cloud.Provider{"aws-test": w.target}
+	w.must("init")
+	return w
+}
+
+// cloud is a target in this process, with the world's clock and faults.
+func (w *world) cloud(account string, caps broker.Capabilities) *cloud.Provider {
+	w.t.Helper()
 	target, err := cloud.New(cloud.Config{
-		Account: account, WrappingKeys: wrappingKeys(), Now: w.now,
+		Account: account, Capabilities: caps, WrappingKeys: wrappingKeys(), Now: w.now,
 		Fault: func(call string, committed bool) error {
 			if w.fault == nil {
 				return nil
@@ -73,11 +113,9 @@ func newWorld(t *testing.T, environment string) *world {
 		},
 	})
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	w.target = target
-	w.must("init")
-	return w
+	return target
 }
 
 // enrolledWorld has token and target enrolled.
@@ -130,12 +168,23 @@ func (w *world) program(out, stderr *bytes.Buffer) *program {
 		},
 		providers: shipped(),
 	}
+	if !slices.ContainsFunc(p.providers, func(s provider) bool { return s.name == config.Azure }) {
+		p.providers = append(p.providers, provider{name: config.Azure, title: "Azure"})
+	}
 	for i := range p.providers {
-		p.providers[i].open = func(context.Context, config.Target, targetFiles, func() time.Time) (openTarget, error) {
-			return openTarget{provider: w.target, genuine: w.genuine, close: func() {}}, nil
+		p.providers[i].open = func(_ context.Context, t config.Target, _ targetFiles, _ func() time.Time) (openTarget, error) {
+			return openTarget{provider: w.cloudAt(t.Name), genuine: w.genuine, close: func() {}}, nil
 		}
 	}
 	return p
+}
+
+// cloudAt is the target of that name; aws-test for one that a test made up.
+func (w *world) cloudAt(name string) *cloud.Provider {
+	if p := w.clouds[name]; p != nil {
+		return p
+	}
+	return w.target
 }
 
 // run is one run of the program.
