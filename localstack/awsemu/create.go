@@ -23,6 +23,11 @@ type keyMetadataOutput struct {
 	KeyMetadata metadata `json:"KeyMetadata"`
 }
 
+// serviceRole is what a principal must be allowed for a multi-Region primary: KMS makes
+// the role by which it keeps related keys alike, or makes it again, each time
+// (Developer Guide, Controlling access to multi-Region keys).
+const serviceRole = "iam:CreateServiceLinkedRole"
+
 // createKey makes a key. There is no idempotency: twice makes two.
 func createKey(c *call, in createKeyInput) (any, error) {
 	spec, usage, err := in.spec(c.lenient())
@@ -44,6 +49,9 @@ func createKey(c *call, in createKeyInput) (any, error) {
 	id := emu.NewID()
 	var relations *family
 	if in.MultiRegion {
+		if err := c.allow(serviceRole); err != nil {
+			return nil, err
+		}
 		id = "mrk-" + strings.ReplaceAll(id, "-", "")
 		relations = &family{primary: c.place.region, members: map[string]*key{}}
 	}

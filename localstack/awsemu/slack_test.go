@@ -178,6 +178,22 @@ func TestReplicaNeedsTwoPermissions(t *testing.T) {
 	}
 }
 
+// A primary needs what KMS needs to keep its replicas like it.
+func TestPrimaryNeedsTwoPermissions(t *testing.T) {
+	t.Parallel()
+	e := start(t, defaults())
+	in := kms.CreateKeyInput{Origin: types.OriginTypeExternal, MultiRegion: aws.Bool(true)}
+	for _, allowed := range [][]string{{"kms:*"}, {"kms:CreateKey", "iam:CreateServiceLinkedRole"}} {
+		e.configure(awsemu.Change{AccessKeys: []awsemu.AccessKey{{ID: e.server.Credentials().ID, Allow: allowed}}})
+		_, err := e.CreateKey(t.Context(), &in)
+		if (err == nil) != (len(allowed) == 2) || err != nil && !strings.Contains(err.Error(), "iam:CreateServiceLinkedRole") {
+			t.Errorf("allowed %v: %v", allowed, err)
+		}
+	}
+	e.configure(awsemu.Change{AccessKeys: []awsemu.AccessKey{{ID: e.server.Credentials().ID, Allow: []string{"kms:CreateKey"}}}})
+	must(e.CreateKey(t.Context(), &kms.CreateKeyInput{Origin: types.OriginTypeExternal}))(t)
+}
+
 func errorOf[T any](_ T, err error) error { return err }
 
 func TestPermissionsByAccessKey(t *testing.T) {

@@ -28,6 +28,13 @@ def test_what_is_not_allowed(cloud, allow, refused, operation):
     assert name in caught.value.response["Error"]["Message"]
 
 
+def test_primary_needs_more_than_itself(cloud, allow, refused):
+    allow("kms:CreateKey")
+    with refused() as caught:
+        cloud.key(MultiRegion=True)
+    assert "iam:CreateServiceLinkedRole" in caught.value.response["Error"]["Message"]
+
+
 @pytest.mark.parametrize("missing", ["kms:ReplicateKey", "kms:CreateKey", "kms:TagResource"])
 def test_replica_needs_more_than_itself(cloud, allow, refused, missing):
     key = cloud.key(MultiRegion=True, Origin="AWS_KMS")
