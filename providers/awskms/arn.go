@@ -11,15 +11,18 @@ import (
 
 // ours checks that an ARN names a key in the enrolled partition, account and
 // region; else it is Tampered.
-func (p *Provider) ours(keyARN string) error {
+func (p *Provider) ours(keyARN string) error { return p.ourIn(p.c.Region, keyARN) }
+
+// ourIn is the same for another region.
+func (p *Provider) ourIn(region, keyARN string) error {
 	parsed, err := arn.Parse(keyARN)
 	if err != nil {
 		return p.foreign(keyARN, fmt.Errorf("parse ARN: %w", err))
 	}
 	id, isKey := strings.CutPrefix(parsed.Resource, "key/")
-	want := arn.ARN{Partition: p.c.Partition, Service: "kms", Region: p.c.Region, AccountID: p.c.Account, Resource: "key/" + id}
+	want := arn.ARN{Partition: p.c.Partition, Service: "kms", Region: region, AccountID: p.c.Account, Resource: "key/" + id}
 	if !isKey || id == "" || strings.ContainsAny(id, "/:* \t\r\n") || parsed != want {
-		return p.foreign(keyARN, fmt.Errorf("not a key of account %s in %s", p.c.Account, p.c.Region))
+		return p.foreign(keyARN, fmt.Errorf("not a key of account %s in %s", p.c.Account, region))
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ func (p *Provider) Capabilities() broker.Capabilities {
 		ValidTo:  broker.ValidToRule{Native: true, Max: maxValidTo},
 		Deletion: broker.DeletionRule{Min: 7 * day, Max: 30 * day, Default: p.c.DeletionWindow},
 		Settle:   p.c.Settle, Poll: p.c.Poll,
-		Quotas: quotas(), HostSuffixes: kmsHosts(p.c.Region, p.c.Partition), Permissions: neededPermissions(),
+		Quotas: quotas(), HostSuffixes: kmsHosts(p.c.Region, p.c.Partition), Permissions: p.c.neededPermissions(),
 	}
 }
 
@@ -118,6 +118,7 @@ func quotas() []broker.Quota {
 	return []broker.Quota{
 		quota(1, "GetParametersForImport"),
 		quota(5, "CreateKey"),
+		quota(2.5, "ReplicateKey"), // each counts as two CreateKey in the replica's region
 		quota(15, "ImportKeyMaterial"),
 		quota(15, "DeleteImportedKeyMaterial"),
 		quota(5, "CreateAlias"),

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"regexp"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"github.com/keyferry/keyferry/broker"
 )
@@ -22,9 +20,12 @@ type Config struct {
 	Partition string // "" follows from the region: aws, aws-cn, aws-us-gov …
 
 	// RoleARN is assumed with what the default credential chain finds; ExternalID
-	// goes with it.
+	// goes with it. Everything is done as this role, or as the chain's identity.
 	RoleARN, ExternalID string
-	Profile             string // of the SDK's shared files; "" is the chain's own choice
+	// ProofRoleARN is assumed the same way, for using keys in Prove alone: then the
+	// importing role needs no permission to use one.
+	ProofRoleARN, ProofExternalID string
+	Profile                       string // of the SDK's shared files; "" is the chain's own choice
 	// Credentials replaces the default chain.
 	Credentials aws.CredentialsProvider
 
@@ -40,6 +41,14 @@ type Config struct {
 	Proxy   string // URL; "" none, whatever the environment says
 	// Production refuses an endpoint that is not genuinely AWS's.
 	Production bool
+
+	// PrimaryRegion says that keys here are replicas of multi-Region keys in that
+	// region; replicas of others are refused. PrimaryEndpoint is where KMS is there: ""
+	// follows from Endpoint.
+	PrimaryRegion, PrimaryEndpoint string
+	// Replicated says that keys here get replicas in other regions, which needs one
+	// permission more.
+	Replicated bool
 
 	// KeyPolicy is the key policy sent with every key: a JSON document, in which
 	// {account}, {partition} and {region} are filled in. "" lets the account's IAM
@@ -79,77 +88,6 @@ func (c Config) withDefaults() Config {
 		c.KeyPolicy = accountPolicy
 	}
 	return c
-}
-
-// check names the field that is wrong; its errors are Misuse.
-func (c Config) check() error {
-	refuse := func(field, format string, args ...any) error {
-		return &broker.Error{
-			Kind: broker.Misuse, Op: "open AWS target", Object: c.Account + "/" + c.Region,
-			Cause: fmt.Errorf(field+": "+format, args...),
-		}
-	}
-	switch {
-	case !regexp.MustCompile(`^[0-9]{12}$`).MatchString(c.Account):
-		return refuse("account", "%q is not twelve digits", c.Account)
-	case !regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]+$`).MatchString(c.Region):
-		return refuse("region", "%q is not the name of a region", c.Region)
-	case c.Now == nil:
-		return refuse("now", "a clock is required")
-	case c.WrappingKeyBits != 2048 && c.WrappingKeyBits != 3072 && c.WrappingKeyBits != 4096:
-		return refuse("wrapping key bits", "%d is none of 2048, 3072, 4096", c.WrappingKeyBits)
-	case (c.CAFile != "" || len(c.CAPEM) > 0) && c.RootCAs != nil:
-		return refuse("ca", "a file and a pool exclude each other")
-	}
-	if _, err := windowDays(c.DeletionWindow); err != nil {
-		return refuse("deletion window", "%w", err)
-	}
-	if err := c.checkRole(); err != nil {
-		return refuse("role", "%w", err)
-	}
-	if _, err := parseProxy(c.Proxy); err != nil {
-		return refuse("proxy", "%w", err)
-	}
-	if err := c.checkEndpoints(); err != nil {
-		return refuse("endpoint", "%w", err)
-	}
-	return nil
-}
-
-func (c Config) checkRole() error {
-	if c.RoleARN == "" {
-		return nil
-	}
-	parsed, err := arn.Parse(c.RoleARN)
-	switch {
-	case err != nil:
-		return fmt.Errorf("parse %q: %w", c.RoleARN, err)
-	case parsed.AccountID != c.Account || parsed.Partition != c.Partition:
-		return fmt.Errorf("%s is not in account %s of partition %s", c.RoleARN, c.Account, c.Partition)
-	}
-	return nil
-}
-
-// checkEndpoints demands plain URLs, and genuine ones in production.
-func (c Config) checkEndpoints() error {
-	for _, raw := range []string{c.Endpoint, c.STSEndpoint} {
-		if raw == "" {
-			continue
-		}
-		u, err := url.Parse(raw)
-		switch {
-		case err != nil:
-			return fmt.Errorf("parse %q: %w", raw, err)
-		case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-			return fmt.Errorf("%q is not a URL like https://host", raw)
-		case u.User != nil, u.RawQuery != "", u.Fragment != "", u.Path != "" && u.Path != "/":
-			return fmt.Errorf("%q says more than scheme, host and port", raw)
-		case c.Production && !genuine(raw, c.Region, c.Partition):
-			return fmt.Errorf("%q is not an AWS endpoint for %s, which production requires: https and a host under one of %v",
-				raw, c.Region, append(kmsHosts(c.Region, c.Partition), stsHosts(c.Region, c.Partition)...))
-		}
-	}
-	return nil
 }
 
 // withCA is the config with the text of its CA file.

@@ -22,26 +22,40 @@ import (
 	"github.com/keyferry/keyferry/broker"
 )
 
-// credentialsOf is what calls are signed with: the configured provider or the
-// SDK's default chain, and the role assumed with it.
-func credentialsOf(ctx context.Context, c Config, w *wire) (aws.CredentialsProvider, error) {
+// signedAs is who calls are signed as: what imports, and what uses keys in proofs,
+// which is the same where no proof role is configured.
+type signedAs struct{ importing, proving aws.CredentialsProvider }
+
+// credentialsOf starts with the configured provider or the SDK's default chain; each
+// role is assumed with that.
+func credentialsOf(ctx context.Context, c Config, w *wire) (signedAs, error) {
 	base := c.Credentials
 	if base == nil {
 		var err error
 		if base, err = defaultChain(ctx, c); err != nil {
-			return nil, err
+			return signedAs{}, err
 		}
 	}
-	if c.RoleARN == "" {
-		return source{base}, nil
+	as := signedAs{importing: c.assuming(w, base, c.RoleARN, c.ExternalID)}
+	as.proving = as.importing
+	if c.ProofRoleARN != "" {
+		as.proving = c.assuming(w, base, c.ProofRoleARN, c.ProofExternalID)
 	}
-	role := stscreds.NewAssumeRoleProvider(newSTS(c, w, base), c.RoleARN, func(o *stscreds.AssumeRoleOptions) {
+	return as, nil
+}
+
+// assuming is a role assumed with base; base itself where there is none.
+func (c Config) assuming(w *wire, base aws.CredentialsProvider, role, externalID string) aws.CredentialsProvider {
+	if role == "" {
+		return source{base}
+	}
+	assumed := stscreds.NewAssumeRoleProvider(newSTS(c, w, base), role, func(o *stscreds.AssumeRoleOptions) {
 		o.RoleSessionName = "keyferry"
-		if c.ExternalID != "" {
-			o.ExternalID = &c.ExternalID
+		if externalID != "" {
+			o.ExternalID = &externalID
 		}
 	})
-	return source{aws.NewCredentialsCache(role)}, nil
+	return source{aws.NewCredentialsCache(assumed)}
 }
 
 // source tells a failure to get credentials from one of the call they are for.

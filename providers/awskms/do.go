@@ -78,7 +78,7 @@ func (p *Provider) schedule(ctx context.Context, v broker.VersionRef, a broker.A
 	}
 	out, receipt, err := invoke(ctx, p, c, p.kms.ScheduleKeyDeletion, &kms.ScheduleKeyDeletionInput{KeyId: &v.Key.ID, PendingWindowInDays: &days})
 	if err != nil {
-		return broker.Receipt{}, err
+		return broker.Receipt{}, deletedLast(v.Key.ID, err)
 	}
 	return receipt, p.same(c, v.Key.ID, out.KeyId)
 }

@@ -112,7 +112,7 @@ func translate(c call, rec *record, err error) error {
 
 // denial finds the action that a refusal names: it can be another than the call,
 // kms:TagResource in a CreateKey.
-var denial = regexp.MustCompile(`perform: ((?:kms|sts):[A-Za-z]+)`)
+var denial = regexp.MustCompile(`perform: ((?:kms|sts|iam):[A-Za-z]+)`)
 
 // missing is the permission that a refusal is about; "" where it is about the
 // credentials themselves.

@@ -11,39 +11,10 @@ import (
 	"github.com/keyferry/keyferry/broker"
 )
 
-// WrappingKey fetches new import parameters, good for 24 hours. AWS makes new ones
-// each time, and one is used for one import.
-func (p *Provider) WrappingKey(ctx context.Context, _ broker.Effect, in broker.WrappingKeyIn) (broker.WrappingKey, error) {
-	key, m := in.Key, in.Mechanism
-	c := call{name: "GetParametersForImport", verb: "fetch wrapping key for", object: key.ID}
-	algorithm, ok := algorithms[m]
-	if !ok {
-		return broker.WrappingKey{}, refuse(broker.Unsupported, c.verb, c.object, "AWS KMS knows no %s", m)
-	}
-	if err := p.ours(key.ID); err != nil {
-		return broker.WrappingKey{}, err
-	}
-	out, receipt, err := invoke(ctx, p, c, p.kms.GetParametersForImport, &kms.GetParametersForImportInput{
-		KeyId: &key.ID, WrappingAlgorithm: algorithm, WrappingKeySpec: wrappingSpecs[p.c.WrappingKeyBits],
-	})
-	if err != nil {
-		return broker.WrappingKey{}, err
-	}
-	if err := p.same(c, key.ID, out.KeyId); err != nil {
-		return broker.WrappingKey{}, err
-	}
-	if len(out.PublicKey) == 0 || len(out.ImportToken) == 0 || out.ParametersValidTo == nil {
-		return broker.WrappingKey{}, incomplete(c, "public key, import token or end")
-	}
-	return broker.WrappingKey{
-		PublicKey: out.PublicKey, Token: out.ImportToken, Mechanism: m, ExpiresAt: out.ParametersValidTo.UTC(),
-		SingleUse: true, Source: key.ID, Receipt: receipt,
-	}, nil
-}
-
 // Import sends wrapped material. The first material of a key can be sent again: it
 // goes without an import type, which AWS takes for new where the key never had any,
-// and else for existing, which it must then equal.
+// and else for existing, which it must then equal. A symmetric replica's is its
+// primary's, by its id.
 func (p *Provider) Import(ctx context.Context, _ broker.Effect, in broker.ImportIn) (broker.Imported, error) {
 	c := call{name: "ImportKeyMaterial", verb: "import key material into", object: in.Key.ID, changes: true}
 	if err := p.checkImport(c, in); err != nil {
@@ -56,11 +27,9 @@ func (p *Provider) Import(ctx context.Context, _ broker.Effect, in broker.Import
 	if !in.ValidTo.IsZero() {
 		request.ExpirationModel, request.ValidTo = types.ExpirationModelTypeKeyMaterialExpires, new(in.ValidTo.UTC())
 	}
-	if in.Kind != broker.ImportNew && in.Spec.Class() == broker.ClassAES {
-		request.ImportType = types.ImportTypeExistingKeyMaterial
-		if in.Version.ID != "" {
-			request.KeyMaterialId = &in.Version.ID
-		}
+	var err error
+	if request.ImportType, request.KeyMaterialId, err = p.importType(ctx, in); err != nil {
+		return broker.Imported{}, err
 	}
 	out, receipt, err := invoke(ctx, p, c, p.kms.ImportKeyMaterial, request)
 	if err != nil {
@@ -68,6 +37,9 @@ func (p *Provider) Import(ctx context.Context, _ broker.Effect, in broker.Import
 	}
 	if err := p.same(c, in.Key.ID, out.KeyId); err != nil {
 		return broker.Imported{}, err
+	}
+	if want, got := deref(request.KeyMaterialId), deref(out.KeyMaterialId); in.Kind == broker.ImportNew && want != "" && got != want {
+		return broker.Imported{}, refuse(broker.Differs, c.verb, c.object, "it answers with material %s, its primary has %s", got, want)
 	}
 	p.until(ctx, in.Key.ID, func(k *types.KeyMetadata) bool { return k.KeyState == types.KeyStateEnabled })
 	version := broker.VersionRef{Key: in.Key, ID: deref(out.KeyMaterialId)}
@@ -77,9 +49,27 @@ func (p *Provider) Import(ctx context.Context, _ broker.Effect, in broker.Import
 	return broker.Imported{Version: version, Receipt: receipt}, nil
 }
 
-// asNew: that new material is not as it should be, says nothing about the key's.
+// importType is what the material is to the key: existing, and which, where it was
+// there before or in the primary. Only symmetric keys know of that.
+func (p *Provider) importType(ctx context.Context, in broker.ImportIn) (types.ImportType, *string, error) {
+	switch {
+	case in.Spec.Class() != broker.ClassAES, in.Kind == broker.ImportNew && in.Of.Replica == nil:
+		return "", nil, nil
+	case in.Kind == broker.ImportNew:
+		id, err := p.material(ctx, in.Of.Replica.ID)
+		return types.ImportTypeExistingKeyMaterial, &id, err
+	case in.Version.ID == "":
+		return types.ImportTypeExistingKeyMaterial, nil, nil
+	default:
+		return types.ImportTypeExistingKeyMaterial, &in.Version.ID, nil
+	}
+}
+
+// asNew: that new material is not as it should be, says nothing about the key's; but
+// that of a replica is not new, and not its primary's.
 func asNew(in broker.ImportIn, err error) error {
-	if e, ok := errors.AsType[*broker.Error](err); ok && in.Kind == broker.ImportNew && e.Kind == broker.Differs {
+	isNew := in.Kind == broker.ImportNew && in.Of.Replica == nil
+	if e, ok := errors.AsType[*broker.Error](err); ok && isNew && e.Kind == broker.Differs {
 		e.Kind = broker.Rejected
 	}
 	return err

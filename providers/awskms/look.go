@@ -101,6 +101,9 @@ func (p *Provider) describe(ctx context.Context, id string) (*types.KeyMetadata,
 	if strings.HasPrefix(id, "arn:") {
 		check = p.same(c, id, out.KeyMetadata.Arn)
 	}
+	if check == nil {
+		check = p.related(out.KeyMetadata)
+	}
 	return out.KeyMetadata, receipt, check
 }
 
@@ -138,9 +141,12 @@ func (p *Provider) observation(meta *types.KeyMetadata, receipt broker.Receipt) 
 		o.Origin = broker.OriginExternal
 	}
 	o.HasMaterial = o.Origin != broker.OriginExternal || o.State == broker.RemoteEnabled || o.State == broker.RemoteDisabled ||
-		o.State == broker.RemoteScheduled && meta.ExpirationModel != ""
+		(o.State == broker.RemoteScheduled || o.State == broker.RemoteUpdating) && meta.ExpirationModel != ""
 	if meta.MultiRegionConfiguration != nil {
 		o.Replica = meta.MultiRegionConfiguration.MultiRegionKeyType == types.MultiRegionKeyTypeReplica
+	}
+	if days := meta.PendingDeletionWindowInDays; days != nil && meta.KeyState == types.KeyStatePendingReplicaDeletion {
+		o.Reason = fmt.Sprintf("its waiting period of %d days begins when its last replica is deleted", *days)
 	}
 	if meta.CreationDate != nil {
 		o.CreatedAt = meta.CreationDate.UTC()
@@ -156,7 +162,7 @@ func (p *Provider) observation(meta *types.KeyMetadata, receipt broker.Receipt) 
 
 // mark splits tags into the broker's marks and the customer's own.
 func (p *Provider) mark(o *broker.Observation, tags map[string]string) {
-	o.Effect, o.Name = tags[tagEffect], tags[tagName]
+	o.Effect, o.Name, o.KeyID = tags[tagEffect], tags[tagName], tags[tagKeyID]
 	maps.DeleteFunc(tags, func(key, _ string) bool { return strings.HasPrefix(key, tagPrefix) })
 	o.Tags = tags
 }

@@ -21,7 +21,9 @@ type Provider struct {
 	c      Config
 	policy policy
 	pins   map[string]string
+	as     signedAs
 	kms    *kms.Client
+	proof  *kms.Client // uses keys
 	sts    *sts.Client
 	wire   *wire
 	reads  aws.Retryer
@@ -52,17 +54,14 @@ func Open(ctx context.Context, c Config) (*Provider, error) {
 	if err != nil {
 		return nil, &broker.Error{Kind: broker.Misuse, Op: "open AWS target", Object: c.Account + "/" + c.Region, Cause: err}
 	}
-	creds, err := credentialsOf(ctx, c, wire)
+	as, err := credentialsOf(ctx, c, wire)
 	if err != nil {
 		return nil, &broker.Error{Kind: broker.Misuse, Op: "load AWS configuration for", Object: c.Account + "/" + c.Region, Cause: err}
 	}
 	return &Provider{
-		c: c, policy: policy, pins: c.pins(policy.hash), wire: wire, reads: readRetryer(),
-		kms: kms.New(kms.Options{
-			Region: c.Region, BaseEndpoint: endpoint(c.Endpoint), Credentials: creds, HTTPClient: wire,
-			Retryer: aws.NopRetryer{}, HTTPSignerV4: newSigner(c.Now), DisableClockSkewCorrection: true,
-		}),
-		sts: newSTS(c, wire, creds),
+		c: c, policy: policy, pins: c.pins(policy.hash), wire: wire, reads: readRetryer(), as: as,
+		kms: newKMS(c, wire, as.importing, c.Region, c.Endpoint), proof: newKMS(c, wire, as.proving, c.Region, c.Endpoint),
+		sts: newSTS(c, wire, as.importing),
 	}, nil
 }
 
@@ -76,7 +75,16 @@ func (p *Provider) Close() { p.wire.transport.CloseIdleConnections() }
 // Genuine reports whether the endpoint is AWS's own, so that what AWS documents
 // may be relied on: a genuine host, TLS, and no roots but the system's.
 func (p *Provider) Genuine() bool {
-	return genuine(p.c.Endpoint, p.c.Region, p.c.Partition) && len(p.c.CAPEM) == 0 && p.c.RootCAs == nil
+	return genuine(p.c.Endpoint, p.c.Region, p.c.Partition) && genuine(p.c.PrimaryEndpoint, p.c.PrimaryRegion, p.c.Partition) &&
+		len(p.c.CAPEM) == 0 && p.c.RootCAs == nil
+}
+
+// newKMS is a client for one region. It repeats nothing: invoke says what may be.
+func newKMS(c Config, wire *wire, as aws.CredentialsProvider, region, url string) *kms.Client {
+	return kms.New(kms.Options{
+		Region: region, BaseEndpoint: endpoint(url), Credentials: as, HTTPClient: wire,
+		Retryer: aws.NopRetryer{}, HTTPSignerV4: newSigner(c.Now), DisableClockSkewCorrection: true,
+	})
 }
 
 func newSTS(c Config, wire *wire, creds aws.CredentialsProvider) *sts.Client {

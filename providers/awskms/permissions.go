@@ -1,9 +1,6 @@
 package awskms
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"github.com/keyferry/keyferry/broker"
 )
 
@@ -22,89 +19,62 @@ const (
 	onCreate      resource = "Create"      // no key is there yet; only without material of AWS's
 	onKeys        resource = "Keys"        //
 	onKeysAliases resource = "KeysAliases" // the alias and its key
+	onReplication resource = "Replication" // primaries, in their region, replicated into this one
+	onPrimaries   resource = "Primaries"   // primaries, in their region
+	onServiceRole resource = "ServiceRole" // the role by which KMS keeps related keys alike
+	onProofRole   resource = "ProofRole"   // the proof role itself
 )
 
-// permissions is the least that an importing role needs.
+// permissions is the least that an importing role and one that proves need. What each
+// is for begins with the steps that fail without it.
 var permissions = []permission{
 	{broker.Permission{Action: "kms:CreateKey", For: "prepare"}, onCreate},
 	{broker.Permission{Action: "kms:TagResource", For: "prepare: a key is marked as it is made"}, onKeys},
+	{broker.Permission{Action: "kms:ReplicateKey", For: "prepare: a replica is asked of its primary's region"}, onReplication},
+	{broker.Permission{Action: "iam:CreateServiceLinkedRole", For: "prepare: the role by which KMS keeps related keys alike"}, onServiceRole},
 	{broker.Permission{Action: "kms:GetParametersForImport", For: "fetch"}, onKeys},
 	{broker.Permission{Action: "kms:ImportKeyMaterial", For: "import"}, onKeys},
+	{broker.Permission{Action: "kms:DescribeKey", For: "import symmetric keys: what the primary of a replica holds"}, onPrimaries},
 	{broker.Permission{Action: "kms:CreateAlias", For: "activate"}, onKeysAliases},
-	{broker.Permission{Action: "kms:UpdateAlias", For: "activate"}, onKeysAliases},
+	{broker.Permission{Action: "kms:UpdateAlias", For: "activate again"}, onKeysAliases},
 	{broker.Permission{Action: "kms:DeleteAlias", For: "abort"}, onKeysAliases},
 	{broker.Permission{Action: "kms:DisableKey", For: "disable", Later: true}, onKeys},
 	{broker.Permission{Action: "kms:EnableKey", For: "enable", Later: true}, onKeys},
 	{broker.Permission{Action: "kms:DeleteImportedKeyMaterial", For: "delete the cloud's copy", Later: true}, onKeys},
-	{broker.Permission{Action: "kms:ScheduleKeyDeletion", For: "abort"}, onKeys},
+	{broker.Permission{Action: "kms:ScheduleKeyDeletion", For: "schedule"}, onKeys},
 	{broker.Permission{Action: "kms:CancelKeyDeletion", For: "cancel a deletion", Later: true}, onKeys},
-	{broker.Permission{Action: "kms:ListKeys", For: "look", Look: true}, onAll},
-	{broker.Permission{Action: "kms:ListAliases", For: "look", Look: true}, onAll},
-	{broker.Permission{Action: "kms:DescribeKey", For: "look", Look: true}, onKeys},
-	{broker.Permission{Action: "kms:ListResourceTags", For: "look", Look: true}, onKeys},
-	{broker.Permission{Action: "kms:GetKeyPolicy", For: "look", Look: true}, onKeys},
-	{broker.Permission{Action: "kms:GetPublicKey", For: "prove", Proof: true}, onKeys},
+	{broker.Permission{Action: "kms:ListKeys", For: "look for", Look: true}, onAll},
+	{broker.Permission{Action: "kms:ListAliases", For: "look, look for", Look: true}, onAll},
+	{broker.Permission{Action: "kms:DescribeKey", For: "look, look for, activate again, abort, prove symmetric keys", Look: true}, onKeys},
+	{broker.Permission{Action: "kms:ListResourceTags", For: "look, look for", Look: true}, onKeys},
+	{broker.Permission{Action: "kms:GetKeyPolicy", For: "look, look for", Look: true}, onKeys},
+	{broker.Permission{Action: "kms:GetPublicKey", For: "prove signing keys, prove decryption keys, prove agreement keys", Proof: true}, onKeys},
 	{broker.Permission{Action: "kms:Sign", For: "prove signing keys", Proof: true}, onKeys},
 	{broker.Permission{Action: "kms:Decrypt", For: "prove decryption keys", Proof: true}, onKeys},
 	{broker.Permission{Action: "kms:DeriveSharedSecret", For: "prove agreement keys", Proof: true}, onKeys},
 	{broker.Permission{Action: "kms:GenerateMac", For: "prove HMAC keys", Proof: true}, onKeys},
+	{broker.Permission{Action: "sts:AssumeRole", For: "prove signing keys, prove decryption keys, prove agreement keys, prove HMAC keys"}, onProofRole},
 }
 
-func neededPermissions() []broker.Permission {
-	out := make([]broker.Permission, len(permissions))
-	for i, p := range permissions {
-		out[i] = p.Permission
+// names reports whether there is such a resource at the target.
+func (c Config) names(on resource) bool {
+	switch on {
+	case onReplication, onPrimaries:
+		return c.PrimaryRegion != ""
+	case onServiceRole:
+		return c.Replicated
+	case onProofRole:
+		return c.ProofRoleARN != "" && c.RoleARN == "" // with an importing role, what assumes both is somebody else
+	default:
+		return true
 	}
-	return out
 }
 
-// statement and document are IAM's policy grammar.
-type statement struct {
-	Sid       string                       `json:"Sid"`
-	Effect    string                       `json:"Effect"`
-	Action    []string                     `json:"Action"`
-	Resource  []string                     `json:"Resource"`
-	Condition map[string]map[string]string `json:"Condition,omitempty"`
-}
-
-type document struct {
-	Version   string      `json:"Version"`
-	Statement []statement `json:"Statement"`
-}
-
-// LeastPolicy is the IAM policy of a role that imports into the account and region
-// of c and does nothing else, as indented JSON. The proofs' statement can be left
-// out or given to a role of its own where the key specs need none of it.
-func LeastPolicy(c Config) (string, error) {
-	c = c.withDefaults()
-	keys := fmt.Sprintf("arn:%s:kms:%s:%s:key/*", c.Partition, c.Region, c.Account)
-	aliases := fmt.Sprintf("arn:%s:kms:%s:%s:alias/*", c.Partition, c.Region, c.Account)
-	region := map[string]string{"aws:RequestedRegion": c.Region}
-	policy := document{Version: "2012-10-17", Statement: []statement{
-		{
-			Sid: "MakeEmptyKeys", Action: actions(onCreate, false), Resource: []string{"*"},
-			Condition: map[string]map[string]string{"StringEquals": {"kms:KeyOrigin": "EXTERNAL", "aws:RequestedRegion": c.Region}},
-		},
-		{Sid: "ImportAndLook", Action: actions(onKeys, false), Resource: []string{keys}},
-		{Sid: "ConsumersNames", Action: actions(onKeysAliases, false), Resource: []string{keys, aliases}},
-		{Sid: "List", Action: actions(onAll, false), Resource: []string{"*"}, Condition: map[string]map[string]string{"StringEquals": region}},
-		{Sid: "Prove", Action: actions(onKeys, true), Resource: []string{keys}},
-	}}
-	for i := range policy.Statement {
-		policy.Statement[i].Effect = "Allow"
-	}
-	text, err := json.MarshalIndent(policy, "", "  ")
-	if err != nil {
-		return "", fmt.Errorf("write policy: %w", err)
-	}
-	return string(text), nil
-}
-
-func actions(on resource, proof bool) []string {
-	var out []string
+func (c Config) neededPermissions() []broker.Permission {
+	var out []broker.Permission
 	for _, p := range permissions {
-		if p.on == on && p.Proof == proof && !p.Later {
-			out = append(out, p.Action)
+		if c.names(p.on) {
+			out = append(out, p.Permission)
 		}
 	}
 	return out

@@ -10,7 +10,8 @@ import (
 	"github.com/keyferry/keyferry/broker"
 )
 
-// Prove has KMS answer a challenge with the material that is there.
+// Prove has KMS answer a challenge with the material that is there. Keys are used as
+// the proof role where there is one; what is only looked at is not.
 func (p *Provider) Prove(ctx context.Context, v broker.VersionRef, c broker.Challenge) (broker.Answer, error) {
 	if err := p.ours(v.Key.ID); err != nil {
 		return broker.Answer{}, err
@@ -60,10 +61,11 @@ func (a asked) about(c call, answered *string) error {
 	return refuse(broker.Differs, "prove through", a.id, "%s answered, not %s", *answered, a.version.Key.ID)
 }
 
-// publicKey is the public key and the possession of the private one.
+// publicKey is the public key and, unless it alone is asked for, the possession of the
+// private one.
 func (a asked) publicKey(ctx context.Context, c broker.Challenge) (broker.Answer, error) {
 	call := a.call("GetPublicKey", "get public key of")
-	out, _, err := invoke(ctx, a.p, call, a.p.kms.GetPublicKey, &kms.GetPublicKeyInput{KeyId: &a.id})
+	out, receipt, err := invoke(ctx, a.p, call, a.p.proof.GetPublicKey, &kms.GetPublicKeyInput{KeyId: &a.id})
 	if err != nil {
 		return broker.Answer{}, err
 	}
@@ -75,15 +77,17 @@ func (a asked) publicKey(ctx context.Context, c broker.Challenge) (broker.Answer
 		return broker.Answer{}, err
 	}
 	var answer broker.Answer
-	switch c.Purpose() {
-	case broker.Sign:
+	switch purpose := c.Purpose(); {
+	case c.PublicOnly():
+		answer.Receipt = receipt
+	case purpose == broker.Sign:
 		answer, err = a.sign(ctx, c)
-	case broker.Decrypt:
+	case purpose == broker.Decrypt:
 		answer, err = a.decrypt(ctx, c)
-	case broker.Agree:
+	case purpose == broker.Agree:
 		answer, err = a.agree(ctx, c)
 	default:
-		err = refuse(broker.Unsupported, "prove", a.id, "a key pair is not for %s", c.Purpose())
+		err = refuse(broker.Unsupported, "prove", a.id, "a key pair is not for %s", purpose)
 	}
 	answer.PublicKey = spki
 	return answer, err
@@ -110,7 +114,7 @@ func (a asked) sign(ctx context.Context, c broker.Challenge) (broker.Answer, err
 		return broker.Answer{}, refuse(broker.Unsupported, "prove", a.id, "%s does not sign", c.Spec())
 	}
 	call := a.call("Sign", "sign challenge with")
-	out, receipt, err := invoke(ctx, a.p, call, a.p.kms.Sign, &kms.SignInput{
+	out, receipt, err := invoke(ctx, a.p, call, a.p.proof.Sign, &kms.SignInput{
 		KeyId: &a.id, Message: c.Message(), MessageType: types.MessageTypeRaw, SigningAlgorithm: how.algorithm,
 	})
 	if err != nil {
@@ -121,7 +125,7 @@ func (a asked) sign(ctx context.Context, c broker.Challenge) (broker.Answer, err
 
 func (a asked) decrypt(ctx context.Context, c broker.Challenge) (broker.Answer, error) {
 	call := a.call("Decrypt", "decrypt challenge with")
-	out, receipt, err := invoke(ctx, a.p, call, a.p.kms.Decrypt, &kms.DecryptInput{
+	out, receipt, err := invoke(ctx, a.p, call, a.p.proof.Decrypt, &kms.DecryptInput{
 		KeyId: &a.id, CiphertextBlob: c.Ciphertext(), EncryptionAlgorithm: types.EncryptionAlgorithmSpecRsaesOaepSha256,
 	})
 	if err != nil {
@@ -141,7 +145,7 @@ func undecrypted(err error) error {
 
 func (a asked) agree(ctx context.Context, c broker.Challenge) (broker.Answer, error) {
 	call := a.call("DeriveSharedSecret", "agree with")
-	out, receipt, err := invoke(ctx, a.p, call, a.p.kms.DeriveSharedSecret, &kms.DeriveSharedSecretInput{
+	out, receipt, err := invoke(ctx, a.p, call, a.p.proof.DeriveSharedSecret, &kms.DeriveSharedSecretInput{
 		KeyId: &a.id, KeyAgreementAlgorithm: types.KeyAgreementAlgorithmSpecEcdh, PublicKey: c.Peer(),
 	})
 	if err != nil {
@@ -164,7 +168,7 @@ func (a asked) mac(ctx context.Context, c broker.Challenge) (broker.Answer, erro
 		return broker.Answer{}, refuse(broker.Unsupported, "prove", a.id, "%s makes no MAC", c.Spec())
 	}
 	call := a.call("GenerateMac", "MAC challenge with")
-	out, receipt, err := invoke(ctx, a.p, call, a.p.kms.GenerateMac, &kms.GenerateMacInput{
+	out, receipt, err := invoke(ctx, a.p, call, a.p.proof.GenerateMac, &kms.GenerateMacInput{
 		KeyId: &a.id, Message: c.Message(), MacAlgorithm: algorithm,
 	})
 	if err != nil {
