@@ -104,9 +104,13 @@ func (p *Provider) destroyApart(k *key, ref broker.VersionRef, a broker.Action) 
 	}
 }
 
-// destroyVersions: the waiting period is the key's own.
+// destroyVersions: the waiting period is the key's own, and no other can be had.
 func (p *Provider) destroyVersions(k *key, id string, a broker.Action) error {
-	at, done := p.c.Now().UTC().Add(cmp.Or(k.in.Window, p.c.Capabilities.Deletion.Default)), 0
+	window, done := cmp.Or(k.in.Window, p.c.Capabilities.Deletion.Default), 0
+	if a.Window != 0 && a.Window != window {
+		return fmt.Errorf("its waiting period is %s, and cannot be %s: %w", window, a.Window, broker.Rejected)
+	}
+	at := p.c.Now().UTC().Add(window)
 	for _, v := range k.versions {
 		if id != "" && v.id != id {
 			continue

@@ -122,7 +122,17 @@ func (h *harness) badOwnWindow(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	in := h.simple()
+	in.Window = rule.Min
+	f, err := h.fill(ctx, in)
+	if err != nil {
+		return err
+	}
+	other := broker.Action{Kind: broker.Schedule, Window: rule.Max}
+	if err := named("another than the key's", h.do(ctx, f.v, other), broker.Rejected, broker.Misuse); err != nil {
+		return err
+	}
+	return h.state(ctx, f, broker.RemoteEnabled)
 }
 
 func emptyKey(ctx context.Context, h *harness) error {

@@ -14,6 +14,7 @@ func versionChecks() []check {
 		{name: "a version is seen as it was imported, however it is asked for", run: seenAsImported},
 		{name: "a further version is beside the first", when: further, run: besideTheFirst},
 		{name: "the same material twice is two versions", when: both(further, apart), run: twins},
+		{name: "a version is seen with what consumers will use of it", when: apart, run: seenWithConsumer},
 		{name: "a version carries the mark of its import alone", when: importMarks, run: marked},
 		{name: "a version says what it was imported under", when: importLists, run: listed},
 	}
@@ -43,6 +44,24 @@ func seenAsImported(ctx context.Context, h *harness) error {
 		}
 		if err != nil {
 			return fmt.Errorf("by %s: %w", what, err)
+		}
+	}
+	return nil
+}
+
+// seenWithConsumer: an import whose answer was lost is found by looking, and what
+// consumers will use of it must be known all the same.
+func seenWithConsumer(ctx context.Context, h *harness) error {
+	for _, g := range []broker.Given{broker.GivenPrimary, broker.GivenVersion, broker.GivenNewest} {
+		if !gives(g)(h.caps()) {
+			continue
+		}
+		f, err := h.fill(ctx, h.giving(g))
+		if err == nil {
+			err = h.seen(ctx, f, broker.Query{Versions: &f.v.Key})
+		}
+		if err != nil {
+			return fmt.Errorf("given the %s: %w", g, err)
 		}
 	}
 	return nil
