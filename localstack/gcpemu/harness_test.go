@@ -84,7 +84,12 @@ func (bearer) RequireTransportSecurity() bool { return true }
 // client is the real one, over TLS, with a token of a principal.
 func client(t *testing.T, s *gcpemu.Server, email string) *kms.KeyManagementClient {
 	t.Helper()
-	return connect(t, s, grpc.WithPerRPCCredentials(bearer(s.AccessToken(email))))
+	return clientWith(t, s, s.AccessToken(email))
+}
+
+func clientWith(t *testing.T, s *gcpemu.Server, token string) *kms.KeyManagementClient {
+	t.Helper()
+	return connect(t, s, grpc.WithPerRPCCredentials(bearer(token)))
 }
 
 func connect(t *testing.T, s *gcpemu.Server, o ...grpc.DialOption) *kms.KeyManagementClient {

@@ -26,6 +26,7 @@ func (p *principal) may(permission string) bool {
 // grant is an access token that was given out.
 type grant struct {
 	email   string
+	scope   string
 	expires time.Time // real time
 }
 
@@ -45,13 +46,13 @@ func (s *Server) introduce(p Principal) {
 func (s *Server) AccessToken(email string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.issue(email, lifetime)
+	return s.issue(email, scopes()[0], lifetime)
 }
 
 // issue needs the lock.
-func (s *Server) issue(email string, d time.Duration) string {
-	token := "ya29.emulator-" + emu.NewID()
-	s.tokens[token] = grant{email: email, expires: s.real().Add(d)}
+func (s *Server) issue(email, scope string, d time.Duration) string {
+	token := "ya29-emulator-" + emu.NewID()
+	s.tokens[token] = grant{email: email, scope: scope, expires: s.real().Add(d)}
 	return token
 }
 
@@ -86,6 +87,8 @@ func (s *Server) bearer(header string) (*principal, error) {
 		return nil, unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", "%s", badToken)
 	case !s.real().Before(g.expires):
 		return nil, unauthenticated("ACCESS_TOKEN_EXPIRED", "%s", badToken)
+	case !scoped(g.scope):
+		return nil, unscoped()
 	}
 	return p, nil
 }

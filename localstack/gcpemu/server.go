@@ -2,19 +2,13 @@ package gcpemu
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/rsa"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"time"
-
-	"cloud.google.com/go/kms/apiv1/kmspb"
-	"google.golang.org/genproto/googleapis/cloud/location"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 
 	"github.com/keyferry/keyferry/localstack/emu"
 	"github.com/keyferry/keyferry/localstack/faults"
@@ -39,6 +33,7 @@ type Server struct {
 	settings   Settings
 	principals map[string]*principal // by email
 	tokens     map[string]grant
+	federation *rsa.PrivateKey // of the pool's provider; nil until it gave a token out
 
 	wires        []*wire
 	token, admin *http.Server
@@ -47,13 +42,7 @@ type Server struct {
 	unhook       func() bool // Close from the end of Start's context
 	running      sync.WaitGroup
 	closing      sync.Once
-}
-
-// wire is a gRPC server and the connections it holds.
-type wire struct {
-	*grpc.Server
-
-	lines *lines
+	calls        sync.RWMutex // read by each HTTP request being served, written by Close
 }
 
 // Start listens and returns when requests are answered. The server runs until Close,
@@ -100,7 +89,7 @@ func newServer(c Config) (*Server, error) {
 		s.actions[a.rpc] = a
 	}
 	s.empty()
-	return s, s.apply(Change{Principals: append([]Principal{{Email: s.Email()}}, c.Principals...)})
+	return s, s.apply(Change{Principals: append([]Principal{{Email: s.Email()}, {Email: s.Federated()}}, c.Principals...)})
 }
 
 // empty makes what exists from the start, and nothing else.
@@ -109,71 +98,6 @@ func (s *Server) empty() {
 	for _, name := range s.rings {
 		s.store.make(name, s.clock.Now())
 	}
-}
-
-// listen opens the four ports and serves them.
-func (s *Server) listen(ctx context.Context, c Config) error {
-	leaf, err := c.CA.Leaf(append([]string{"*.googleapis.com"}, c.Hosts...)...)
-	if err != nil {
-		return err
-	}
-	secure := &tls.Config{Certificates: []tls.Certificate{leaf}, MinVersion: tls.VersionTLS12}
-	if err := s.listenRPC(ctx, "tls", c.Addr, grpc.Creds(credentials.NewTLS(secure))); err != nil {
-		return err
-	}
-	if err := s.listenRPC(ctx, "plain", c.PlainAddr); err != nil {
-		return err
-	}
-	s.token, s.admin = newHTTP(s.tokenService()), newHTTP(faults.Admin(s.engine, subjectOf{s}))
-	s.token.TLSConfig = secure.Clone()
-	return errors.Join(s.listenHTTP(ctx, "token", c.TokenAddr, s.token), s.listenHTTP(ctx, "admin", c.AdminAddr, s.admin))
-}
-
-func (s *Server) bind(ctx context.Context, name, addr string) (net.Listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	s.addr[name] = l.Addr()
-	return l, nil
-}
-
-func (s *Server) listenRPC(ctx context.Context, name, addr string, o ...grpc.ServerOption) error {
-	l, err := s.bind(ctx, name, addr)
-	if err != nil {
-		return err
-	}
-	w := &wire{lines: newLines(l)}
-	w.Server = grpc.NewServer(append(o, grpc.WaitForHandlers(true), grpc.UnaryInterceptor(s.intercept(w.lines)))...)
-	kmspb.RegisterKeyManagementServiceServer(w, kmspb.UnimplementedKeyManagementServiceServer{})
-	location.RegisterLocationsServer(w.Server, &location.UnimplementedLocationsServer{})
-	s.wires = append(s.wires, w)
-	s.running.Go(func() {
-		if err := w.Serve(w.lines); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-			s.log.ErrorContext(ctx, "serve", "error", err)
-		}
-	})
-	return nil
-}
-
-func newHTTP(h http.Handler) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
-}
-
-func (s *Server) listenHTTP(ctx context.Context, name, addr string, h *http.Server) error {
-	l, err := s.bind(ctx, name, addr)
-	if err != nil {
-		return err
-	}
-	if h.TLSConfig != nil {
-		l = tls.NewListener(l, h.TLSConfig)
-	}
-	s.running.Go(func() {
-		if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			s.log.ErrorContext(ctx, "serve", "error", err)
-		}
-	})
-	return nil
 }
 
 // Close stops listening, ends what is held or late, and waits for every call and
@@ -196,5 +120,7 @@ func (s *Server) Close() error {
 		}
 	})
 	s.running.Wait()
+	s.calls.Lock()
+	defer s.calls.Unlock()
 	return err
 }
