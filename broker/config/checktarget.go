@@ -116,6 +116,12 @@ func (d *decoder) checkAzure(path string, t Target) {
 	if strings.Contains(t.KeyName, "_") {
 		d.faultAt(path+".key_name", "%s.key_name: Azure takes letters, digits and - in names", path)
 	}
+	if k := time.Duration(t.KEKValidFor); k != 0 && (k < 2*day || k > 730*day) {
+		d.faultAt(path+".kek_valid_for", "%s.kek_valid_for: %s is not from 2d to 730d", path, t.KEKValidFor)
+	}
+	if t.Kind == "managed-hsm" && t.Protection == "software" {
+		d.faultAt(path+".protection", "%s.protection: a Managed HSM keeps nothing in software", path)
+	}
 	for field, c := range map[string]*AzureCredentials{"credentials": t.Credentials, "proof_credentials": t.ProofCredentials} {
 		if c != nil {
 			d.checkCredentials(fmt.Sprintf("%s.%s", path, field), *c)

@@ -40,12 +40,12 @@ type Target struct {
 	TokenEndpoint    string `json:"token_endpoint,omitempty" for:"gcp" match:"https?://[^/?#@\\s]+/?" words:"a URL of scheme, host and port" doc:"where tokens are asked for, of an emulator; Google's own if left out"`
 
 	Tenant           string            `json:"tenant,omitempty" for:"azure" need:"yes" match:"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}" words:"a tenant id, in lower-case hex with hyphens" doc:"the tenant that the vault and the credentials belong to; a vault that names another is refused"`
-	Vault            string            `json:"vault,omitempty" for:"azure" need:"yes" match:"https?://[^/?#@\\s]+/?" words:"a URL of scheme, host and port" doc:"the vault or Managed HSM keys are imported into"`
+	Vault            string            `json:"vault,omitempty" for:"azure" need:"yes" match:"https://[^/?#@\\s]+/?" words:"a URL like https://my-vault.vault.azure.net" doc:"the vault or Managed HSM keys are imported into"`
 	Kind             string            `json:"kind,omitempty" for:"azure" oneof:"vault managed-hsm" doc:"what it is; vault if left out"`
-	KEKValidFor      Duration          `json:"kek_valid_for,omitempty" for:"azure" doc:"life of the Key Exchange Keys that keyferry has made; 30d if left out"`
+	KEKValidFor      Duration          `json:"kek_valid_for,omitempty" for:"azure" doc:"life of the Key Exchange Keys that keyferry has made: 2d to 730d; 30d if left out"`
 	Credentials      *AzureCredentials `json:"credentials,omitempty" for:"azure" doc:"who keyferry is; the SDK's default chain if left out"`
 	ProofCredentials *AzureCredentials `json:"proof_credentials,omitempty" for:"azure" doc:"who asks for proofs, so that the importing identity cannot use keys; the same if left out"`
-	Authority        string            `json:"authority,omitempty" for:"azure" match:"https?://[^/?#@\\s]+/?" words:"a URL of scheme, host and port" doc:"where tokens are asked for: another cloud's, or an emulator's; the public cloud's if left out"`
+	Authority        string            `json:"authority,omitempty" for:"azure" match:"https://[^/?#@\\s]+/?" words:"a URL of https, host and port" doc:"where tokens are asked for, of an emulator; that of the vault's cloud if left out"`
 
 	Endpoint    string `json:"endpoint,omitempty" for:"aws gcp" match:"https?://[^/?#@\\s]+/?" words:"a URL of scheme, host and port" doc:"FIPS, private link or an emulator; the provider's own if left out"`
 	STSEndpoint string `json:"sts_endpoint,omitempty" for:"aws" match:"https?://[^/?#@\\s]+/?" words:"a URL of scheme, host and port" doc:"the same for STS"`

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -20,18 +20,28 @@ func aws() provider {
 	}
 }
 
-func openAWS(ctx context.Context, t config.Target, files targetFiles, now func() time.Time) (openTarget, error) {
-	p, err := awskms.Open(ctx, awskms.Config{
-		Account: t.Account, Region: t.Region, RoleARN: t.RoleARN, ExternalID: t.ExternalID, Profile: t.Profile,
-		Endpoint: t.Endpoint, STSEndpoint: t.STSEndpoint, CAFile: string(t.CAFile), CAPEM: files[caField], Proxy: t.Proxy,
-		Production: t.Environment == broker.Production, KeyPolicy: keyPolicy(t, files), Ed25519: t.Ed25519,
-		WrappingKeyBits: wrappingBits(t), DeletionWindow: t.DeletionWindow.Std(),
-		Settle: t.Settle.Std(), Poll: t.Poll.Std(), Now: now,
-	})
+func openAWS(ctx context.Context, a asked) (openTarget, error) {
+	p, err := awskms.Open(ctx, configAWS(a))
 	if err != nil {
 		return openTarget{}, err
 	}
 	return openTarget{provider: p, genuine: p.Genuine(), close: p.Close}, nil
+}
+
+// configAWS says also what other targets of the config make of this one: a region
+// with primary keys, or one with their replicas.
+func configAWS(a asked) awskms.Config {
+	primary, _ := a.config.Target(a.ReplicaOf)
+	return awskms.Config{
+		Account: a.Account, Region: a.Region, RoleARN: a.RoleARN, ExternalID: a.ExternalID, Profile: a.Profile,
+		ProofRoleARN: a.ProofRoleARN, ProofExternalID: a.ProofExternalID,
+		Endpoint: a.Endpoint, STSEndpoint: a.STSEndpoint, CAFile: string(a.CAFile), CAPEM: a.files[caField], Proxy: a.Proxy,
+		Production: a.Environment == broker.Production, KeyPolicy: keyPolicy(a.Target, a.files), Ed25519: a.Ed25519,
+		PrimaryRegion: primary.Region, PrimaryEndpoint: primary.Endpoint,
+		Replicated:      slices.ContainsFunc(a.config.Targets, func(t config.Target) bool { return t.ReplicaOf == a.Name }),
+		WrappingKeyBits: wrappingBits(a.Target), DeletionWindow: a.DeletionWindow.Std(),
+		Settle: a.Settle.Std(), Poll: a.Poll.Std(), Now: a.now,
+	}
 }
 
 // keyPolicy is the text of the key policy; "" where the config has none.
@@ -46,10 +56,13 @@ func keyPolicy(t config.Target, files targetFiles) string {
 	}
 }
 
-// awsPolicy is the IAM policy of a role that does what keyferry needs at a target
-// and nothing else.
-func awsPolicy(t config.Target, _ bool) (any, error) {
-	text, err := awskms.LeastPolicy(awskms.Config{Account: t.Account, Region: t.Region})
+// awsPolicy is an IAM policy.
+func awsPolicy(a asked, proof bool) (any, error) {
+	write := awskms.LeastPolicy
+	if proof {
+		write = awskms.ProofPolicy
+	}
+	text, err := write(configAWS(a))
 	if err != nil {
 		return nil, fmt.Errorf("write policy: %w", err)
 	}

@@ -191,8 +191,10 @@ func TestPolicyIsOfTheTargetThatIsNamed(t *testing.T) {
 			t.Errorf("policy of %s is\n%s", name, s.out)
 		}
 	}
-	if s := w.must(args("doctor --policy gcp-test --proof")...); !strings.Contains(s.out, "useToSign") || strings.Contains(s.out, "useToImport") {
-		t.Errorf("the proving role is\n%s", s.out)
+	for name, words := range map[string][2]string{"gcp-test": {"useToSign", "useToImport"}, "aws-test": {"kms:Sign", "kms:ImportKeyMaterial"}} {
+		if s := w.must("doctor", "--policy", name, "--proof"); !strings.Contains(s.out, words[0]) || strings.Contains(s.out, words[1]) {
+			t.Errorf("the proving role of %s is\n%s", name, s.out)
+		}
 	}
 	w.refuses(exitMisused, args("doctor --policy gpc"), `there is no target or provider "gpc"`)
 	w.refuses(exitMisused, args("doctor --proof"), "--proof goes with --policy")

@@ -76,7 +76,7 @@ func (c *call) leastPolicy() error {
 		if p.name != t.Provider {
 			continue
 		}
-		policy, err := p.policy(t, c.Bool("proof"))
+		policy, err := p.policy(asked{Target: t, config: cfg, now: c.p.now}, c.Bool("proof"))
 		if err != nil {
 			return err
 		}

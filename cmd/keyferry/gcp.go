@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/keyferry/keyferry/broker"
 	"github.com/keyferry/keyferry/broker/config"
@@ -15,33 +14,32 @@ func gcp() provider {
 	return provider{name: config.GCP, title: "Google Cloud KMS", open: openGCP, policy: gcpPolicy}
 }
 
-func configGCP(t config.Target) gcpkms.Config {
-	return gcpkms.Config{
-		Project: t.Project, Location: t.Location, Ring: t.Ring, Protection: t.Protection,
-		CredentialsFile: string(t.CredentialsFile), Impersonate: t.Impersonate, ProofImpersonate: t.ProofImpersonate, QuotaProject: t.QuotaProject,
-		Endpoint: t.Endpoint, TokenEndpoint: t.TokenEndpoint, CAFile: string(t.CAFile), Proxy: t.Proxy,
-		Production: t.Environment == broker.Production, SoleWriter: t.SoleWriter, WrappingKeyBits: wrappingBits(t),
-		DeletionWindow: t.DeletionWindow.Std(), Settle: t.Settle.Std(), Poll: t.Poll.Std(),
-	}
-}
-
-func openGCP(ctx context.Context, t config.Target, files targetFiles, now func() time.Time) (openTarget, error) {
-	c := configGCP(t)
-	c.CAPEM, c.CredentialsJSON, c.Now = files[caField], files[credentialsField], now
-	p, err := gcpkms.Open(ctx, c)
+func openGCP(ctx context.Context, a asked) (openTarget, error) {
+	p, err := gcpkms.Open(ctx, configGCP(a))
 	if err != nil {
 		return openTarget{}, err
 	}
 	return openTarget{provider: p, genuine: p.Genuine(), close: p.Close}, nil
 }
 
+func configGCP(a asked) gcpkms.Config {
+	return gcpkms.Config{
+		Project: a.Project, Location: a.Location, Ring: a.Ring, Protection: a.Protection,
+		CredentialsFile: string(a.CredentialsFile), CredentialsJSON: a.files[credentialsField],
+		Impersonate: a.Impersonate, ProofImpersonate: a.ProofImpersonate, QuotaProject: a.QuotaProject,
+		Endpoint: a.Endpoint, TokenEndpoint: a.TokenEndpoint, CAFile: string(a.CAFile), CAPEM: a.files[caField], Proxy: a.Proxy,
+		Production: a.Environment == broker.Production, SoleWriter: a.SoleWriter, WrappingKeyBits: wrappingBits(a.Target),
+		DeletionWindow: a.DeletionWindow.Std(), Settle: a.Settle.Std(), Poll: a.Poll.Std(), Now: a.now,
+	}
+}
+
 // gcpPolicy is a custom role as gcloud iam roles create --file reads it.
-func gcpPolicy(t config.Target, proof bool) (any, error) {
+func gcpPolicy(a asked, proof bool) (any, error) {
 	write := gcpkms.LeastPolicy
 	if proof {
 		write = gcpkms.ProofPolicy
 	}
-	text, err := write(configGCP(t))
+	text, err := write(configGCP(a))
 	if err != nil {
 		return nil, fmt.Errorf("write role: %w", err)
 	}

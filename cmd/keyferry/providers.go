@@ -14,11 +14,19 @@ import (
 type provider struct {
 	name  string // in commands and in the config
 	title string // for people
-	open  func(ctx context.Context, t config.Target, files targetFiles, now func() time.Time) (openTarget, error)
+	open  func(ctx context.Context, a asked) (openTarget, error)
 	// policy is the least permissions there, in the provider's own form: of who
 	// imports, or of who asks for proofs.
-	policy func(t config.Target, proof bool) (any, error)
+	policy func(a asked, proof bool) (any, error)
 	flags  []cli.Flag // of its import, besides those that all have
+}
+
+// asked is a target as the config has it, with what an adapter needs besides.
+type asked struct {
+	config.Target
+	config *config.Config // that the target is in
+	files  targetFiles    // empty where it is not opened
+	now    func() time.Time
 }
 
 // openTarget is a target that can be spoken to.

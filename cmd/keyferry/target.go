@@ -24,7 +24,7 @@ func (p *program) openTargets(ctx context.Context, c *config.Config) (targets []
 		}
 	}
 	for _, t := range c.Targets {
-		target, done, err := p.openTarget(ctx, t)
+		target, done, err := p.openTarget(ctx, c, t)
 		if err != nil {
 			closeAll()
 			return nil, nil, fmt.Errorf("open target %s: %w", t.Name, err)
@@ -37,7 +37,7 @@ func (p *program) openTargets(ctx context.Context, c *config.Config) (targets []
 
 // openTarget reads a target's files once: what is used is what is held against the
 // enrolment.
-func (p *program) openTarget(ctx context.Context, t config.Target) (broker.Target, func(), error) {
+func (p *program) openTarget(ctx context.Context, c *config.Config, t config.Target) (broker.Target, func(), error) {
 	files, err := readFiles(t, public, secret, renewed)
 	if err != nil {
 		return broker.Target{}, nil, err
@@ -50,7 +50,7 @@ func (p *program) openTarget(ctx context.Context, t config.Target) (broker.Targe
 		if known.name != t.Provider {
 			continue
 		}
-		o, err := known.open(ctx, t, files, p.now)
+		o, err := known.open(ctx, asked{Target: t, config: c, files: files, now: p.now})
 		if err != nil {
 			return broker.Target{}, nil, err
 		}

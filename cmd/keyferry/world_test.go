@@ -172,8 +172,8 @@ func (w *world) program(out, stderr *bytes.Buffer) *program {
 		p.providers = append(p.providers, provider{name: config.Azure, title: "Azure"})
 	}
 	for i := range p.providers {
-		p.providers[i].open = func(_ context.Context, t config.Target, _ targetFiles, _ func() time.Time) (openTarget, error) {
-			return openTarget{provider: w.cloudAt(t.Name), genuine: w.genuine, close: func() {}}, nil
+		p.providers[i].open = func(_ context.Context, a asked) (openTarget, error) {
+			return openTarget{provider: w.cloudAt(a.Name), genuine: w.genuine, close: func() {}}, nil
 		}
 	}
 	return p
