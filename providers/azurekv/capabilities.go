@@ -1,0 +1,38 @@
+package azurekv
+
+import (
+	"github.com/keyferry/keyferry/broker"
+)
+
+// Capabilities are Azure's, for the kind of vault and where it keeps keys.
+func (p *Provider) Capabilities() broker.Capabilities {
+	service := "Azure Key Vault"
+	if p.c.Kind == ManagedHSM {
+		service = "Azure Managed HSM"
+	}
+	return broker.Capabilities{
+		Provider: "azure", Service: service, Specs: p.c.specs(),
+		Consumer: "{name}", NamesKeys: true,
+		Names: broker.NameRule{Pattern: `[0-9a-zA-Z-]{1,127}`, Max: 127, Words: "letters, digits and -, at most 127 characters"},
+		Tags:  tagRule(),
+		// exp and nbf of a version ("About keys": key attributes); an end is moved by an update.
+		ValidTo:           broker.ValidToRule{Native: true, Moves: true, From: true},
+		Deletion:          broker.DeletionRule{Min: 7 * day, Max: 90 * day, Default: 90 * day}, // the vault's own
+		SoftwareProtected: p.c.Protection == Software,
+		PrepareFinds:      true, ImportMakesKey: true, ImportMarks: true, KeepsWrappingKeys: true,
+		Settle: p.c.Settle, Poll: p.c.Poll,
+		Quotas: p.c.quotas(), HostSuffixes: hostSuffixes(), Permissions: p.c.permissions(),
+	}
+}
+
+// quotas are the service limits that an import meets ("Key Vault service limits",
+// "Managed HSM service limits"), as calls a second.
+func (c Config) quotas() []broker.Quota {
+	if c.Kind == ManagedHSM {
+		return []broker.Quota{{Calls: []string{"CreateKey", "ImportKey"}, PerSecond: 1, Burst: 1}}
+	}
+	return []broker.Quota{
+		{Calls: []string{"CreateKey", "ImportKey"}, PerSecond: 1, Burst: 10},
+		{Calls: []string{"GetKey", "ListKeys", "ListKeyVersions", "UpdateKey", "DeleteKey", "Sign", "Decrypt"}, PerSecond: 200, Burst: 2000},
+	}
+}
