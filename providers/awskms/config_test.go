@@ -25,14 +25,27 @@ func TestConfigNamesTheField(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*awskms.Config){
-		"account":             func(c *awskms.Config) { c.Account = "12" },
-		"region":              func(c *awskms.Config) { c.Region = "mars" },
-		"now":                 func(c *awskms.Config) { c.Now = nil },
-		"wrapping key bits":   func(c *awskms.Config) { c.WrappingKeyBits = 1024 },
-		"deletion window":     func(c *awskms.Config) { c.DeletionWindow = 6 * 24 * time.Hour },
-		"whole days":          func(c *awskms.Config) { c.DeletionWindow = 8*24*time.Hour + time.Hour },
-		"not in account":      func(c *awskms.Config) { c.RoleARN = "arn:aws:iam::" + other + ":role/x" },
-		"role":                func(c *awskms.Config) { c.RoleARN = "x" },
+		"account":            func(c *awskms.Config) { c.Account = "12" },
+		"region":             func(c *awskms.Config) { c.Region = "mars" },
+		"now":                func(c *awskms.Config) { c.Now = nil },
+		"wrapping key bits":  func(c *awskms.Config) { c.WrappingKeyBits = 1024 },
+		"deletion window":    func(c *awskms.Config) { c.DeletionWindow = 6 * 24 * time.Hour },
+		"whole days":         func(c *awskms.Config) { c.DeletionWindow = 8*24*time.Hour + time.Hour },
+		"not in account":     func(c *awskms.Config) { c.RoleARN = "arn:aws:iam::" + other + ":role/x" },
+		"role":               func(c *awskms.Config) { c.RoleARN = "x" },
+		`parse "y"`:          func(c *awskms.Config) { c.RoleARN, c.ProofRoleARN = "arn:aws:iam::"+account+":role/x", "y" },
+		"role/prover is not": func(c *awskms.Config) { c.ProofRoleARN = "arn:aws:iam::" + other + ":role/prover" },
+		"parts nothing": func(c *awskms.Config) {
+			c.RoleARN, c.ProofRoleARN = "arn:aws:iam::"+account+":role/x", "arn:aws:iam::"+account+":role/x"
+		},
+		"primary region":    func(c *awskms.Config) { c.PrimaryRegion = "mars" },
+		"both are":          func(c *awskms.Config) { c.PrimaryRegion = region },
+		"another partition": func(c *awskms.Config) { c.PrimaryRegion = "cn-north-1" },
+		"no replicas":       func(c *awskms.Config) { c.PrimaryRegion, c.Replicated = there, true },
+		"and no region":     func(c *awskms.Config) { c.PrimaryEndpoint = "https://kms.us-east-1.amazonaws.com" },
+		"endpoint for us-": func(c *awskms.Config) {
+			c.PrimaryRegion, c.PrimaryEndpoint, c.Production = there, "https://kms.example.org", true
+		},
 		"proxy":               func(c *awskms.Config) { c.Proxy = "proxy" },
 		"more than scheme":    func(c *awskms.Config) { c.Endpoint = "https://host/path" },
 		"not a URL like":      func(c *awskms.Config) { c.Endpoint = "ftp://host" },
@@ -85,6 +98,19 @@ func TestGenuine(t *testing.T) {
 		c.Production = true
 		if _, err := awskms.Open(t.Context(), c); (err == nil) != want {
 			t.Errorf("%q in production: %v", endpoint, err)
+		}
+	}
+}
+
+// TestGenuineInBothRegions: a chosen endpoint for the primary's region is one too.
+func TestGenuineInBothRegions(t *testing.T) {
+	t.Parallel()
+	for endpoint, want := range map[string]bool{"": true, "https://kms.us-east-1.amazonaws.com": true, "https://kms.example.org": false} {
+		c := base()
+		c.PrimaryRegion, c.PrimaryEndpoint = there, endpoint
+		p, err := awskms.Open(t.Context(), c)
+		if err != nil || p.Genuine() != want {
+			t.Errorf("%q: %v", endpoint, err)
 		}
 	}
 }
@@ -155,6 +181,12 @@ func TestPinsHoldWhatDecides(t *testing.T) {
 		"region":            func(c *awskms.Config) { c.Region = "us-east-1" },
 		"role":              func(c *awskms.Config) { c.RoleARN = "arn:aws:iam::" + account + ":role/x" },
 		"external_id":       func(c *awskms.Config) { c.ExternalID = "x" },
+		"proof_role":        func(c *awskms.Config) { c.ProofRoleARN = "arn:aws:iam::" + account + ":role/x" },
+		"proof_external_id": func(c *awskms.Config) { c.ProofExternalID = "x" },
+		"primary_region":    func(c *awskms.Config) { c.PrimaryRegion = there },
+		"primary_endpoint": func(c *awskms.Config) {
+			c.PrimaryRegion, c.PrimaryEndpoint = there, "https://kms-fips.us-east-1.amazonaws.com"
+		},
 		"endpoint":          func(c *awskms.Config) { c.Endpoint = "https://kms-fips.eu-west-1.amazonaws.com" },
 		"sts_endpoint":      func(c *awskms.Config) { c.STSEndpoint = "https://sts.amazonaws.com" },
 		"proxy":             func(c *awskms.Config) { c.Proxy = "http://proxy:3128" },
@@ -167,6 +199,11 @@ func TestPinsHoldWhatDecides(t *testing.T) {
 		change(&c)
 		if after := open(c); after[pin] == before[pin] {
 			t.Errorf("%s stays %q", pin, after[pin])
+		}
+	}
+	for _, pin := range []string{"proof_role", "proof_external_id", "primary_region", "primary_endpoint"} {
+		if _, ok := before[pin]; ok {
+			t.Errorf("%s is held without being said, and breaks enrolments from before", pin)
 		}
 	}
 	c := base()
