@@ -2,6 +2,8 @@ package main
 
 import (
 	"path/filepath"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/keyferry/keyferry/broker/config"
 	"github.com/keyferry/keyferry/providers/awskms"
+	"github.com/keyferry/keyferry/providers/azurekv"
 	"github.com/keyferry/keyferry/providers/gcpkms"
 )
 
@@ -59,6 +62,22 @@ const wired = `  - {name: plain, provider: aws, environment: test, account: "111
     deletion_window: 2d
     settle: 2m
     poll: 3s
+  - name: azure
+    provider: azure
+    environment: production
+    tenant: 11111111-2222-3333-4444-555555555555
+    vault: https://my-hsm.managedhsm.azure.net
+    kind: managed-hsm
+    protection: hsm
+    kek_valid_for: 20d
+    credentials: {kind: certificate, client_id: 22222222-3333-4444-5555-666666666666, certificate_file: azure.pem}
+    proof_credentials: {kind: workload-identity, client_id: 33333333-4444-5555-6666-777777777777, token_file: token}
+    authority: https://127.0.0.1:6
+    ca_file: ca.pem
+    proxy: http://proxy:1
+    wrapping_key: rsa-2048
+    settle: 2m
+    poll: 3s
 `
 
 func wiredTarget(t *testing.T, name string) asked {
@@ -71,7 +90,7 @@ func wiredTarget(t *testing.T, name string) asked {
 	if !ok {
 		t.Fatalf("no target %s", name)
 	}
-	return asked{config: c, Target: target, files: targetFiles{caField: []byte("ca"), credentialsField: []byte("secret")}}
+	return asked{config: c, Target: target, files: targetFiles{caField: []byte("ca"), credentialsField: []byte("secret"), certificateField: []byte("pem")}}
 }
 
 func TestEveryFieldOfAnAWSTargetArrives(t *testing.T) {
@@ -113,5 +132,35 @@ func TestEveryFieldOfAGoogleTargetArrives(t *testing.T) {
 	}
 	if r := brokerTarget(wiredTarget(t, "replica").Target, openTarget{}, nil); r.ReplicaOf != "primary" || r.Place != "eu-west-1" || r.WrappingKey.Attestation {
 		t.Errorf("a replica is %+v", r)
+	}
+}
+
+func TestEveryFieldOfAnAzureTargetArrives(t *testing.T) {
+	t.Parallel()
+	want := azurekv.Config{
+		Tenant: "11111111-2222-3333-4444-555555555555", VaultURL: "https://my-hsm.managedhsm.azure.net", Kind: azurekv.ManagedHSM,
+		Protection: azurekv.HSM, KEKValidFor: 20 * 24 * time.Hour, WrappingKeyBits: 2048,
+		Credentials: azurekv.Credentials{
+			Kind: azurekv.Certificate, ClientID: "22222222-3333-4444-5555-666666666666", CertificateFile: "/etc/azure.pem", CertificatePEM: []byte("pem"),
+		},
+		ProofCredentials: &azurekv.Credentials{
+			Kind: azurekv.WorkloadIdentity, ClientID: "33333333-4444-5555-6666-777777777777", TokenFile: "/etc/token",
+		},
+		Authority: "https://127.0.0.1:6", CAFile: "/etc/ca.pem", CAPEM: []byte("ca"), Proxy: "http://proxy:1", Production: true,
+		Settle: 2 * time.Minute, Poll: 3 * time.Second,
+	}
+	if diff := cmp.Diff(want, configAzure(wiredTarget(t, "azure"))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// The words of the config are the adapter's.
+func TestKindsOfAzureCredentialsAreTheAdapters(t *testing.T) {
+	t.Parallel()
+	field, _ := reflect.TypeFor[config.AzureCredentials]().FieldByName("Kind")
+	if got, want := strings.Fields(field.Tag.Get("oneof")), []string{
+		azurekv.DefaultChain, azurekv.ManagedIdentity, azurekv.WorkloadIdentity, azurekv.Certificate,
+	}; cmp.Diff(got, want) != "" {
+		t.Errorf("the config has %q, the adapter %q", got, want)
 	}
 }

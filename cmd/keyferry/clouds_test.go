@@ -186,12 +186,13 @@ func TestPolicyIsOfTheTargetThatIsNamed(t *testing.T) {
 	w := cloudsWorld(t)
 	for name, want := range map[string]string{
 		"aws-test": "kms:ImportKeyMaterial", "aws": "kms:ImportKeyMaterial", "gcp-test": "cloudkms.importJobs.useToImport",
+		"azure-test": "Microsoft.KeyVault/vaults/keys/import/action",
 	} {
 		if s := w.must("doctor", "--policy", name); !strings.Contains(s.out, want) || !strings.HasPrefix(s.out, "{") {
 			t.Errorf("policy of %s is\n%s", name, s.out)
 		}
 	}
-	for name, words := range map[string][2]string{"gcp-test": {"useToSign", "useToImport"}, "aws-test": {"kms:Sign", "kms:ImportKeyMaterial"}} {
+	for name, words := range map[string][2]string{"gcp-test": {"useToSign", "useToImport"}, "aws-test": {"kms:Sign", "kms:ImportKeyMaterial"}, "azure": {"keys/sign/action", "keys/import/action"}} {
 		if s := w.must("doctor", "--policy", name, "--proof"); !strings.Contains(s.out, words[0]) || strings.Contains(s.out, words[1]) {
 			t.Errorf("the proving role of %s is\n%s", name, s.out)
 		}

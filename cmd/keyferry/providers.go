@@ -41,5 +41,6 @@ func shipped() []provider {
 	return []provider{
 		aws(),
 		gcp(),
+		azure(),
 	}
 }

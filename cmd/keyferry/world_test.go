@@ -9,14 +9,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/keyferry/keyferry/broker"
-	"github.com/keyferry/keyferry/broker/config"
 	hsm "github.com/keyferry/keyferry/hsm/memory"
 	cloud "github.com/keyferry/keyferry/providers/memory"
 )
@@ -167,9 +165,6 @@ func (w *world) program(out, stderr *bytes.Buffer) *program {
 			return w.token, func(context.Context) error { return nil }, nil
 		},
 		providers: shipped(),
-	}
-	if !slices.ContainsFunc(p.providers, func(s provider) bool { return s.name == config.Azure }) {
-		p.providers = append(p.providers, provider{name: config.Azure, title: "Azure"})
 	}
 	for i := range p.providers {
 		p.providers[i].open = func(_ context.Context, a asked) (openTarget, error) {
