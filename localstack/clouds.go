@@ -10,13 +10,15 @@ import (
 	"github.com/keyferry/keyferry/localstack/azureemu"
 	"github.com/keyferry/keyferry/localstack/emu"
 	"github.com/keyferry/keyferry/localstack/faults"
+	"github.com/keyferry/keyferry/localstack/gcpemu"
 )
 
 // Config says which clouds to start. What an emulator's own config says of Now and
 // CA holds for that one.
 type Config struct {
 	AWS        awsemu.Config    // our AWS KMS; only Now is required
-	Azure      *azureemu.Config // our Azure Key Vault and Managed HSM; nil none. Its Now is that of AWS
+	Google     *gcpemu.Config   // our Google Cloud KMS; nil none. Its Now is that of AWS
+	Azure      *azureemu.Config // our Azure Key Vault and Managed HSM; nil none. The same
 	CA         *emu.Authority   // the run CA of all; nil makes one
 	CAFile     string           // where to write its certificate as PEM; "" nowhere
 	Offset     time.Duration    // how far the emulators' clocks are ahead of real time
@@ -26,6 +28,7 @@ type Config struct {
 // Clouds are all that was started.
 type Clouds struct {
 	AWS        *awsemu.Server
+	Google     *gcpemu.Server   // nil if it was not asked for
 	Azure      *azureemu.Server // nil if it was not asked for
 	Ready      time.Duration    // what our emulators took, LocalStack not counted
 	LocalStack *LocalStack      // nil if it was not asked for
@@ -63,6 +66,11 @@ func (c *Clouds) emulate(ctx context.Context, config Config) error {
 	if c.AWS, err = awsemu.Start(ctx, config.AWS); err != nil {
 		return fmt.Errorf("start the AWS emulator: %w", err)
 	}
+	if config.Google != nil {
+		if c.Google, err = gcpemu.Start(ctx, *config.Google); err != nil {
+			return fmt.Errorf("start the Google emulator: %w", err)
+		}
+	}
 	if config.Azure != nil {
 		if c.Azure, err = azureemu.Start(ctx, *config.Azure); err != nil {
 			return fmt.Errorf("start the Azure emulator: %w", err)
@@ -88,20 +96,28 @@ func (c Config) complete() (Config, error) {
 		}
 		c.CA = ca
 	}
-	if c.AWS.CA == nil {
-		c.AWS.CA = c.CA
+	share(&c, &c.AWS.CA, &c.AWS.Now)
+	if c.Google != nil {
+		google := *c.Google
+		share(&c, &google.CA, &google.Now)
+		c.Google = &google
 	}
 	if c.Azure != nil {
 		azure := *c.Azure
-		if azure.CA == nil {
-			azure.CA = c.CA
-		}
-		if azure.Now == nil {
-			azure.Now = c.AWS.Now
-		}
+		share(&c, &azure.CA, &azure.Now)
 		c.Azure = &azure
 	}
 	return c, c.CA.WriteFile(c.CAFile)
+}
+
+// share gives an emulator's config what the run has, where it has none.
+func share(c *Config, ca **emu.Authority, now *func() time.Time) {
+	if *ca == nil {
+		*ca = c.CA
+	}
+	if *now == nil {
+		*now = c.AWS.Now
+	}
 }
 
 // emulators are those that run.
@@ -109,6 +125,9 @@ func (c *Clouds) emulators() []emulator {
 	var all []emulator
 	if c.AWS != nil {
 		all = append(all, c.AWS)
+	}
+	if c.Google != nil {
+		all = append(all, c.Google)
 	}
 	if c.Azure != nil {
 		all = append(all, c.Azure)

@@ -14,6 +14,7 @@ import (
 	"github.com/keyferry/keyferry/localstack/awsemu"
 	"github.com/keyferry/keyferry/localstack/azureemu"
 	"github.com/keyferry/keyferry/localstack/faults"
+	"github.com/keyferry/keyferry/localstack/gcpemu"
 )
 
 func TestCloudsStartAndClose(t *testing.T) {
@@ -46,7 +47,7 @@ func TestCloudsAreOneRun(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	clouds, err := localstack.Start(t.Context(), localstack.Config{
-		AWS: awsemu.Config{Now: time.Now}, Azure: &azureemu.Config{}, CAFile: file, Offset: 48 * time.Hour,
+		AWS: awsemu.Config{Now: time.Now}, Google: &gcpemu.Config{}, Azure: &azureemu.Config{}, CAFile: file, Offset: 48 * time.Hour,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +64,7 @@ func TestCloudsAreOneRun(t *testing.T) {
 	for name, e := range map[string]interface {
 		CAPEM() []byte
 		Now() time.Time
-	}{"AWS": clouds.AWS, "Azure": clouds.Azure} {
+	}{"AWS": clouds.AWS, "Google": clouds.Google, "Azure": clouds.Azure} {
 		if !bytes.Equal(e.CAPEM(), ca) {
 			t.Errorf("%s is under another CA", name)
 		}
@@ -96,7 +97,7 @@ func TestCloudsLeaveNothingWhenOneFails(t *testing.T) {
 	addr := free.Listener.Addr().String()
 	free.Close()
 	config := localstack.Config{
-		AWS: awsemu.Config{Now: time.Now, Addr: addr}, Azure: &azureemu.Config{}, LocalStack: &localstack.Options{Endpoint: gone.URL},
+		AWS: awsemu.Config{Now: time.Now, Addr: addr}, Google: &gcpemu.Config{}, Azure: &azureemu.Config{}, LocalStack: &localstack.Options{Endpoint: gone.URL},
 	}
 	for range 2 { // the second would find its port taken
 		if _, err := localstack.Start(t.Context(), config); !errors.Is(err, localstack.ErrNotReady) {
@@ -108,5 +109,9 @@ func TestCloudsLeaveNothingWhenOneFails(t *testing.T) {
 		if _, err := localstack.Start(t.Context(), config); err == nil || !strings.Contains(err.Error(), "Azure") {
 			t.Fatalf("%v, want that Azure does not start", err)
 		}
+	}
+	config.Google.AdminAddr = "nowhere:x"
+	if _, err := localstack.Start(t.Context(), config); err == nil || !strings.Contains(err.Error(), "Google") {
+		t.Fatalf("%v, want that Google does not start", err)
 	}
 }

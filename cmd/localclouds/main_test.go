@@ -19,6 +19,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cloud.google.com/go/auth/credentials"
+	kms "cloud.google.com/go/kms/apiv1"
+	"cloud.google.com/go/kms/apiv1/kmspb"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	tlscreds "google.golang.org/grpc/credentials"
 )
 
 // place is what --json prints, read as a script would.
@@ -32,10 +39,22 @@ type place struct {
 	AccessKeyID       string  `json:"access_key_id"`
 	SecretAccessKey   string  `json:"secret_access_key"`
 	ReadyMilliseconds float64 `json:"ready_ms"`
+	Google            *google `json:"google"`
 	Azure             *azure  `json:"azure"`
 	LocalStack        string  `json:"localstack"`
 	LocalStackVersion string  `json:"localstack_version"`
 	LocalStackAccount string  `json:"localstack_account"`
+}
+
+type google struct {
+	URL         string `json:"url"`
+	PlainAddr   string `json:"plain_addr"`
+	TokenURL    string `json:"token_url"`
+	AdminURL    string `json:"admin_url"`
+	Project     string `json:"project"`
+	KeyRing     string `json:"key_ring"`
+	Email       string `json:"email"`
+	Credentials string `json:"credentials_file"`
 }
 
 type azure struct {
@@ -167,7 +186,7 @@ func TestOneLineOfJSON(t *testing.T) {
 	if !roots.AppendCertsFromPEM(pem) {
 		t.Fatalf("%s is no certificate: %q", ca, pem)
 	}
-	for _, url := range []string{p.TLSURL, p.Azure.AuthorityURL} {
+	for _, url := range []string{p.TLSURL, p.Google.TokenURL, p.Azure.AuthorityURL} {
 		if resp, err := alone(roots).Get(url); err != nil {
 			t.Errorf("TLS under the CA: %v", err)
 		} else {
@@ -226,6 +245,33 @@ func TestAzureIsThere(t *testing.T) {
 	}
 }
 
+// A client that somebody else wrote gets in by the file of credentials alone.
+func TestGoogleIsThere(t *testing.T) {
+	t.Parallel()
+	p := start(t, "--json").place(t)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(read(t, p.CAFile))
+	who, err := credentials.NewCredentialsFromFile(credentials.ServiceAccount, p.Google.Credentials, &credentials.DetectOptions{
+		Scopes: []string{"https://www.googleapis.com/auth/cloud-platform"}, Client: alone(roots),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := kms.NewKeyManagementClient(t.Context(), option.WithEndpoint(strings.TrimPrefix(p.Google.URL, "https://")),
+		option.WithAuthCredentials(who), option.WithGRPCDialOption(grpc.WithTransportCredentials(tlscreds.NewClientTLSFromCert(roots, ""))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	ring, err := client.GetKeyRing(t.Context(), &kmspb.GetKeyRingRequest{Name: p.Google.KeyRing})
+	if err != nil || ring.Name != p.Google.KeyRing {
+		t.Errorf("its key ring is %v, %v", ring, err)
+	}
+	if health, err := get(t, alone(nil), p.Google.AdminURL+"/health"); err != nil {
+		t.Errorf("its admin port says %v, %v", health, err)
+	}
+}
+
 func read(t *testing.T, file string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -255,13 +301,14 @@ func TestExportsCanBePasted(t *testing.T) {
 		"AWS_ENDPOINT_URL_KMS=http://127.0.0.1:", "AWS_ENDPOINT_URL_STS=http://127.0.0.1:", "AWS_REGION=", "AWS_ACCESS_KEY_ID=AKIA",
 		"AWS_SECRET_ACCESS_KEY=", "LOCALCLOUDS_AWS_TLS_URL=https://127.0.0.1:", "LOCALCLOUDS_AWS_ADMIN_URL=http://127.0.0.1:", "LOCALCLOUDS_CA_FILE=/",
 		"LOCALCLOUDS_AZURE_URL=https://premium.", "LOCALCLOUDS_AZURE_HSM_URL=https://pool.", "LOCALCLOUDS_AZURE_ADMIN_URL=http://127.0.0.1:",
-		"LOCALCLOUDS_AZURE_CREDENTIALS=/", "AZURE_TENANT_ID=", "AZURE_CLIENT_CERTIFICATE_PATH=/",
+		"LOCALCLOUDS_AZURE_CREDENTIALS=/", "AZURE_TENANT_ID=", "LOCALCLOUDS_GCP_URL=https://127.0.0.1:", "LOCALCLOUDS_GCP_ADMIN_URL=http://127.0.0.1:",
+		"LOCALCLOUDS_GCP_CREDENTIALS=/", "GOOGLE_APPLICATION_CREDENTIALS=/", "AZURE_CLIENT_CERTIFICATE_PATH=/",
 	} {
 		if !strings.Contains("\n"+string(out), "\n"+name) {
 			t.Errorf("the shell has no %s in\n%s", name, out)
 		}
 	}
-	for _, name := range []string{"LOCALCLOUDS_CA_FILE=", "LOCALCLOUDS_AZURE_CREDENTIALS="} {
+	for _, name := range []string{"LOCALCLOUDS_CA_FILE=", "LOCALCLOUDS_AZURE_CREDENTIALS=", "LOCALCLOUDS_GCP_CREDENTIALS="} {
 		_, file, _ := strings.Cut(string(out), name)
 		file, _, _ = strings.Cut(file, "\n")
 		if _, err := os.Stat(file); err == nil {
@@ -282,7 +329,7 @@ func TestSwitches(t *testing.T) {
 	if !ok || settings["quotas"] != true || settings["hidden_for"] != 1.5 {
 		t.Errorf("settings are %v, want quotas and 1.5 seconds", config)
 	}
-	for _, admin := range []string{p.AdminURL, p.Azure.AdminURL} {
+	for _, admin := range []string{p.AdminURL, p.Google.AdminURL, p.Azure.AdminURL} {
 		if clock, err := get(t, alone(nil), admin+"/clock"); err != nil || clock["offset"] != 24.0*60*60 {
 			t.Errorf("the clock says %v, %v; want a day ahead", clock, err)
 		}
@@ -302,10 +349,14 @@ func TestPortsAreThoseAskedFor(t *testing.T) {
 	}
 	host := func(url string) string { return url[strings.LastIndex(url, "/")+1:] }
 	again := start(t, "--json", "--listen", host(p.URL), "--listen-tls", host(p.TLSURL), "--admin", host(p.AdminURL),
-		"--listen-azure", p.Azure.Addr, "--admin-azure", host(p.Azure.AdminURL))
+		"--listen-azure", p.Azure.Addr, "--admin-azure", host(p.Azure.AdminURL),
+		"--listen-gcp", host(p.Google.URL), "--admin-gcp", host(p.Google.AdminURL))
 	q := again.place(t)
 	if q.URL != p.URL || q.TLSURL != p.TLSURL || q.AdminURL != p.AdminURL {
 		t.Errorf("listens at %s %s %s, want %s %s %s", q.URL, q.TLSURL, q.AdminURL, p.URL, p.TLSURL, p.AdminURL)
+	}
+	if q.Google.URL != p.Google.URL || q.Google.AdminURL != p.Google.AdminURL {
+		t.Errorf("listens at %+v, want %+v", q.Google, p.Google)
 	}
 	if q.Azure.URL != p.Azure.URL || q.Azure.Addr != p.Azure.Addr || q.Azure.AdminURL != p.Azure.AdminURL {
 		t.Errorf("listens at %+v, want %+v", q.Azure, p.Azure)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -70,7 +71,7 @@ Example, one LocalStack for all packages:
    localclouds --localstack -- go test ./...`
 
 func flags() []cli.Flag {
-	return append([]cli.Flag{
+	return slices.Concat([]cli.Flag{
 		&cli.BoolFlag{Name: "localstack", Usage: "LocalStack too: one that runs already, or a new one"},
 		&cli.BoolFlag{Name: "json", Usage: "print one line of JSON"},
 		&cli.StringFlag{Name: "listen", Value: "127.0.0.1:0", Usage: "HTTP `ADDR` of the AWS emulator; port 0 is any free one"},
@@ -83,7 +84,7 @@ func flags() []cli.Flag {
 		&cli.BoolFlag{Name: "quotas", Usage: "throttle as the clouds do"},
 		&cli.DurationFlag{Name: "consistency", Usage: "changes at AWS are seen this `LATE`"},
 		&cli.DurationFlag{Name: "clock-offset", Usage: "the emulators' clocks are `AHEAD` by this"},
-	}, azureFlags()...)
+	}, googleFlags(), azureFlags())
 }
 
 // ahead is how many wrapping keys of each size are made ahead.
@@ -118,7 +119,7 @@ func start(c *cli.Context, std streams, now func() time.Time) (err error) {
 
 func config(c *cli.Context, ca string, now func() time.Time) localstack.Config {
 	out := localstack.Config{
-		Offset: c.Duration("clock-offset"), CAFile: ca, Azure: azureConfig(c),
+		Offset: c.Duration("clock-offset"), CAFile: ca, Google: googleConfig(c), Azure: azureConfig(c),
 		AWS: awsemu.Config{
 			Now: now, Addr: c.String("listen"), TLSAddr: c.String("listen-tls"), AdminAddr: c.String("admin"),
 			PoolDir: c.String("wrapping-keys"), PoolSize: ahead, ReuseWrappingKeys: c.Bool("reuse-wrapping-keys"),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/keyferry/keyferry/localstack"
@@ -23,7 +24,8 @@ type place struct {
 	SecretAccessKey   string  `json:"secret_access_key"`
 	ReadyMilliseconds float64 `json:"ready_ms"` // what the emulators took
 
-	Azure *azurePlace `json:"azure"`
+	Azure  *azurePlace  `json:"azure"`
+	Google *googlePlace `json:"google"`
 
 	LocalStack        string `json:"localstack,omitempty"`
 	LocalStackVersion string `json:"localstack_version,omitempty"`
@@ -49,6 +51,9 @@ func where(c *localstack.Clouds, into files) (place, error) {
 		p.LocalStack, p.LocalStackVersion, p.LocalStackAccount = c.LocalStack.Endpoint, c.LocalStack.Version, localstack.Account
 	}
 	var err error
+	if p.Google, err = whereGoogle(c.Google, into.credentials); err != nil {
+		return p, err
+	}
 	p.Azure, err = whereAzure(c.Azure, into.credentials)
 	return p, err
 }
@@ -69,6 +74,7 @@ func (p place) shell() string {
 		"AWS_ENDPOINT_URL_KMS=" + p.URL, "AWS_ENDPOINT_URL_STS=" + p.URL, "AWS_REGION=" + p.Region, "AWS_DEFAULT_REGION=" + p.Region,
 		"AWS_ACCESS_KEY_ID=" + p.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + p.SecretAccessKey,
 	})
+	p.Google.shell(&b)
 	p.Azure.shell(&b)
 	if p.LocalStack != "" {
 		fmt.Fprintf(&b, "# LocalStack %s, account %s, any region, any credentials\n", p.LocalStackVersion, p.LocalStackAccount)
@@ -85,7 +91,7 @@ func (p place) environment() []string {
 		"LOCALCLOUDS_AWS_URL=" + p.URL, "LOCALCLOUDS_AWS_TLS_URL=" + p.TLSURL, "LOCALCLOUDS_AWS_ADMIN_URL=" + p.AdminURL,
 		"LOCALCLOUDS_CA_FILE=" + p.CAFile,
 	}
-	env = append(env, p.Azure.environment()...)
+	env = slices.Concat(env, p.Google.environment(), p.Azure.environment())
 	if p.LocalStack != "" {
 		env = append(env, localstack.EndpointVariable+"="+p.LocalStack)
 	}
