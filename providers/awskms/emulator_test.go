@@ -86,6 +86,24 @@ func overTLS(e *emulated, c *awskms.Config) {
 	c.RootCAs.AppendCertsFromPEM(e.server.CAPEM())
 }
 
+// byRoles is over TLS, with one role that imports and another one that proves.
+func byRoles(e *emulated, c *awskms.Config) {
+	overTLS(e, c)
+	c.RoleARN, c.ProofRoleARN = importer, prover
+	may := map[bool][]string{}
+	p, err := awskms.Open(context.Background(), *c)
+	if err == nil {
+		defer p.Close()
+		for _, permission := range p.Capabilities().Permissions {
+			may[permission.Proof] = append(may[permission.Proof], permission.Action)
+		}
+		err = e.admin.Configure(context.Background(), awsemu.Change{Roles: []awsemu.Role{{ARN: importer, Allow: may[false]}, {ARN: prover, Allow: may[true]}}})
+	}
+	if err != nil {
+		panic(err)
+	}
+}
+
 func (e *emulated) target() providertest.Target {
 	return providertest.Target{
 		Provider: e.provider, Account: account, Now: e.Now,
@@ -261,19 +279,21 @@ func TestEmulator(t *testing.T) {
 	}})
 }
 
-// TestEmulatorOverTLS is everything over TLS, with pages that end early.
+// TestEmulatorOverTLS is everything over TLS, with pages that end early, by roles that
+// may do what the adapter says it needs, and no more.
 func TestEmulatorOverTLS(t *testing.T) {
 	t.Parallel()
 	providertest.Run(t, providertest.Setup{
 		Open: func(t *testing.T) providertest.Target {
 			t.Helper()
-			e := emulate(t, overTLS)
+			e := emulate(t, byRoles)
 			e.configure(t, awsemu.Settings{PageSize: 5})
 			return e.target()
 		},
 		Lacks: map[providertest.Need]string{
 			providertest.NeedForeign: "the proxy that rewrites answers speaks plain HTTP, where this is tested",
 			providertest.NeedHide:    "it replaces the page size; tested over plain HTTP",
+			providertest.NeedClock:   "a role's session ends by the emulator's clock, and the SDK counts this machine's; tested over plain HTTP",
 		},
 	})
 }

@@ -1,6 +1,7 @@
 package awskms_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -151,6 +152,19 @@ func publicKeyOf(spec broker.KeySpec) []byte {
 		public = key.Public()
 	}
 	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		panic(err)
+	}
+	return der
+}
+
+// publicOf a private key, PKCS#8, DER; nil for a secret.
+func publicOf(private []byte) []byte {
+	key, err := x509.ParsePKCS8PrivateKey(private)
+	if err != nil {
+		return nil
+	}
+	der, err := x509.MarshalPKIXPublicKey(key.(crypto.Signer).Public())
 	if err != nil {
 		panic(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,38 +97,6 @@ func life(ctx context.Context, p *awskms.Provider, proof broker.Purpose) error {
 		}
 	}
 	return nil
-}
-
-// TestEachPermission takes one permission away at a time: the error names it. Those
-// that the proofs of key pairs need are refused before it matters which key it is.
-func TestEachPermission(t *testing.T) {
-	t.Parallel()
-	e := emulate(t, nil)
-	if err := life(t.Context(), e.provider, broker.MAC); err != nil {
-		t.Fatalf("with every permission: %v", err)
-	}
-	pairs := []string{"kms:GetPublicKey", "kms:Sign", "kms:Decrypt", "kms:DeriveSharedSecret"}
-	for i, permission := range e.provider.Capabilities().Permissions {
-		if slices.Contains(pairs[1:], permission.Action) {
-			continue // they follow GetPublicKey of a pair: TestDeniedProofs
-		}
-		t.Run(permission.Action, func(t *testing.T) {
-			t.Parallel()
-			key := awsemu.AccessKey{ID: "AKIALESS" + string(rune('A'+i)), Secret: "less", Deny: []string{permission.Action}}
-			if err := e.admin.Configure(t.Context(), awsemu.Change{AccessKeys: []awsemu.AccessKey{key}}); err != nil {
-				t.Fatal(err)
-			}
-			p := adapter(t, e.server.URL(), func(c *awskms.Config) { c.Credentials = static(key) })
-			purpose := broker.MAC
-			if slices.Contains(pairs, permission.Action) {
-				purpose = broker.Sign
-			}
-			err := life(t.Context(), p, purpose)
-			if got := inWords(t, err); got.Kind != broker.Denied || got.Permission != permission.Action {
-				t.Errorf("without %s: %v", permission.Action, err)
-			}
-		})
-	}
 }
 
 func TestDeniedProofs(t *testing.T) {
