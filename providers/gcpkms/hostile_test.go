@@ -45,7 +45,10 @@ func whole(name string) *kmspb.CryptoKey {
 		Name: name, Purpose: kmspb.CryptoKey_MAC, ImportOnly: true, CreateTime: timestamppb.Now(),
 		VersionTemplate:          &kmspb.CryptoKeyVersionTemplate{ProtectionLevel: kmspb.ProtectionLevel_HSM, Algorithm: kmspb.CryptoKeyVersion_HMAC_SHA256},
 		DestroyScheduledDuration: durationpb.New(30 * 24 * time.Hour),
-		Labels:                   map[string]string{"keyferry-effect": effect(broker.StepPrepare).ID(), "keyferry-key-id": macKey().KeyID},
+		Labels: map[string]string{
+			"keyferry-effect": effect(broker.StepPrepare).ID(), "keyferry-key-id": macKey().KeyID,
+			"keyferry-operation": "20270131t120000-0a1b2c", "keyferry-key": "payments",
+		},
 	}
 }
 

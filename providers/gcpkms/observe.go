@@ -64,8 +64,9 @@ func observeVersion(o *broker.Observation, key *kmspb.CryptoKey, v *kmspb.Crypto
 		o.Origin, o.Batch = broker.OriginExternal, v.GetImportJob()
 	}
 	o.CreatedAt, o.DeletionAt = timeOf(v.GetCreateTime()), timeOf(v.GetDestroyTime())
-	if name := consumerOf(o.Version, o.Purpose); name != key.GetName() || v.GetName() == key.GetPrimary().GetName() {
-		o.Consumers = []string{name}
+	o.Consumer = consumerOf(o.Version, o.Purpose)
+	if o.Consumer != key.GetName() || v.GetName() == key.GetPrimary().GetName() {
+		o.Consumers = []string{o.Consumer}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"cloud.google.com/go/kms/apiv1/kmspb"
@@ -122,6 +123,8 @@ func unlike(want, held *kmspb.CryptoKey) string {
 		return "its label " + labelEffect + " differs"
 	case held.GetLabels()[labelKeyID] != want.GetLabels()[labelKeyID]:
 		return "its label " + labelKeyID + " differs"
+	case !maps.Equal(held.GetLabels(), want.GetLabels()):
+		return "its labels differ"
 	case has.GetAlgorithm() != asked.GetAlgorithm():
 		return "its algorithm is " + has.GetAlgorithm().String()
 	case held.GetDestroyScheduledDuration().AsDuration() != want.GetDestroyScheduledDuration().AsDuration():
