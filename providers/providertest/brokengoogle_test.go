@@ -29,7 +29,7 @@ func brokenNumbered() []broken {
 	add("an import that was accepted can fail, and says why", says(func(o *broker.Observation) { o.Reason = "" }))
 	add("a further version is beside the first", hides(func(q q, o *broker.Observation) bool { return q.Versions != nil && o.Version.ID == "1" }))
 	add("the same material twice is two versions", hides(func(q q, o *broker.Observation) bool { return q.Versions != nil && o.Version.ID == "1" }))
-	add("a version is seen with what consumers will use of it", says(func(o *broker.Observation) { o.Consumers = nil }))
+	add("a version is seen with what consumers will use of it", says(func(o *broker.Observation) { o.Consumer = "" }))
 	add("a version says what it was imported under", says(func(o *broker.Observation) { o.Batch = "another" }))
 	add("material that is there is not imported over itself", sends(func(in *broker.ImportIn) { in.Kind = broker.ImportNew }))
 	add("a destroyed version comes back by a restore", sends(func(in *broker.ImportIn) { in.Kind = broker.ImportNew }))

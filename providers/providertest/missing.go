@@ -29,8 +29,8 @@ func (h *harness) every(ctx context.Context, v broker.VersionRef) map[string]err
 	m := make1(in.Spec)
 	out := map[string]error{"prove": h.asked(ctx, filled{v: v, in: in, m: m})}
 	for _, kind := range h.actions(in) {
-		if kind == broker.Schedule && v.ID != "" && !h.caps().Deletion.KeysStay {
-			continue // of whole keys
+		if ofKeys := kind == broker.Schedule || kind == broker.Cancel; ofKeys && v.ID != "" && !h.caps().Deletion.KeysStay {
+			continue
 		}
 		a := broker.Action{Kind: kind}
 		if kind == broker.Activate {

@@ -86,8 +86,8 @@ func (h *harness) seen(ctx context.Context, f filled, q broker.Query) error {
 		if err == nil && (o.Version.ID != f.v.ID && f.v.ID != "" || o.State != broker.RemoteEnabled || !o.HasMaterial) {
 			err = fmt.Errorf("version %q, %s, material %v", o.Version.ID, o.State, o.HasMaterial)
 		}
-		if err == nil && f.consumer != "" && !slices.Contains(o.Consumers, f.consumer) {
-			err = fmt.Errorf("consumers %v, %s was told", o.Consumers, f.consumer)
+		if err == nil && o.Consumer != f.consumer {
+			err = fmt.Errorf("consumers will use %q, %q was told", o.Consumer, f.consumer)
 		}
 		return err
 	})
