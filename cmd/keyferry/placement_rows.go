@@ -31,10 +31,10 @@ type placementRow struct {
 	VersionRef  string               `json:"version_ref" table:"-"`
 	Mechanism   broker.Mechanism     `json:"mechanism" table:"-"`
 	Way         broker.Way           `json:"way" table:"-"`
-	Strength    int                  `json:"transport_strength"`         // bits
-	SHA1        bool                 `json:"sha1" table:"-"`             // in OAEP: a compliance date
-	Attestation string               `json:"attestation" table:"filled"` // of the wrapping key: unchecked, and the SHA-256 of it
-	Provenance  string               `json:"provenance"`                 // of the material: generated, or adopted: its birth was not ours to see
+	Strength    int                  `json:"transport_strength"`    // bits
+	SHA1        bool                 `json:"sha1" table:"-"`        // in OAEP: a compliance date
+	Attestation string               `json:"attestation" table:"-"` // of the wrapping key: unchecked, and the SHA-256 of it
+	Provenance  string               `json:"provenance"`            // of the material: generated, or adopted: its birth was not ours to see
 	ImportedAt  time.Time            `json:"imported_at,omitzero" table:"-"`
 	ActivateAt  time.Time            `json:"activate_at,omitzero" table:"-"` // as planned; until then consumers do not get it
 	Difference  string               `json:"difference"`                     // between what is expected and what was seen
@@ -74,12 +74,13 @@ func (r placementRow) planned(at, now time.Time) placementRow {
 // difference between what a placement should be and what was seen of it.
 func difference(p broker.Placement, now time.Time) string {
 	imported := p.Step == broker.PlacementStaged || p.Step == broker.PlacementProven || p.Step == broker.PlacementActive
+	withheld := p.Step == broker.PlacementProven && p.Remote == broker.RemoteDisabled // as it should be until it is activated
 	switch {
 	case p.Proof.Failed:
 		return "proof failed"
 	case imported && !p.ValidTo.IsZero() && !p.ValidTo.After(now):
 		return "expired"
-	case imported && p.Remote != "" && p.Remote != broker.RemoteEnabled:
+	case imported && !withheld && p.Remote != "" && p.Remote != broker.RemoteEnabled:
 		return fmt.Sprintf("%s, not %s", p.Remote, broker.RemoteEnabled)
 	default:
 		return ""

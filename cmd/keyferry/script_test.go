@@ -17,7 +17,9 @@ import (
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/hsm/softtoken/shim"
 	"github.com/keyferry/keyferry/localstack/awsemu"
+	"github.com/keyferry/keyferry/localstack/azureemu"
 	"github.com/keyferry/keyferry/localstack/faults"
+	"github.com/keyferry/keyferry/localstack/gcpemu"
 )
 
 // TestScripts runs the program as its users do: a process of its own, over a
@@ -35,6 +37,7 @@ func TestScripts(t *testing.T) {
 			"token": makeToken, "shim": startShim, "condition": setCondition, "logins": countLogins,
 			"cloud": startCloud, "fault": addFault, "clear": clearFaults, "clock": setClock, "key": addKey,
 			"held": waitCall, "calls": countCalls, "arrived": countArrived, "swap": swapWrappingKey,
+			"google": startGoogle, "azure": startAzure, "in": inCloud, "abort": abortImport,
 			"config": writeConfig, "code": runCode, "spoil": spoilFile, "foreign": foreignModule,
 		},
 	})
@@ -45,6 +48,9 @@ type stage struct {
 	store *softtoken.Store
 	shim  *shim.Shim
 	cloud *awsemu.Server
+	// The other clouds, where a script has them.
+	google *gcpemu.Server
+	azure  *azureemu.Server
 }
 
 type stageKey struct{}
@@ -115,10 +121,8 @@ func countLogins(ts *testscript.TestScript, _ bool, args []string) {
 // startCloud starts the AWS emulator and puts its endpoints and credentials into
 // the environment.
 func startCloud(ts *testscript.TestScript, _ bool, _ []string) {
-	root, err := softtoken.Root()
-	ts.Check(err)
 	srv, err := awsemu.Start(context.Background(), awsemu.Config{
-		Now: time.Now, CAFile: ts.MkAbs("ca.pem"), PoolDir: filepath.Join(root, ".cache", "wrapping-keys"), ReuseWrappingKeys: true,
+		Now: time.Now, CAFile: ts.MkAbs("ca.pem"), PoolDir: wrappingKeyPool(ts), ReuseWrappingKeys: true,
 	})
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(srv.Close()) })
