@@ -5,6 +5,7 @@ import (
 	"crypto"
 	_ "crypto/sha256" // the digests that algorithms name
 	_ "crypto/sha512"
+	"errors"
 
 	"cloud.google.com/go/kms/apiv1/kmspb"
 
@@ -64,7 +65,7 @@ func (a asked) decrypt(ctx context.Context, c broker.Challenge) (broker.Answer, 
 		Name: a.name, Ciphertext: c.Ciphertext(), CiphertextCrc32C: checksum(c.Ciphertext()),
 	})
 	if err != nil {
-		return broker.Answer{}, err
+		return broker.Answer{}, undecipherable(err)
 	}
 	if err := first(
 		intact(call, out.GetVerifiedCiphertextCrc32C(), out.GetPlaintext(), out.GetPlaintextCrc32C()), a.fits(call, out.GetProtectionLevel()),
@@ -109,7 +110,7 @@ func (a asked) cipher(ctx context.Context, c broker.Challenge) (broker.Answer, e
 		InitializationVector: nonce, InitializationVectorCrc32C: checksum(nonce), TagLength: gcmTag,
 	})
 	if err != nil {
-		return broker.Answer{}, err
+		return broker.Answer{}, undecipherable(err)
 	}
 	if err := first(
 		a.about(call, a.name),
@@ -119,6 +120,15 @@ func (a asked) cipher(ctx context.Context, c broker.Challenge) (broker.Answer, e
 		return broker.Answer{}, err
 	}
 	return broker.Answer{Scheme: broker.SchemeGCM, Value: out.GetPlaintext(), Receipt: receipt}, nil
+}
+
+// undecipherable: nothing is wrong with a challenge, so a key that refuses to decrypt it
+// holds other material.
+func undecipherable(err error) error {
+	if e, ok := errors.AsType[*broker.Error](err); ok && e.Kind == broker.Rejected {
+		e.Kind = broker.Differs
+	}
+	return err
 }
 
 // first is the first error.
