@@ -65,9 +65,10 @@ func (c *call) perform(in proto.Message) (proto.Message, error) {
 // allow refuses what the caller has no permission for, and other projects than those
 // there are.
 func (c *call) allow(permission, resource string) error {
-	project, _, _ := strings.Cut(strings.TrimPrefix(resource, "projects/"), "/")
+	rest, full := strings.CutPrefix(resource, "projects/")
+	project, _, _ := strings.Cut(rest, "/")
 	known := func(ring string) bool { return strings.HasPrefix(ring, "projects/"+project+"/") }
-	if resource != "" && project != c.s.project && !slices.ContainsFunc(c.s.rings, known) {
+	if full && project != c.s.project && !slices.ContainsFunc(c.s.rings, known) {
 		return denied(permission, resource)
 	}
 	if permission != "" && !c.who.may(permission) {

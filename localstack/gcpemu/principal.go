@@ -46,7 +46,7 @@ func (s *Server) introduce(p Principal) {
 func (s *Server) AccessToken(email string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.issue(email, scopes()[0], lifetime)
+	return s.issue(email, scopeAll, lifetime)
 }
 
 // issue needs the lock.
@@ -68,17 +68,18 @@ func (s *Server) authenticate(md metadata.MD) (*principal, error) {
 	if len(header) == 0 {
 		return nil, unauthenticated("CREDENTIALS_MISSING", "%s", noToken)
 	}
-	return s.bearer(header[0])
+	return s.bearer(header[0], scopeKMS)
 }
 
-// bearer is who an Authorization header speaks for. It needs the lock.
-func (s *Server) bearer(header string) (*principal, error) {
+// bearer is who an Authorization header speaks for, to a service that is opened by a
+// scope. It needs the lock.
+func (s *Server) bearer(header, scope string) (*principal, error) {
 	token, ok := strings.CutPrefix(header, "Bearer ")
 	if !ok {
 		return nil, unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", "%s", badToken)
 	}
 	if strings.Count(token, ".") == 2 {
-		return s.selfSigned(token)
+		return s.selfSigned(token, scope)
 	}
 	g, known := s.tokens[token]
 	p := s.principals[g.email]
@@ -87,7 +88,7 @@ func (s *Server) bearer(header string) (*principal, error) {
 		return nil, unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", "%s", badToken)
 	case !s.real().Before(g.expires):
 		return nil, unauthenticated("ACCESS_TOKEN_EXPIRED", "%s", badToken)
-	case !scoped(g.scope):
+	case !scoped(g.scope, scope):
 		return nil, unscoped()
 	}
 	return p, nil

@@ -8,14 +8,16 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// scopes are those with which Cloud KMS can be called.
-func scopes() []string {
-	return []string{"https://www.googleapis.com/auth/cloud-platform", "https://www.googleapis.com/auth/cloudkms"}
-}
+// OAuth scopes. The first opens every service.
+const (
+	scopeAll = "https://www.googleapis.com/auth/cloud-platform"
+	scopeKMS = "https://www.googleapis.com/auth/cloudkms"
+	scopeIAM = "https://www.googleapis.com/auth/iam"
+)
 
-// scoped tells whether a list of scopes has one of those.
-func scoped(text string) bool {
-	return slices.ContainsFunc(strings.Fields(text), func(s string) bool { return slices.Contains(scopes(), s) })
+// scoped tells whether a list of scopes opens a service.
+func scoped(text, service string) bool {
+	return slices.ContainsFunc(strings.Fields(text), func(s string) bool { return s == scopeAll || s == service })
 }
 
 // unscoped is a token that was asked for with other scopes.
@@ -28,7 +30,7 @@ func unscoped() error {
 
 // selfSigned is who signed a JWT for this service itself, which is what Google's
 // libraries do with the key of a service account (AIP-4111). It needs the lock.
-func (s *Server) selfSigned(text string) (*principal, error) {
+func (s *Server) selfSigned(text, service string) (*principal, error) {
 	bad := unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", "%s", badToken)
 	j, err := parseJWT(text)
 	if err != nil {
@@ -39,9 +41,9 @@ func (s *Server) selfSigned(text string) (*principal, error) {
 	switch {
 	case p == nil, j.verify(&p.key.PublicKey, s.real()) != nil, c.Sub != c.Iss:
 		return nil, bad
-	case c.Aud == "https://cloudkms.googleapis.com/":
+	case c.Aud == "https://cloudkms.googleapis.com/" && service == scopeKMS:
 		return p, nil
-	case c.Aud != "", !scoped(c.Scope):
+	case c.Aud != "", !scoped(c.Scope, service):
 		return nil, unscoped()
 	}
 	return p, nil

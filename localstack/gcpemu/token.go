@@ -23,6 +23,9 @@ const (
 	tokenAccess   = "urn:ietf:params:oauth:token-type:access_token" //nolint:gosec // no credential
 )
 
+// googleToken is what Google's Python library asks for, whatever token_uri says.
+const googleToken = "https://oauth2.googleapis.com/token" //nolint:gosec // no credential
+
 // mostToken is more than any request for a token needs.
 const mostToken = 64 << 10
 
@@ -115,7 +118,7 @@ func (s *Server) grantToSigner(_ *http.Request, body []byte) (any, error) {
 		return nil, &errGrant{"invalid_grant", err.Error()}
 	}
 	switch c := j.claims; {
-	case c.Aud != s.TokenURL()+"/token":
+	case c.Aud != s.TokenURL()+"/token" && c.Aud != googleToken:
 		return nil, &errGrant{"invalid_grant", "Invalid JWT: Failed audience check."}
 	case c.Sub != "" && c.Sub != c.Iss:
 		return nil, &errGrant{"unauthorized_client", "the emulator does not model domain-wide delegation"}
@@ -154,7 +157,7 @@ func (s *Server) impersonate(r *http.Request, body []byte) (any, error) {
 	if !ok {
 		return nil, refuse(codes.Unimplemented, "the emulator does not model %s", r.URL.Path)
 	}
-	caller, err := s.bearer(r.Header.Get("Authorization"))
+	caller, err := s.bearer(r.Header.Get("Authorization"), scopeIAM)
 	if err != nil {
 		return nil, err
 	}

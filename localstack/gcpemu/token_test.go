@@ -134,7 +134,7 @@ func TestBadAssertionsAreRefused(t *testing.T) {
 	for name, c := range map[string]gcpemu.Claims{
 		"nobody":         changed(func(c *gcpemu.Claims) { c.Iss = "nobody" }),
 		"without a key":  changed(func(c *gcpemu.Claims) { c.Iss = helper }),
-		"other audience": changed(func(c *gcpemu.Claims) { c.Aud = "https://oauth2.googleapis.com/token" }),
+		"other audience": changed(func(c *gcpemu.Claims) { c.Aud = "https://oauth2.example.org/token" }),
 		"expired":        changed(func(c *gcpemu.Claims) { c.Iat, c.Exp = now.Add(-2*time.Hour).Unix(), now.Add(-time.Hour).Unix() }),
 		"too long":       changed(func(c *gcpemu.Claims) { c.Exp = now.Add(2 * time.Hour).Unix() }),
 		"of the future":  changed(func(c *gcpemu.Claims) { c.Iat, c.Exp = now.Add(time.Hour).Unix(), now.Add(2*time.Hour).Unix() }),
