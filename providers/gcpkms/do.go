@@ -115,7 +115,7 @@ func (p *Provider) setPrimary(ctx context.Context, c call, key broker.KeyRef, ve
 }
 
 // schedule begins the waiting period of a version, or of all that hold material. How
-// long it is was said when the key was made.
+// long it is was said when the key was made: another one is refused.
 func (p *Provider) schedule(ctx context.Context, e broker.Effect, v broker.VersionRef, a broker.Action) (broker.Receipt, error) {
 	if a.Window != 0 {
 		key, _, err := p.getKey(ctx, v.Key)

@@ -185,13 +185,17 @@ func TestTheWaitingPeriodIsTheKeys(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, versioned("", everyState()...))
 	p := adapter(t, s)
-	if err := act(t, p, numbered("1"), broker.Action{Kind: broker.Schedule, Window: 30 * 24 * time.Hour}); err != nil {
-		t.Error(err)
+	for _, window := range []time.Duration{0, 30 * 24 * time.Hour} {
+		if err := act(t, p, numbered("1"), broker.Action{Kind: broker.Schedule, Window: window}); err != nil {
+			t.Errorf("%s: %v", window, err)
+		}
 	}
-	if err := act(t, p, numbered("1"), broker.Action{Kind: broker.Schedule, Window: 7 * 24 * time.Hour}); inWords(t, err).Kind != broker.Rejected {
-		t.Errorf("%v", err)
+	for _, window := range []time.Duration{-time.Hour, 7 * 24 * time.Hour} {
+		if err := act(t, p, numbered("1"), broker.Action{Kind: broker.Schedule, Window: window}); inWords(t, err).Kind != broker.Rejected {
+			t.Errorf("%s: %v", window, err)
+		}
 	}
-	if got := changed(s); !slices.Equal(got, []string{"1"}) {
+	if got := changed(s); !slices.Equal(got, []string{"1", "1"}) {
 		t.Errorf("changed %v", got)
 	}
 }

@@ -2,6 +2,8 @@ package gcpkms_test
 
 import (
 	"context"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"net"
 	"strings"
@@ -188,3 +190,14 @@ func inWords(t *testing.T, err error) *broker.Error {
 func identified(a asking) (proto.Message, error) {
 	return saying(map[string]proto.Message{"GetKeyRing": &kmspb.KeyRing{Name: ringName}})(a)
 }
+
+func mustJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	out, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func hexOf(b []byte) string { return hex.EncodeToString(b) }

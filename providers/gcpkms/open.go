@@ -82,7 +82,7 @@ func (p *Provider) poll(ctx context.Context, ask func(context.Context) (done boo
 	defer cancel()
 	for pause := min(p.c.Poll, 50*time.Millisecond); ; pause = min(2*pause, p.c.Poll) {
 		done, err := ask(ctx)
-		if done || err != nil && ctx.Err() == nil {
+		if err == nil && done || err != nil && ctx.Err() == nil {
 			return err
 		}
 		select {

@@ -50,9 +50,12 @@ func (p *Provider) asked(ctx context.Context, v broker.VersionRef) (asked, error
 	return asked{p: p, version: v, name: versionName(v)}, err
 }
 
-// askedThrough is what consumers get by a name. A version is asked by its own name; of
-// a key that is its primary.
+// askedThrough is what consumers get by a name: a version is asked by it, of a key
+// that is its primary.
 func (p *Provider) askedThrough(ctx context.Context, v broker.VersionRef) (asked, error) {
+	if _, err := p.parseVersion(v.Via); err == nil {
+		return asked{p: p, version: v, name: v.Via}, nil
+	}
 	found, err := p.lookAtConsumer(ctx, v.Via)
 	if err != nil {
 		return asked{}, err
