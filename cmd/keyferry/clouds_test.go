@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -236,5 +237,62 @@ func TestWithheldIsNoDifference(t *testing.T) {
 	}
 	if got := difference(broker.Placement{Step: broker.PlacementActive, Remote: broker.RemoteDisabled}, w.now()); got == "" {
 		t.Error("an active version that is disabled is no difference")
+	}
+}
+
+// A failure before activation changes nothing that a consumer gets, at any target;
+// the report names what stays behind, and both ways go on from there.
+func TestImportAllThatStopsGoesOnOrIsTakenBack(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"resume", "abort"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			w := cloudsWorld(t)
+			w.failing("import", 2, broker.Denied)
+			s := w.refuses(exitPartly, args("import all signing/release --policy everywhere"), "changed: ", "is in the token", "keyferry operation resume", "keyferry operation abort")
+			w.fault = nil
+			for _, r := range asks[[]placementRow](w, "inventory") {
+				if r.Step == broker.PlacementActive || r.State != broker.PreActivation {
+					t.Errorf("before activation: %+v", r)
+				}
+			}
+			op := asks[[]operationRow](w, "operation", "list", "--unfinished")
+			if len(op) != 1 || !strings.Contains(s.stderr, op[0].ID) {
+				t.Fatalf("unfinished are %+v", op)
+			}
+			w.must("operation", way, op[0].ID, "--reason", "test")
+			rows := asks[[]placementRow](w, "inventory")
+			active := slices.ContainsFunc(rows, func(r placementRow) bool { return r.Step == broker.PlacementActive })
+			if len(rows) != 3 || active != (way == "resume") {
+				t.Errorf("after %s: %+v", way, rows)
+			}
+		})
+	}
+}
+
+// TestExamplesOfANewConfigAreRight: without its comment signs, what init offers for
+// each cloud can be read.
+func TestExamplesOfANewConfigAreRight(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "test")
+	fresh := w.dir + "/start.yaml"
+	w.must("init", "--config", fresh)
+	text, err := os.ReadFile(fresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, offered, _ := strings.Cut(string(text), "# targets:")
+	offered = strings.ReplaceAll(strings.ReplaceAll("\n# targets:"+offered, "\n# ", "\n"), "    # ", "    ")
+	head, _, _ := strings.Cut(string(text), "# targets:")
+	c, err := config.Parse(fresh, []byte(head+offered))
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, head+offered)
+	}
+	var providers []string
+	for _, target := range c.Targets {
+		providers = append(providers, target.Provider)
+	}
+	if !slices.Equal(providers, []string{config.AWS, config.GCP, config.Azure}) || len(c.Policies) != 2 || c.Targets[2].Credentials == nil {
+		t.Errorf("offered are %v and %+v", providers, c.Policies)
 	}
 }

@@ -36,7 +36,7 @@ func TestEveryChangeOfProductionIsAskedForUnlessYes(t *testing.T) {
 	w := enrolledWorld(t, broker.Production)
 	w.must(args("import aws staged/db --policy payments --no-activate --yes")...)
 	op := asks[[]operationRow](w, "operation", "list")[0].ID
-	w.failing("wrapping-key", 1, false, broker.Denied)
+	w.failing("wrapping-key", 1, broker.Denied)
 	w.refuses(exitPartly, args("import aws failed/db --policy payments --yes"))
 	w.fault = nil
 	open := asks[[]operationRow](w, "operation", "list", "--unfinished")[0].ID

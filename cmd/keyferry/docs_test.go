@@ -140,7 +140,7 @@ func exampleWorld(t *testing.T) *world {
 	}
 	w.must(args("import aws payments/db --policy payments")...)
 	w.must(args("import aws signing/release --spec ec-p384 --target aws-test --tag team=release")...)
-	w.failing("wrapping-key", 1, false, broker.Denied)
+	w.failing("wrapping-key", 1, broker.Denied)
 	w.refuses(exitPartly, args("import aws half/done --policy payments"))
 	w.fault = nil
 	w.must(args("import aws staged/db --policy payments --no-activate")...)

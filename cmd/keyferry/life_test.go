@@ -173,7 +173,7 @@ func TestVerifyTellsWhatDoesNotHold(t *testing.T) {
 func TestUnfinishedImportIsShownResumedOrTakenBack(t *testing.T) {
 	t.Parallel()
 	w := enrolledWorld(t, "test")
-	w.failing("wrapping-key", 1, false, &broker.Error{Kind: broker.Denied, Op: "fetch", Object: "wrapping key", Permission: "kms:GetParametersForImport"})
+	w.failing("wrapping-key", 1, &broker.Error{Kind: broker.Denied, Op: "fetch", Object: "wrapping key", Permission: "kms:GetParametersForImport"})
 	s := w.refuses(exitPartly, args("import aws payments/db --policy payments"),
 		"kms:GetParametersForImport", "changed: material kf-", "keyferry operation resume 2026", "keyferry operation abort 2026")
 	w.fault = nil

@@ -71,13 +71,22 @@ policies:
   - {name: everywhere, spec: ec-p384, targets: [aws-test, gcp-test, azure-test], retain: token, owner: release team}
 `
 
+// settled makes a target settle within an instant.
+func settled(caps broker.Capabilities) broker.Capabilities {
+	caps.Settle, caps.Poll = 20*time.Millisecond, 10*time.Millisecond
+	return caps
+}
+
 // cloudsWorld has targets at three clouds, all of them enrolled.
 func cloudsWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, "test")
 	w.configure(strings.ReplaceAll(cloudsConfig, "ENV", "test"))
-	w.clouds["gcp-test"] = w.cloud("my-project", cloud.Numbered())
-	w.clouds["azure-test"] = w.cloud("11111111-2222-3333-4444-555555555555", cloud.Newest())
+	w.target = w.cloud(account, settled(cloud.Default()))
+	w.clouds = map[string]*cloud.Provider{
+		"aws-test": w.target, "gcp-test": w.cloud("my-project", settled(cloud.Numbered())),
+		"azure-test": w.cloud("11111111-2222-3333-4444-555555555555", settled(cloud.Newest())),
+	}
 	w.must("token", "enrol", "--environment", "test")
 	for name := range w.clouds {
 		w.must("target", "enrol", name)
@@ -226,12 +235,11 @@ func asks[T any](w *world, args ...string) T {
 	return v
 }
 
-// failing makes the n-th of a call at the target end with err, before or after it
-// took effect.
-func (w *world) failing(call string, nth int, committed bool, err error) {
+// failing makes the n-th of a call at the targets end with err, before it took effect.
+func (w *world) failing(call string, nth int, err error) {
 	seen := 0
 	w.fault = func(name string, after bool) error {
-		if name != call || after != committed {
+		if name != call || after {
 			return nil
 		}
 		if seen++; seen != nth {
