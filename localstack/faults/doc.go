@@ -3,7 +3,7 @@
 // emulator's clock, and read what it holds.
 //
 // It knows no cloud. An emulator turns each request into an [Exchange] and gives
-// it to [Engine.Serve], or over gRPC to [Engine.Do], which commits it, answers, and does to both what the
-// rules say. [Admin] serves the engine and the emulator's [Report] over HTTP, and
+// it to [Engine.Serve], or where it does not speak HTTP to [Engine.Do], which commits
+// it, answers, and does to both what the rules say. [Admin] serves the engine and the emulator's [Report] over HTTP, and
 // [Client] speaks to that from a test in another process.
 package faults

@@ -23,7 +23,7 @@ type run func(*call, proto.Message) (proto.Message, error)
 func on[In, Out proto.Message](rpc, permission string, g group, f func(*call, In) (Out, error), fields ...string) action {
 	var answer Out
 	return action{rpc: rpc, permission: permission, group: g, fields: fields, answer: answer, run: func(c *call, m proto.Message) (proto.Message, error) {
-		return f(c, m.(In)) //nolint:errcheck,forcetypeassert // the stubs decode into In
+		return f(c, m.(In)) // the stubs decode into In
 	}}
 }
 

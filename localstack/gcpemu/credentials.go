@@ -87,7 +87,7 @@ func (s *Server) impersonationURL(email string) string {
 // ExternalAccountJSON is an external_account file of the workload, which reads its
 // subject token from a file. With an email it impersonates that principal.
 func (s *Server) ExternalAccountJSON(subjectTokenFile, email string) ([]byte, error) {
-	file := map[string]any{
+	file := map[string]any{ //nolint:gosec // it holds no secret
 		"type": "external_account", "audience": s.Audience(), "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
 		"token_url": s.TokenURL() + "/v1/token", "universe_domain": domain,
 		"credential_source": map[string]any{"file": subjectTokenFile},

@@ -1,6 +1,8 @@
 package gcpemu
 
 import (
+	"slices"
+
 	"cloud.google.com/go/kms/apiv1/kmspb"
 	"google.golang.org/grpc/codes"
 )
@@ -40,10 +42,8 @@ func (c *call) ready(v *version, purposes ...purpose) error {
 	if err := c.take(v.key.group(), v.name); err != nil {
 		return err
 	}
-	for _, p := range purposes {
-		if v.key.purpose == p {
-			return v.usable()
-		}
+	if slices.Contains(purposes, v.key.purpose) {
+		return v.usable()
 	}
 	return refuse(codes.InvalidArgument, "%s has purpose %s, which is not for %s", v.key.name, v.key.purpose, c.rpc)
 }

@@ -14,6 +14,9 @@ func pemOf(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
+// publicPEM is a SubjectPublicKeyInfo with the newline at the end that Google gives.
+func publicPEM(spki []byte) string { return string(pemOf("PUBLIC KEY", spki)) }
+
 func hexSum(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])

@@ -61,8 +61,8 @@ func denied(permission, resource string) error {
 }
 
 // unauthenticated has the reason by which clients tell expired tokens.
-func unauthenticated(reason, format string, args ...any) error {
-	return explain(refuse(codes.Unauthenticated, format, args...), &errdetails.ErrorInfo{
+func unauthenticated(reason, words string) error {
+	return explain(refuse(codes.Unauthenticated, "%s", words), &errdetails.ErrorInfo{
 		Reason: reason, Domain: domain, Metadata: map[string]string{"service": "cloudkms." + domain},
 	})
 }

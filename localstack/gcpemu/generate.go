@@ -2,7 +2,6 @@ package gcpemu
 
 import (
 	"crypto/rand"
-	"crypto/x509"
 
 	"cloud.google.com/go/kms/apiv1/kmspb"
 	"google.golang.org/grpc/codes"
@@ -69,9 +68,3 @@ func (s *Server) randomPair(shape emu.Shape) (*emu.Pair, error) {
 	}
 	return emu.NewRSA(key)
 }
-
-// publicPEM is a SubjectPublicKeyInfo with the newline at the end that Google gives.
-func publicPEM(spki []byte) string { return string(pemOf("PUBLIC KEY", spki)) }
-
-// spkiOf is the public half of a wrapping key.
-func (j *job) spki() ([]byte, error) { return x509.MarshalPKIXPublicKey(&j.private.PublicKey) }

@@ -3,10 +3,13 @@ package gcpemu_test
 import (
 	"context"
 	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -228,7 +231,22 @@ func (e *emulator) configure(c gcpemu.Change) {
 	}
 }
 
-func (e *emulator) fault(r faults.Rule) string {
+// fault adds a rule for an RPC.
+func (e *emulator) fault(rpc string, r faults.Rule) string {
 	e.Helper()
+	r.Match.Action = rpc
 	return must(e.admin.Add(e.Context(), r))(e.T)
+}
+
+func write(t *testing.T, path string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func edKey(t *testing.T) ed25519.PrivateKey {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	return must(key, err)(t)
 }

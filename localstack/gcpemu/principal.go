@@ -59,14 +59,14 @@ func (s *Server) issue(email, scope string, d time.Duration) string {
 // What Google says of missing and of bad credentials.
 const (
 	noToken  = "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid authentication credential."
-	badToken = "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential." //nolint:gosec // no credential
+	badToken = "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential."
 )
 
 // authenticate finds out who sent a request. It needs the lock.
 func (s *Server) authenticate(md metadata.MD) (*principal, error) {
 	header := md.Get("authorization")
 	if len(header) == 0 {
-		return nil, unauthenticated("CREDENTIALS_MISSING", "%s", noToken)
+		return nil, unauthenticated("CREDENTIALS_MISSING", noToken)
 	}
 	return s.bearer(header[0], scopeKMS)
 }
@@ -76,7 +76,7 @@ func (s *Server) authenticate(md metadata.MD) (*principal, error) {
 func (s *Server) bearer(header, scope string) (*principal, error) {
 	token, ok := strings.CutPrefix(header, "Bearer ")
 	if !ok {
-		return nil, unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", "%s", badToken)
+		return nil, unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", badToken)
 	}
 	if strings.Count(token, ".") == 2 {
 		return s.selfSigned(token, scope)
@@ -85,9 +85,9 @@ func (s *Server) bearer(header, scope string) (*principal, error) {
 	p := s.principals[g.email]
 	switch {
 	case !known, p == nil:
-		return nil, unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", "%s", badToken)
+		return nil, unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", badToken)
 	case !s.real().Before(g.expires):
-		return nil, unauthenticated("ACCESS_TOKEN_EXPIRED", "%s", badToken)
+		return nil, unauthenticated("ACCESS_TOKEN_EXPIRED", badToken)
 	case !scoped(g.scope, scope):
 		return nil, unscoped()
 	}

@@ -16,7 +16,7 @@ func refusal(r faults.Refusal, permission, resource string) error {
 	case faults.Deny:
 		err = denied(permission, resource)
 	case faults.Expire:
-		err = unauthenticated("ACCESS_TOKEN_EXPIRED", "%s", badToken)
+		err = unauthenticated("ACCESS_TOKEN_EXPIRED", badToken)
 	default:
 		err = refuse(codeNamed(r.Code), "failed by a fault rule")
 	}

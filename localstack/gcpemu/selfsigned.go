@@ -31,7 +31,7 @@ func unscoped() error {
 // selfSigned is who signed a JWT for this service itself, which is what Google's
 // libraries do with the key of a service account (AIP-4111). It needs the lock.
 func (s *Server) selfSigned(text, service string) (*principal, error) {
-	bad := unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", "%s", badToken)
+	bad := unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", badToken)
 	j, err := parseJWT(text)
 	if err != nil {
 		return nil, bad

@@ -53,8 +53,7 @@ func TestDroppedCallsAreUnavailable(t *testing.T) {
 		{Kind: faults.Drop, When: faults.After},
 		{Kind: faults.Truncate},
 	} {
-		r.Match.Action = "ImportCryptoKeyVersion"
-		e.fault(r)
+		e.fault("ImportCryptoKeyVersion", r)
 		_, err := e.ImportCryptoKeyVersion(t.Context(), request(t, key, symmetric, job, emutest.Random(32)))
 		refused(t, err, codes.Unavailable)
 		if n := must(e.admin.Report(t.Context()))(t).Names["k"].Versions; n != versions {

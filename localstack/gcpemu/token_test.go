@@ -49,8 +49,12 @@ func (e *emulator) trust() *tls.Config {
 // detect reads a credentials file as Google's own library does.
 func (e *emulator) detect(file []byte, selfSigned bool) *auth.Credentials {
 	e.Helper()
-	return must(credentials.DetectDefault(&credentials.DetectOptions{
-		CredentialsJSON: file, Scopes: []string{scope}, Client: e.web(), UseSelfSignedJWT: selfSigned,
+	var kind struct{ Type credentials.CredType }
+	if err := json.Unmarshal(file, &kind); err != nil {
+		e.Fatal(err)
+	}
+	return must(credentials.NewCredentialsFromJSON(kind.Type, file, &credentials.DetectOptions{
+		Scopes: []string{scope}, Client: e.web(), UseSelfSignedJWT: selfSigned,
 	}))(e.T)
 }
 
@@ -244,7 +248,7 @@ func TestBearersAreKnown(t *testing.T) {
 func TestTokensCanFail(t *testing.T) {
 	t.Parallel()
 	e := start(t, withHelper())
-	e.fault(faults.Rule{Kind: faults.Throttle, Match: faults.Match{Service: "oauth2"}})
+	e.fault("Token", faults.Rule{Kind: faults.Throttle, Match: faults.Match{Service: "oauth2"}})
 	if status, _ := e.post("/token", "", ""); status != 429 {
 		t.Errorf("status %d", status)
 	}

@@ -1,6 +1,7 @@
 package gcpemu
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -100,10 +101,8 @@ func (v *version) usable() error {
 
 // in refuses a version whose state is not among these.
 func (v *version) in(states ...versionState) error {
-	for _, s := range states {
-		if v.state == s {
-			return nil
-		}
+	if slices.Contains(states, v.state) {
+		return nil
 	}
 	return refuse(codes.FailedPrecondition, "%s is in state %s, want one of %v.", v.name, v.state, states)
 }

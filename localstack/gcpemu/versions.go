@@ -49,6 +49,7 @@ func (c *call) versionProto(v *version, view kmspb.CryptoKeyVersion_CryptoKeyVer
 		out.DestroyTime = stamp(v.destroyAt)
 	case destroyed:
 		out.DestroyEventTime = stamp(v.destroyedAt)
+	default:
 	}
 	if view == full && v.material != nil && v.key.level == kmspb.ProtectionLevel_HSM {
 		out.Attestation = c.s.root.attest(v.name, v.material.public)
