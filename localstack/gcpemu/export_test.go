@@ -1,6 +1,10 @@
 package gcpemu
 
-import "time"
+import (
+	"crypto"
+	"crypto/rsa"
+	"time"
+)
 
 // What tests reach past the wire.
 
@@ -21,4 +25,57 @@ func (s *Server) Issue(email, scope string, d time.Duration) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.issue(email, scope, d)
+}
+
+// Match takes a resource name apart.
+func Match(shape, name string) ([]string, bool) { return match(shape, name) }
+
+// Shapes of resource names.
+func Shapes() []string {
+	return []string{projectShape, locationShape, ringShape, keyShape, versionShape, jobShape}
+}
+
+// ParseJWT takes a JWT apart; what it says is signed.
+func ParseJWT(text string) (signed string, err error) {
+	j, err := parseJWT(text)
+	return j.signed, err
+}
+
+// Selects parses a filter and tells whether it selects these fields.
+func Selects(text string, fields map[string]any) (bool, error) {
+	f, err := parseFilter(text)
+	if err != nil {
+		return false, err
+	}
+	return selects(f, fields)
+}
+
+// Outcome is how an import of this ends: a failure, or "".
+func Outcome(key *rsa.PrivateKey, direct bool, id algorithmID, wrapped []byte) string {
+	a, _ := findAlgorithm(id)
+	j := job{private: key, method: method{bits: key.N.BitLen(), hash: crypto.SHA256, direct: direct}}
+	end, _ := j.outcome(&version{algorithm: a}, wrapped)
+	return end.failure
+}
+
+// Taken counts the requests that a bucket lets through, after these pauses.
+func Taken(rate float64, at time.Time, pauses []time.Duration) (n int) {
+	var b bucket
+	for _, p := range pauses {
+		at = at.Add(p)
+		if b.take(rate, at) {
+			n++
+		}
+	}
+	return n
+}
+
+// Encrypted is the version that a key of so many versions finds in a ciphertext.
+func Encrypted(versions int, ciphertext []byte) (found bool, rest []byte) {
+	k := key{versions: make([]*version, versions)}
+	for i := range k.versions {
+		k.versions[i] = &version{}
+	}
+	v, rest := k.encrypted(ciphertext)
+	return v != nil, rest
 }

@@ -1,6 +1,7 @@
 package gcpemu
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -72,7 +73,7 @@ func (c *call) exchange(in proto.Message) faults.Exchange {
 			return success(out)
 		},
 		Refuse: func(r faults.Refusal) faults.Answer {
-			answer := failure(refusal(r, c.action.permission, about))
+			answer := failure(refusal(r, cmp.Or(c.action.permission, mayCreate), about))
 			if r.Status != 0 {
 				answer.Status = r.Status
 			}
