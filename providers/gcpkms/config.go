@@ -42,7 +42,8 @@ type Config struct {
 	// regional or private endpoint, an emulator. Plain http is for loopback only.
 	Endpoint string
 	// TokenEndpoint is where tokens are asked for instead of Google's services: a
-	// URL without a path, of an emulator.
+	// URL without a path, of an emulator. An endpoint that is not Google's needs one,
+	// and a credentials file made for it: what Google believes goes to Google alone.
 	TokenEndpoint string
 	// CAFile, its text CAPEM, or RootCAs replaces the system's roots, for both
 	// endpoints. A file is read once, when the provider is opened.
@@ -122,11 +123,11 @@ func (c Config) check() error {
 	if _, err := parseProxy(c.Proxy); err != nil {
 		return refuse("proxy", "%w", err)
 	}
-	if err := c.checkPrincipals(); err != nil {
-		return refuse("credentials", "%w", err)
-	}
 	if err := c.checkEndpoints(); err != nil {
 		return refuse("endpoint", "%w", err)
+	}
+	if err := c.checkPrincipals(); err != nil {
+		return refuse("credentials", "%w", err)
 	}
 	return nil
 }
@@ -149,9 +150,16 @@ func (c Config) checkPrincipals() error {
 			return fmt.Errorf("impersonate: %q is not the address of a service account", account)
 		}
 	}
-	files := c.CredentialsFile != "" || len(c.CredentialsJSON) > 0
-	if c.Tokens != nil && (files || c.Impersonate != "" || c.ProofImpersonate != "") {
+	file := c.CredentialsFile != "" || len(c.CredentialsJSON) > 0
+	switch {
+	case c.Tokens != nil && (file || c.Impersonate != "" || c.ProofImpersonate != ""):
 		return fmt.Errorf("a source of tokens, and a file or impersonation, exclude each other")
+	case c.Tokens != nil:
+		return nil
+	case c.TokenEndpoint == "" && !genuine(c.Endpoint, c.Location):
+		return fmt.Errorf("the endpoint is not Google's, and no token of Google's is sent to anybody else: name its token endpoint")
+	case c.TokenEndpoint != "" && !file:
+		return fmt.Errorf("application default credentials are for Google, and are not sent to another token endpoint: name a credentials file for it")
 	}
 	return nil
 }

@@ -88,6 +88,8 @@ func parseFile(text []byte, c Config) (file, error) {
 		return file{}, fmt.Errorf("credentials are for the universe %q: %w", plain(f.Universe), broker.Misuse)
 	case f.CredentialSource.Executable != nil, f.CredentialSource.Certificate != nil:
 		return file{}, fmt.Errorf("credentials that come from a program or a client certificate are not taken: %w", broker.Misuse)
+	case f.Type == "service_account" && c.TokenEndpoint != "" && !c.atTokenEndpoint(f.TokenURI):
+		return file{}, fmt.Errorf("the service account is of %q, and what it signs is not sent to another token endpoint: %w", plain(f.TokenURI), broker.Misuse)
 	}
 	for _, raw := range []string{f.TokenURI, f.TokenURL, f.TokenInfoURL, f.ImpersonationURL} {
 		if raw != "" && !c.issues(raw) {

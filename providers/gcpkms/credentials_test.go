@@ -10,9 +10,12 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -105,10 +108,12 @@ func text(t *testing.T, fields map[string]any) []byte {
 
 const importer = "importer@" + project + ".iam.gserviceaccount.com"
 
-func serviceAccount() map[string]any {
+func serviceAccount() map[string]any { return serviceAccountOf("https://oauth2.googleapis.com") }
+
+func serviceAccountOf(issuer string) map[string]any {
 	return map[string]any{
 		"type": "service_account", "project_id": project, "private_key_id": "k", "private_key": accountKey(), "client_email": importer,
-		"token_uri": "https://oauth2.googleapis.com/token",
+		"token_uri": issuer + "/token",
 	}
 }
 
@@ -147,10 +152,10 @@ type credentialsCase struct {
 	quota     string
 }
 
-func credentialsCases(t *testing.T) map[string]credentialsCase {
+func credentialsCases(t *testing.T, at *tokens) map[string]credentialsCase {
 	t.Helper()
 	return map[string]credentialsCase{
-		"a service account": {serviceAccount(), "Bearer eyJ", importer, nil, ""},
+		"a service account": {serviceAccountOf(at.URL), "Bearer eyJ", importer, nil, ""},
 		"a user":            {user(), "Bearer exchanged", "ada@example.org", []string{"/token "}, "adas"},
 		"a workload": {
 			workload(t, nil), "Bearer exchanged", "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
@@ -180,10 +185,11 @@ func credentialsCases(t *testing.T) map[string]credentialsCase {
 // that is.
 func TestCredentialsFiles(t *testing.T) {
 	t.Parallel()
-	for name, c := range credentialsCases(t) {
+	for name := range credentialsCases(t, &tokens{}) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, at := newScript(t, saying(about(keyName))), newTokens(t)
+			c := credentialsCases(t, at)[name]
 			p := adapter(t, s, func(g *gcpkms.Config) {
 				g.Tokens, g.CredentialsJSON, g.TokenEndpoint, g.CAPEM = nil, text(t, c.file), at.URL, at.ca
 			})
@@ -265,7 +271,7 @@ func TestTokenServicesAreTrustedByTheTargetsCA(t *testing.T) {
 	t.Parallel()
 	s, at := newScript(t, failing(codes.Internal, "reached")), newTokens(t)
 	p := adapter(t, s, func(g *gcpkms.Config) {
-		g.Tokens, g.CredentialsJSON, g.TokenEndpoint, g.CAPEM, g.Impersonate = nil, text(t, serviceAccount()), at.URL, authority(t).PEM(), importer
+		g.Tokens, g.CredentialsJSON, g.TokenEndpoint, g.CAPEM, g.Impersonate = nil, text(t, serviceAccountOf(at.URL)), at.URL, authority(t).PEM(), importer
 	})
 	if e := inWords(t, prepare(t, p)); e.Kind != broker.Denied || !strings.Contains(e.Error(), "certificate") {
 		t.Errorf("%v", e)
@@ -312,19 +318,21 @@ func TestCredentialsThatAreNotTaken(t *testing.T) {
 }
 
 // TestEnvironmentDoesNotCount: what Google's libraries would take from it leads
-// nowhere; the credentials it names do count.
+// nowhere.
 func TestEnvironmentDoesNotCount(t *testing.T) {
 	trap, at := newScript(t, failing(codes.Internal, "trapped")), newTokens(t)
 	s := newScript(t, saying(about(keyName)))
 	for name, value := range map[string]string{
-		"GOOGLE_APPLICATION_CREDENTIALS": write(t, "adc.json", string(text(t, user()))), "GOOGLE_CLOUD_UNIVERSE_DOMAIN": "example.org",
+		"GOOGLE_APPLICATION_CREDENTIALS": "/does/not/exist", "GOOGLE_CLOUD_UNIVERSE_DOMAIN": "example.org",
 		"GOOGLE_API_USE_MTLS_ENDPOINT": "always", "GOOGLE_API_USE_CLIENT_CERTIFICATE": "true", "GCE_METADATA_HOST": trap.addr,
-		"HTTPS_PROXY": "http://" + trap.addr, "HTTP_PROXY": "http://" + trap.addr, "GRPC_PROXY_EXP": "http://" + trap.addr,
+		"HTTPS_PROXY": "http://" + trap.addr, "HTTP_PROXY": "http://" + trap.addr, "ALL_PROXY": "http://" + trap.addr,
 		"GOOGLE_CLOUD_QUOTA_PROJECT": "trapped", "CLOUDSDK_CORE_PROJECT": "trapped", "GOOGLE_CLOUD_PROJECT": "trapped",
 	} {
 		t.Setenv(name, value)
 	}
-	p := adapter(t, s, func(g *gcpkms.Config) { g.Tokens, g.TokenEndpoint, g.CAPEM = nil, at.URL, at.ca })
+	p := adapter(t, s, func(g *gcpkms.Config) {
+		g.Tokens, g.CredentialsJSON, g.TokenEndpoint, g.CAPEM = nil, text(t, user()), at.URL, at.ca
+	})
 	if _, err := look(t, p, broker.Query{Key: ref()}); err != nil {
 		t.Fatal(err)
 	}
@@ -336,20 +344,101 @@ func TestEnvironmentDoesNotCount(t *testing.T) {
 	}
 }
 
-// TestNoCredentialsAnywhere: this machine is asked who it is at its fixed address, and
-// not where the environment says. Nothing answers there in a test.
-func TestNoCredentialsAnywhere(t *testing.T) {
-	trap := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		t.Error("the environment was followed")
-		_, _ = fmt.Fprint(w, `{"access_token":"trapped","expires_in":3600}`)
-	}))
-	t.Cleanup(trap.Close)
-	t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(trap.URL, "http://"))
+// TestDefaultCredentials are those of the environment, then gcloud's, then this
+// machine's.
+func TestDefaultCredentials(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", write(t, "adc.json", string(text(t, serviceAccount()))))
+	who := func() string {
+		t.Helper()
+		return gcpkms.PrincipalOf(t.Context(), open(t, base(), func(g *gcpkms.Config) { g.Tokens = nil }))
+	}
+	if got := who(); got != importer {
+		t.Errorf("of the environment: %q", got)
+	}
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", "")
-	t.Setenv("HOME", t.TempDir())
-	p := open(t, base(), func(g *gcpkms.Config) { g.Tokens, g.Endpoint = nil, "http://127.0.0.1:1" })
-	if e := inWords(t, prepare(t, p)); e.Kind != broker.Unavailable && e.Kind != broker.Denied || !strings.Contains(e.Error(), "no credentials") {
-		t.Errorf("%v", e)
+	gcloud := filepath.Join(home, ".config", "gcloud")
+	if err := os.MkdirAll(gcloud, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(gcloud, "application_default_credentials.json"), text(t, user()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := who(); got != "ada@example.org" {
+		t.Errorf("of gcloud: %q", got)
+	}
+}
+
+// machineService answers as a machine's metadata service does, without a network.
+type machineService struct {
+	t       *testing.T
+	answers map[string]string // by the path's end
+	asked   []string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (m *machineService) RoundTrip(r *http.Request) (*http.Response, error) {
+	m.asked = append(m.asked, r.URL.String())
+	if r.Header.Get("Metadata-Flavor") != "Google" {
+		m.t.Errorf("asked with %v", r.Header)
+	}
+	end := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
+	code := http.StatusOK
+	if m.answers[end] == "" {
+		code = http.StatusNotFound
+	}
+	return &http.Response{StatusCode: code, Body: io.NopCloser(strings.NewReader(m.answers[end])), Request: r}, nil
+}
+
+// TestThisMachine is asked who it is at its fixed address, and not where the
+// environment says.
+func TestThisMachine(t *testing.T) {
+	t.Setenv("GCE_METADATA_HOST", "127.0.0.1:1")
+	at := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
+	m := &machineService{t: t, answers: map[string]string{"token": `{"access_token":"of-machine","expires_in":3600,"token_type":"Bearer"}`, "email": importer + "\n"}}
+	token, end, name, err := gcpkms.Machine(t.Context(), &http.Client{Transport: m}, func() time.Time { return at })
+	if err != nil || token != "of-machine" || !end.Equal(at.Add(time.Hour)) || name != importer {
+		t.Errorf("%q until %s, of %q, %v", token, end, name, err)
+	}
+	for _, asked := range m.asked {
+		if !strings.HasPrefix(asked, "http://169.254.169.254/computeMetadata/v1/instance/service-accounts/default/") {
+			t.Errorf("asked %s", asked)
+		}
+	}
+	for _, lacks := range []string{"token", "email"} {
+		answers := maps.Clone(m.answers)
+		delete(answers, lacks)
+		if _, _, _, err := gcpkms.Machine(t.Context(), &http.Client{Transport: &machineService{t: t, answers: answers}}, time.Now); err == nil {
+			t.Errorf("without %s it is somebody", lacks)
+		}
+	}
+}
+
+// TestGooglesTokensGoToGoogleAlone.
+func TestGooglesTokensGoToGoogleAlone(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string]func(*gcpkms.Config){
+		"no token of Google's":    func(g *gcpkms.Config) { g.Endpoint, g.CredentialsJSON = "https://kms.example.org", text(t, user()) },
+		"name its token endpoint": func(g *gcpkms.Config) { g.Endpoint = "http://127.0.0.1:1" },
+		"name a credentials file": func(g *gcpkms.Config) {
+			g.Endpoint, g.TokenEndpoint = "https://kms.example.org", "https://sts.example.org"
+		},
+		"what it signs": func(g *gcpkms.Config) {
+			g.Endpoint, g.TokenEndpoint, g.CredentialsJSON = "https://kms.example.org", "https://sts.example.org", text(t, serviceAccount())
+		},
+		"the service account is of \"\"": func(g *gcpkms.Config) {
+			f := serviceAccount()
+			delete(f, "token_uri")
+			g.Endpoint, g.TokenEndpoint, g.CredentialsJSON = "https://kms.example.org", "https://sts.example.org", text(t, f)
+		},
+	} {
+		c := base()
+		c.Tokens = nil
+		change(&c)
+		if _, err := gcpkms.Open(t.Context(), c); err == nil || inWords(t, err).Kind != broker.Misuse || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
 	}
 }
 
@@ -445,4 +534,22 @@ func listenTLS(t *testing.T, on string, ca *emu.Authority, hosts ...string) (por
 		t.Fatal(err)
 	}
 	return port
+}
+
+// FuzzCredentials: a file is taken, or refused as Misuse.
+func FuzzCredentials(f *testing.F) {
+	f.Add([]byte(`{"type":"authorized_user","client_id":"c","client_secret":"s","refresh_token":"r"}`))
+	f.Add([]byte(`{"type":"external_account","token_url":"https://sts.googleapis.com/v1/token","credential_source":{"file":"/x"}}`))
+	f.Add([]byte(`{"type":"impersonated_service_account","source_credentials":{"type":"authorized_user"}}`))
+	f.Add([]byte(`{"type":"service_account","token_uri":"https://evil.example"}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c := base()
+		c.Tokens, c.CredentialsJSON = nil, text
+		p, err := gcpkms.Open(t.Context(), c)
+		if err == nil {
+			p.Close()
+		} else if len(text) > 0 && broker.KindOf(err) != broker.Misuse {
+			t.Errorf("%s: %v", text, err)
+		}
+	})
 }

@@ -374,3 +374,21 @@ func TestWrappingKeysForOtherKeys(t *testing.T) {
 		t.Errorf("OAEP with SHA-1: %v", err)
 	}
 }
+
+// FuzzPEM: whatever an endpoint calls a public key, it is the DER of one PEM block and
+// nothing more, or none.
+func FuzzPEM(f *testing.F) {
+	f.Add(string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte("x")})))
+	f.Add("-----BEGIN PUBLIC KEY-----\nA: b\n\neA==\n-----END PUBLIC KEY-----\n")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, text string) {
+		der, err := gcpkms.ParsePEM(text)
+		if err != nil {
+			return
+		}
+		again, err := gcpkms.ParsePEM(string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})))
+		if err != nil || !bytes.Equal(again, der) || strings.Count(text, "-----BEGIN PUBLIC KEY-----") == 0 {
+			t.Errorf("%q is %x, then %x, %v", text, der, again, err)
+		}
+	})
+}

@@ -42,8 +42,14 @@ func (c Config) issues(raw string) bool {
 	if u.Scheme == "https" && issuer(canonicalHost(u)) && (u.Port() == "" || u.Port() == "443") {
 		return true
 	}
-	at, err := url.Parse(c.TokenEndpoint)
-	return err == nil && c.TokenEndpoint != "" && u.Scheme == at.Scheme && u.Host == at.Host
+	return c.atTokenEndpoint(raw)
+}
+
+// atTokenEndpoint reports whether a URL is of the configured token endpoint.
+func (c Config) atTokenEndpoint(raw string) bool {
+	u, err := url.Parse(raw)
+	at, wrong := url.Parse(c.TokenEndpoint)
+	return err == nil && wrong == nil && c.TokenEndpoint != "" && u.Scheme == at.Scheme && u.Host == at.Host
 }
 
 // tokenWire is the transport of everything that has to do with tokens. It opens
