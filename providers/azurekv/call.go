@@ -2,7 +2,6 @@ package azurekv
 
 import (
 	"context"
-	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
@@ -15,14 +14,9 @@ type call struct {
 	name    string
 	verb    string
 	object  string
+	key     string // name of the key it is about; "" all
 	changes bool
 	proof   bool // asked with the credentials of proofs
-}
-
-// keyName is the name of the key that a call is about.
-func (c call) keyName(p *Provider) string {
-	name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(c.object, p.c.VaultURL), "/keys/"), "/")
-	return name
 }
 
 // invoke performs a call, once, and translates its error.

@@ -17,12 +17,18 @@ func (p *Provider) Capabilities() broker.Capabilities {
 		Tags:  tagRule(),
 		// exp and nbf of a version ("About keys": key attributes); an end is moved by an update.
 		ValidTo:           broker.ValidToRule{Native: true, Moves: true, From: true},
-		Deletion:          broker.DeletionRule{Min: 7 * day, Max: 90 * day, Default: 90 * day}, // the vault's own
+		Deletion:          deletionRule(),
 		SoftwareProtected: p.c.Protection == Software,
 		PrepareFinds:      true, ImportMakesKey: true, ImportMarks: true, KeepsWrappingKeys: true,
 		Settle: p.c.Settle, Poll: p.c.Poll,
 		Quotas: p.c.quotas(), HostSuffixes: hostSuffixes(), Permissions: p.c.permissions(),
 	}
+}
+
+// deletionRule is what a vault's retention can be ("Soft-delete overview"). It is the
+// vault's own, and does not change.
+func deletionRule() broker.DeletionRule {
+	return broker.DeletionRule{Min: 7 * day, Max: 90 * day, Default: 90 * day}
 }
 
 // quotas are the service limits that an import meets ("Key Vault service limits",

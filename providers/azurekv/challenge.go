@@ -2,8 +2,10 @@ package azurekv
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -11,41 +13,114 @@ import (
 	"github.com/keyferry/keyferry/broker"
 )
 
-// guard refuses a challenge that the SDK's parser would stumble over: an authority
-// without a tenant makes it panic. It stands between that parser and the wire.
-type guard struct{}
+// guard stands between the SDK's authentication and the wire. It lets through what goes
+// to the vault alone, and challenges of the enrolled tenant for the vault's own
+// resource, written anew: so the SDK, which panics over an authority without a tenant,
+// reads just what was checked here.
+type guard struct {
+	tenant string
+	vault  string // host and port
+}
 
 // Do implements policy.Policy.
-func (guard) Do(req *policy.Request) (*http.Response, error) {
+func (g guard) Do(req *policy.Request) (*http.Response, error) {
+	if u := req.Raw().URL; u.Scheme != "https" || !strings.EqualFold(u.Host, g.vault) {
+		return nil, g.refuse(broker.Tampered, errors.New("it leads on to "+plain(u.Scheme+"://"+u.Host)))
+	}
 	resp, err := req.Next()
-	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+	if err != nil || resp.StatusCode != http.StatusUnauthorized || resp.Header.Get(challengeHeader) == "" {
 		return resp, err
 	}
-	if why := malformed(resp.Header.Get("WWW-Authenticate")); why != nil {
+	text, err := g.read(resp.Header.Values(challengeHeader))
+	if err != nil {
 		_ = resp.Body.Close() // nothing more is read of it
-		return nil, &broker.Error{Kind: broker.Rejected, Op: "read the challenge of", Object: req.Raw().URL.Host, Cause: why}
+		return nil, err
 	}
+	resp.Header.Set(challengeHeader, text)
 	return resp, nil
 }
 
-// malformed says why a challenge is not Key Vault's ("Authentication, requests and
-// responses"). Its form is that of the SDK's parser: members apart by blanks.
-func malformed(header string) error {
-	rest, ok := strings.CutPrefix(header, "Bearer ")
-	if !ok {
-		return errors.New("it is not a bearer challenge")
+const challengeHeader = "WWW-Authenticate"
+
+func (g guard) refuse(kind broker.Kind, why error) error {
+	return &broker.Error{
+		Kind: kind, Op: "read an answer of", Object: g.vault, Cause: why,
+		Hint: "no token was sent; check vault and tenant in the target's config",
+	}
+}
+
+// member of a challenge, as the SDK reads them too.
+var member = regexp.MustCompile(`(\w+)="([^"]*)"`)
+
+// longestChallenge is more than any that Key Vault sends.
+const longestChallenge = 4096
+
+// read is a challenge in the SDK's form. Its members are those of Key Vault
+// ("Authentication, requests and responses"); one that asks for claims has no others.
+func (g guard) read(headers []string) (string, error) {
+	if len(headers) != 1 || len(headers[0]) > longestChallenge || !strings.HasPrefix(headers[0], "Bearer ") {
+		return "", g.refuse(broker.Rejected, errors.New("its challenge is not one bearer challenge"))
 	}
 	members := map[string]string{}
-	for part := range strings.FieldsSeq(rest) {
-		name, value, _ := strings.Cut(strings.TrimSuffix(part, ","), "=")
-		members[name] = strings.Trim(value, `"`)
+	for _, m := range member.FindAllStringSubmatch(headers[0], -1) {
+		if _, twice := members[m[1]]; twice {
+			return "", g.refuse(broker.Rejected, fmt.Errorf("its challenge has %s twice", plain(m[1])))
+		}
+		members[m[1]] = m[2]
 	}
-	authority, err := url.Parse(members["authorization"])
-	if err != nil || authority.Scheme != "https" || len(strings.Split(members["authorization"], "/")) < 4 || authority.Path == "" || authority.Path == "/" {
-		return errors.New("it names no authority with a tenant")
+	if members["error"] == "insufficient_claims" && members["claims"] != "" {
+		return fmt.Sprintf(`Bearer error="insufficient_claims", claims="%s"`, members["claims"]), nil
 	}
-	if members["resource"] == "" && members["scope"] == "" {
-		return errors.New("it names no resource")
+	authority, err := g.authority(members["authorization"])
+	if err != nil {
+		return "", err
 	}
-	return nil
+	resource, err := g.resource(members)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf(`Bearer authorization="https://%s/%s", resource="https://%s"`, authority, g.tenant, resource), nil
+}
+
+// hostShape has nothing that a parser of challenges could stumble over.
+var hostShape = regexp.MustCompile(`^[0-9A-Za-z.-]+(:[0-9]+)?$`)
+
+func hostOf(text string) (string, *url.URL, bool) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || !hostShape.MatchString(u.Host) {
+		return "", nil, false
+	}
+	return u.Host, u, true
+}
+
+// authority is the host that a challenge names, if with the enrolled tenant. Tokens are
+// asked for at the configured one all the same.
+func (g guard) authority(text string) (string, error) {
+	host, u, ok := hostOf(text)
+	if !ok || strings.Trim(u.Path, "/") == "" {
+		return "", g.refuse(broker.Rejected, errors.New("its challenge names no authority with a tenant"))
+	}
+	tenant, _, _ := strings.Cut(strings.Trim(u.Path, "/"), "/")
+	if !strings.EqualFold(tenant, g.tenant) {
+		return "", g.refuse(broker.Tampered, fmt.Errorf("it asks for tokens of tenant %s, enrolled is %s", plain(tenant), g.tenant))
+	}
+	return host, nil
+}
+
+// resource is the host that tokens are to be for: the domain that the vault is in, and
+// no other.
+func (g guard) resource(members map[string]string) (string, error) {
+	text, ok := members["scope"]
+	if !ok {
+		text = members["resource"]
+	}
+	host, _, ok := hostOf(strings.TrimSuffix(text, "/.default"))
+	_, domain, _ := strings.Cut(g.vault, ".")
+	switch {
+	case !ok:
+		return "", g.refuse(broker.Rejected, errors.New("its challenge names no resource"))
+	case !strings.EqualFold(host, domain):
+		return "", g.refuse(broker.Tampered, fmt.Errorf("it asks for tokens for %s, not for %s", host, domain))
+	}
+	return host, nil
 }

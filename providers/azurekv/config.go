@@ -82,6 +82,9 @@ func first[T comparable](a, b T) T {
 	return b
 }
 
+// kekBits are the sizes that a KEK can have (BYOK specification).
+var kekBits = []int{2048, 3072, 4096}
+
 var tenantShape = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // check refuses a configuration that cannot be meant, as Misuse.
@@ -99,7 +102,7 @@ func (c Config) check() error {
 		why = fmt.Errorf("protection %q is neither %s nor %s", c.Protection, HSM, Software)
 	case c.Kind == ManagedHSM && c.Protection == Software:
 		why = errors.New("a Managed HSM keeps nothing in software")
-	case !slices.Contains([]int{2048, 3072, 4096}, c.WrappingKeyBits):
+	case !slices.Contains(kekBits, c.WrappingKeyBits):
 		why = fmt.Errorf("a KEK of %d bits is not 2048, 3072 or 4096", c.WrappingKeyBits)
 	case c.KEKValidFor < 2*day || c.KEKValidFor > 730*day:
 		why = fmt.Errorf("a KEK's life of %s is not from 2 to 730 days", c.KEKValidFor)

@@ -1,14 +1,11 @@
 package azurekv
 
 import (
-	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
-	"strings"
-	"sync"
+	"slices"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
@@ -38,9 +35,9 @@ type Credentials struct {
 }
 
 // open makes the SDK's credential; it asks for nothing yet.
-func (c Credentials) open(config Config, transport policy.Transporter) (azcore.TokenCredential, error) {
+func (c Credentials) open(config Config, w *wire) (azcore.TokenCredential, error) {
 	options := azcore.ClientOptions{
-		Transport: transport, Retry: policy.RetryOptions{MaxRetries: -1},
+		Transport: c.asking(config, w), Retry: policy.RetryOptions{MaxRetries: -1},
 		Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: config.authority()},
 	}
 	chosen := !genuine(config) // the SDK would ask Microsoft about an authority that it does not know
@@ -86,75 +83,22 @@ func (c Credentials) openCertificate(config Config, options azcore.ClientOptions
 	})
 }
 
-// pinned is a credential that gives tokens of one tenant only, to a vault that names
-// just that one.
-type pinned struct {
-	tenant string
-	azcore.TokenCredential
-
-	mu  sync.Mutex
-	who claims // of the last token
+// asking is the transport of requests for tokens. They go to the authority; where the
+// identity is this machine's, to its metadata services too. What the environment names
+// beside those (a regional authority, another identity endpoint) does not count.
+func (c Credentials) asking(config Config, w *wire) policy.Transporter {
+	hosts, machine := config.tokenHosts(), c.Kind == "" || c.Kind == DefaultChain || c.Kind == ManagedIdentity
+	return transporter(func(req *http.Request) (*http.Response, error) {
+		if !slices.Contains(hosts, req.URL.Host) && !(machine && ofThisMachine(req.URL.Hostname())) {
+			return nil, refuse(broker.Denied, "ask for a token at", req.URL.Host, "it is neither the target's authority nor of this machine: "+
+				"endpoints in the environment do not count")
+		}
+		return w.Do(req)
+	})
 }
 
-// claims are what a token says of its holder. They are not verified: the vault does
-// that. They are for people.
-type claims struct {
-	Tenant string `json:"tid"`
-	Object string `json:"oid"`
-	App    string `json:"appid"`
-	AppV2  string `json:"azp"`
-}
+// transporter is a function as policy.Transporter.
+type transporter func(*http.Request) (*http.Response, error)
 
-// GetToken implements azcore.TokenCredential. The SDK asks with the tenant of the
-// vault's challenge.
-func (p *pinned) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	if o.TenantID != "" && !strings.EqualFold(o.TenantID, p.tenant) {
-		return azcore.AccessToken{}, p.foreign("the vault asks for tokens of tenant " + plain(o.TenantID))
-	}
-	token, err := p.TokenCredential.GetToken(ctx, o)
-	if err != nil {
-		return azcore.AccessToken{}, err
-	}
-	who := readClaims(token.Token)
-	if who.Tenant != "" && !strings.EqualFold(who.Tenant, p.tenant) {
-		return azcore.AccessToken{}, p.foreign("the credentials belong to tenant " + plain(who.Tenant))
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.who = who
-	return token, nil
-}
-
-func (p *pinned) foreign(why string) error {
-	return &broker.Error{
-		Kind: broker.Tampered, Op: "ask for a token of", Object: "tenant " + p.tenant, Cause: errors.New(why + ", enrolled is another"),
-		Hint: "nothing was sent to the vault; check vault and tenant in the target's config",
-	}
-}
-
-// principal is who the last token was for; "" before there was one.
-func (p *pinned) principal() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch app := first(p.who.App, p.who.AppV2); {
-	case app != "" && p.who.Object != "":
-		return plain("application " + app + ", object " + p.who.Object)
-	case p.who.Object != "":
-		return plain("object " + p.who.Object)
-	default:
-		return plain(app)
-	}
-}
-
-// readClaims of a JSON Web Token (RFC 7519); zero where it is none.
-func readClaims(token string) (who claims) {
-	part := strings.Split(token, ".")
-	if len(part) != 3 {
-		return claims{}
-	}
-	text, err := base64.RawURLEncoding.DecodeString(part[1])
-	if err != nil || json.Unmarshal(text, &who) != nil {
-		return claims{}
-	}
-	return who
-}
+// Do implements policy.Transporter.
+func (t transporter) Do(req *http.Request) (*http.Response, error) { return t(req) }

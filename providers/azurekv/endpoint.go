@@ -1,25 +1,28 @@
 package azurekv
 
 import (
+	"errors"
 	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 )
 
-// azureCloud is one of Azure's clouds: the hosts below which its vaults are, and the
-// authority that gives tokens for them ("Azure Key Vault basic concepts", "National
-// clouds").
+// azureCloud is one of Azure's clouds: the hosts below which its vaults and Managed
+// HSMs are, the authority that gives tokens for them, and other hosts of the authority
+// that it leads on to ("Azure Key Vault basic concepts", "National clouds").
 type azureCloud struct {
-	vaults    []string
-	pools     []string
+	vaults    string
+	pools     string
 	authority string
+	aliases   []string
 }
 
-// azureClouds are all of them. The suffix of a vault behind a private link is the same.
+// azureClouds are all of them. The name of a vault behind a private link is the same.
 var azureClouds = []azureCloud{
-	{[]string{".vault.azure.net"}, []string{".managedhsm.azure.net"}, "https://login.microsoftonline.com"},
-	{[]string{".vault.azure.cn"}, []string{".managedhsm.azure.cn"}, "https://login.chinacloudapi.cn"},
-	{[]string{".vault.usgovcloudapi.net"}, []string{".managedhsm.usgovcloudapi.net"}, "https://login.microsoftonline.us"},
+	{".vault.azure.net", ".managedhsm.azure.net", "https://login.microsoftonline.com", nil},
+	{".vault.azure.cn", ".managedhsm.azure.cn", "https://login.chinacloudapi.cn", []string{"login.partner.microsoftonline.cn"}},
+	{".vault.usgovcloudapi.net", ".managedhsm.usgovcloudapi.net", "https://login.microsoftonline.us", nil},
 }
 
 // cloudOf is the cloud that a vault's host is in; ok is false for a host that is not
@@ -30,15 +33,13 @@ func cloudOf(vaultURL, kind string) (azureCloud, bool) {
 		return azureCloud{}, false
 	}
 	for _, c := range azureClouds {
-		suffixes := c.vaults
+		suffix := c.vaults
 		if kind == ManagedHSM {
-			suffixes = c.pools
+			suffix = c.pools
 		}
-		for _, suffix := range suffixes {
-			name, ok := strings.CutSuffix(u.Hostname(), suffix)
-			if ok && name != "" && !strings.Contains(name, ".") && (u.Port() == "" || u.Port() == "443") {
-				return c, true
-			}
+		name, ok := strings.CutSuffix(u.Hostname(), suffix)
+		if ok && name != "" && !strings.Contains(name, ".") && u.Port() == "" {
+			return c, true
 		}
 	}
 	return azureCloud{}, false
@@ -54,7 +55,7 @@ func genuine(c Config) bool {
 func hostSuffixes() []string {
 	var all []string
 	for _, c := range azureClouds {
-		all = append(append(all, c.vaults...), c.pools...)
+		all = append(all, c.vaults, c.pools)
 	}
 	return all
 }
@@ -68,6 +69,46 @@ func (c Config) authority() string {
 		return in.authority
 	}
 	return azureClouds[0].authority
+}
+
+// tokenHosts are where tokens are asked for, with their ports.
+func (c Config) tokenHosts() []string {
+	var all []string
+	if u, err := url.Parse(c.authority()); err == nil {
+		all = append(all, u.Host)
+	}
+	if in, ok := cloudOf(c.VaultURL, c.Kind); ok && c.authority() == in.authority {
+		all = append(all, in.aliases...)
+	}
+	return all
+}
+
+// ofThisMachine reports whether a host is a metadata service of this machine, which
+// gives a managed identity its tokens: a link-local address, or loopback.
+func ofThisMachine(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsLinkLocalUnicast())
+}
+
+// parseProxy reads the URL of a proxy; nil is none.
+func parseProxy(raw string) (*url.URL, error) {
+	if raw == "" {
+		return nil, nil //nolint:nilnil // no proxy is no error
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return nil, errors.New("proxy is not a URL like http://host:port")
+	}
+	return u, nil
+}
+
+// proxyFor a host: metadata services are reached without one ("Azure Instance Metadata
+// Service": proxies must be bypassed).
+func proxyFor(proxy *url.URL, host string) *url.URL {
+	if ip, err := netip.ParseAddr(host); err == nil && (ip.IsLoopback() || ip.IsLinkLocalUnicast()) {
+		return nil
+	}
+	return proxy
 }
 
 // dialled is the address that a host's connections go to: names below .localhost are

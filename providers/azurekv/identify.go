@@ -8,16 +8,32 @@ import (
 	"github.com/keyferry/keyferry/broker"
 )
 
-// Identify reads the first page of the vault's keys, so that challenge, token and
-// permission are tried. The account is the tenant, which the token was held against;
+// Identify reads the first keys of the vault, so that challenge, token and permission
+// are tried. The account is the tenant, which challenge and token were held against;
 // the principal is what the token says of its holder.
 func (p *Provider) Identify(ctx context.Context) (broker.Identity, error) {
 	c := call{name: "ListKeys", verb: "identify at", object: p.c.VaultURL}
-	_, receipt, err := invoke(ctx, p, c, func(ctx context.Context, k *azkeys.Client) (azkeys.ListKeyPropertiesResponse, error) {
-		return k.NewListKeyPropertiesPager(nil).NextPage(ctx)
-	})
-	if err != nil {
-		return broker.Identity{}, err
+	var receipt broker.Receipt
+	pager := p.keys.NewListKeyPropertiesPager(nil)
+	for n := 0; pager.More() && n < maxEmptyPages; n++ {
+		page, r, err := invoke(ctx, p, c, func(ctx context.Context, _ *azkeys.Client) (azkeys.ListKeyPropertiesResponse, error) {
+			return pager.NextPage(ctx)
+		})
+		if err != nil {
+			return broker.Identity{}, err
+		}
+		receipt = r
+		for _, e := range page.Value {
+			if e == nil {
+				continue
+			}
+			if _, err := p.listed(c, e.KID); err != nil {
+				return broker.Identity{}, err
+			}
+		}
+		if len(page.Value) > 0 {
+			break
+		}
 	}
 	return broker.Identity{Account: p.c.Tenant, Principal: p.who.principal(), Receipt: receipt}, nil
 }

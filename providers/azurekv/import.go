@@ -2,7 +2,7 @@ package azurekv
 
 import (
 	"context"
-	"strings"
+	"slices"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
@@ -17,6 +17,7 @@ func (p *Provider) Import(ctx context.Context, e broker.Effect, in broker.Import
 	if err != nil {
 		return broker.Imported{}, err
 	}
+	c.key = name
 	parameters, err := p.parameters(e, in)
 	if err != nil {
 		return broker.Imported{}, err
@@ -27,18 +28,15 @@ func (p *Provider) Import(ctx context.Context, e broker.Effect, in broker.Import
 	if err != nil {
 		return broker.Imported{}, err
 	}
-	if made.Key == nil || made.Key.KID == nil {
-		return broker.Imported{}, incomplete(c, "names no version")
-	}
-	v, err := p.parse(string(*made.Key.KID))
+	v, err := p.expect(c, kidOf(made.Key), broker.VersionRef{Key: in.Key})
 	if err != nil {
 		return broker.Imported{}, err
 	}
-	if v.Key != (broker.KeyRef{ID: p.keyID(name)}) || v.ID == "" {
-		return broker.Imported{}, p.foreign(string(*made.Key.KID), "asked for was a version of "+in.Key.ID)
-	}
 	return broker.Imported{Version: v, Consumer: v.Key.ID, Receipt: receipt}, nil
 }
+
+// maxWrapped is more than any wrapped material has, in bytes.
+const maxWrapped = 16 << 10
 
 // checkImport refuses what can be refused before anything is sent.
 func (p *Provider) checkImport(c call, in broker.ImportIn) (string, error) {
@@ -52,18 +50,32 @@ func (p *Provider) checkImport(c call, in broker.ImportIn) (string, error) {
 		return "", refuse(broker.Unsupported, c.verb, c.object, "importing again makes another version at Azure; an end is moved where it is")
 	case in.Kind == broker.ImportRestore:
 		return "", refuse(broker.Unsupported, c.verb, c.object, "a deleted key is recovered at Azure, not imported again: az keyvault key recover --name %s", name)
+	case name == kekName:
+		return "", refuse(broker.Misuse, c.verb, c.object, "the name %s is that of the KEKs", kekName)
 	case in.Mechanism != broker.KWPSHA1:
 		return "", refuse(broker.Unsupported, c.verb, c.object, "Azure takes %s, not %s", broker.KWPSHA1, in.Mechanism)
 	case err != nil || kek.ID == "":
 		return "", refuse(broker.Rejected, c.verb, c.object, "the import token is not the id of a KEK in %s", p.c.VaultURL)
-	case len(in.Wrapped) == 0 || len(in.Wrapped) > 16<<10:
-		return "", refuse(broker.Rejected, c.verb, c.object, "wrapped material has from 1 to %d bytes", 16<<10)
-	case p.c.unsupported(in.Spec) != "":
-		return "", refuse(broker.Unsupported, c.verb, c.object, "%s", p.c.unsupported(in.Spec))
-	case !strings.EqualFold(string(in.Of.Spec), string(in.Spec)) || in.Of.Purpose == "":
-		return "", refuse(broker.Misuse, c.verb, c.object, "what the key is for is not said")
+	case len(in.Wrapped) == 0 || len(in.Wrapped) > maxWrapped:
+		return "", refuse(broker.Rejected, c.verb, c.object, "wrapped material has from 1 to %d bytes", maxWrapped)
+	case !fits(in):
+		return "", refuse(broker.Rejected, c.verb, c.object, "the wrapped material is not that of an %s key", in.Spec)
+	case !in.ValidTo.IsZero() && !in.ValidTo.After(p.c.Now()), !in.ValidTo.IsZero() && !in.ValidTo.After(in.ValidFrom):
+		return "", refuse(broker.Rejected, c.verb, c.object, "it would be past its end at once")
+	case in.Of.Spec != in.Spec:
+		return "", refuse(broker.Misuse, c.verb, c.object, "it was prepared as %q, not as %s", in.Of.Spec, in.Spec)
 	}
-	return name, nil
+	return name, p.c.takes(in.Of)
+}
+
+// fits: a request says no size of a secret, and the vault takes what it finds. Wrapped
+// material is as long as the KEK's modulus, and 8 bytes more than the secret (RFC 5649).
+func fits(in broker.ImportIn) bool {
+	if !in.Spec.Secret() {
+		return true
+	}
+	modulus := len(in.Wrapped) - in.Spec.Bits()/8 - 8
+	return slices.Contains(kekBits, 8*modulus)
 }
 
 func (p *Provider) parameters(e broker.Effect, in broker.ImportIn) (azkeys.ImportKeyParameters, error) {
@@ -71,15 +83,14 @@ func (p *Provider) parameters(e broker.Effect, in broker.ImportIn) (azkeys.Impor
 	if err != nil {
 		return azkeys.ImportKeyParameters{}, err
 	}
-	kty, hsm, enabled := p.c.keyType(in.Spec), p.c.Protection == HSM, true
-	key := &azkeys.JSONWebKey{Kty: &kty, T: blob}
+	key := &azkeys.JSONWebKey{Kty: new(p.c.keyType(in.Spec)), T: blob} // T is key_hsm
 	if curve, ok := curves[in.Spec]; ok {
 		key.Crv = &curve // required with a blob: the vault cannot see it
 	}
 	for _, o := range operations(in.Of.Purpose) {
 		key.KeyOps = append(key.KeyOps, &o)
 	}
-	out := azkeys.ImportKeyParameters{Key: key, HSM: &hsm, Tags: tagsOf(e, in.Of), KeyAttributes: &azkeys.KeyAttributes{Enabled: &enabled}}
+	out := azkeys.ImportKeyParameters{Key: key, Tags: tagsOf(e, in.Of), KeyAttributes: &azkeys.KeyAttributes{Enabled: new(true)}}
 	if !in.ValidTo.IsZero() {
 		out.KeyAttributes.Expires = new(in.ValidTo.UTC())
 	}

@@ -2,9 +2,7 @@ package azurekv
 
 import (
 	"context"
-	"crypto/rsa"
-	"crypto/x509"
-	"math/big"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
@@ -12,7 +10,8 @@ import (
 	"github.com/keyferry/keyferry/broker"
 )
 
-// kekName is the name that KEKs are made under. It is never looked for.
+// kekName is the name that KEKs are made under. It is never looked for, and no key of
+// ours has it.
 const kekName = "keyferry-kek"
 
 // WrappingKey makes a KEK, or fetches the one that is named. A KEK is RSA-HSM and may
@@ -31,33 +30,33 @@ func (p *Provider) WrappingKey(ctx context.Context, e broker.Effect, in broker.W
 	return p.makeKEK(ctx, e, in)
 }
 
+// makeKEK makes a version of the name, which is for 2 to 730 days.
 func (p *Provider) makeKEK(ctx context.Context, e broker.Effect, in broker.WrappingKeyIn) (broker.WrappingKey, error) {
-	c := call{name: "CreateKey", verb: "make a KEK in", object: p.c.VaultURL, changes: true}
-	now := p.c.Now().UTC().Truncate(time.Second)
-	expires, enabled, bits := now.Add(p.c.KEKValidFor), true, int32(p.c.WrappingKeyBits) //nolint:gosec // 2048, 3072 or 4096
-	kty, operation := azkeys.KeyTypeRSAHSM, azkeys.KeyOperationImport
+	c := call{name: "CreateKey", verb: "make a KEK at", object: p.keyID(kekName), key: kekName, changes: true}
+	expires := p.c.Now().UTC().Truncate(time.Second).Add(p.c.KEKValidFor)
 	made, receipt, err := invoke(ctx, p, c, func(ctx context.Context, k *azkeys.Client) (azkeys.CreateKeyResponse, error) {
 		return k.CreateKey(ctx, kekName, azkeys.CreateKeyParameters{
-			Kty: &kty, KeySize: &bits, KeyOps: []*azkeys.KeyOperation{&operation},
-			KeyAttributes: &azkeys.KeyAttributes{Enabled: &enabled, Expires: &expires},
+			Kty: new(azkeys.KeyTypeRSAHSM), KeySize: new(int32(p.c.WrappingKeyBits)), //nolint:gosec // 2048, 3072 or 4096
+			KeyOps:        []*azkeys.KeyOperation{new(azkeys.KeyOperationImport)},
+			KeyAttributes: &azkeys.KeyAttributes{Enabled: new(true), Expires: &expires},
 			Tags:          pointers(map[string]string{tagEffect: e.ID(), tagOperation: e.Operation}),
 		}, nil)
 	})
 	if err != nil {
 		return broker.WrappingKey{}, err
 	}
-	key, err := p.kek(c, made.KeyBundle)
+	key, err := p.kek(c, made.KeyBundle, broker.VersionRef{Key: broker.KeyRef{ID: p.keyID(kekName)}})
 	if err != nil {
 		return broker.WrappingKey{}, err
 	}
-	v, _ := p.parse(key.Ref) // it was read before
-	if v.Key.ID != p.keyID(kekName) {
-		return broker.WrappingKey{}, p.foreign(key.Ref, "another key than "+kekName+" was to be made")
+	if bits := 8 * len(made.Key.N); bits != p.c.WrappingKeyBits {
+		return broker.WrappingKey{}, refuse(broker.Rejected, "use KEK", key.Ref, "it has %d bits, asked for were %d", bits, p.c.WrappingKeyBits)
 	}
 	key.Mechanism, key.Receipt, key.Source = in.Mechanism, receipt, key.Ref+", made by operation "+e.Operation
 	return key, nil
 }
 
+// fetchKEK fetches just the version that is named.
 func (p *Provider) fetchKEK(ctx context.Context, in broker.WrappingKeyIn) (broker.WrappingKey, error) {
 	want, err := p.parse(in.Kept)
 	if err != nil {
@@ -66,64 +65,72 @@ func (p *Provider) fetchKEK(ctx context.Context, in broker.WrappingKeyIn) (broke
 	if want.ID == "" {
 		return broker.WrappingKey{}, refuse(broker.Misuse, "fetch KEK", in.Kept, "it names no version")
 	}
-	c := call{name: "GetKey", verb: "fetch KEK", object: versionID(want)}
+	c := p.reading("fetch KEK", want)
 	got, receipt, err := p.get(ctx, c, want)
 	if err != nil {
 		return broker.WrappingKey{}, err
 	}
-	key, err := p.kek(c, got)
+	key, err := p.kek(c, got, want)
 	if err != nil {
 		return broker.WrappingKey{}, err
-	}
-	if key.Ref != versionID(want) {
-		return broker.WrappingKey{}, p.foreign(key.Ref, "asked for was "+versionID(want))
 	}
 	key.Mechanism, key.Receipt, key.Source = in.Mechanism, receipt, key.Ref
 	return key, nil
 }
 
-// kek holds what the vault shows against what a KEK must be.
-func (p *Provider) kek(c call, b azkeys.KeyBundle) (broker.WrappingKey, error) {
-	if b.Key == nil || b.Key.KID == nil || b.Key.Kty == nil || b.Attributes == nil {
-		return broker.WrappingKey{}, incomplete(c, "has no id, kind or attributes")
+// kek is what the vault shows of a KEK, if it is just what one must be.
+func (p *Provider) kek(c call, b azkeys.KeyBundle, want broker.VersionRef) (broker.WrappingKey, error) {
+	if b.Key == nil || b.Attributes == nil {
+		return broker.WrappingKey{}, incomplete(c, "has no key or attributes")
 	}
-	v, err := p.parse(string(*b.Key.KID))
+	v, err := p.expect(c, b.Key.KID, want)
 	if err != nil {
 		return broker.WrappingKey{}, err
 	}
-	var ops []azkeys.KeyOperation
-	for _, o := range b.Key.KeyOps {
-		ops = append(ops, *o)
-	}
-	a, now := b.Attributes, p.c.Now()
-	switch {
-	case v.ID == "":
-		return broker.WrappingKey{}, incomplete(c, "names no version")
-	case *b.Key.Kty != azkeys.KeyTypeRSAHSM:
-		return broker.WrappingKey{}, refuse(broker.Rejected, "use KEK", versionID(v), "it is %s, not RSA-HSM: its private half may be known", plain(string(*b.Key.Kty)))
-	case !sameOperations(ops, []azkeys.KeyOperation{azkeys.KeyOperationImport}):
-		return broker.WrappingKey{}, refuse(broker.Rejected, "use KEK", versionID(v), "its key_ops are %q, not import alone: it could unwrap what is wrapped under it", ops)
-	case a.Enabled != nil && !*a.Enabled:
-		return broker.WrappingKey{}, refuse(broker.Expired, "use KEK", versionID(v), "it is disabled")
-	case a.Expires != nil && !a.Expires.After(now), a.NotBefore != nil && a.NotBefore.After(now):
-		return broker.WrappingKey{}, refuse(broker.Expired, "use KEK", versionID(v), "it is outside its time")
+	if err := p.usable(v, b); err != nil {
+		return broker.WrappingKey{}, err
 	}
 	spki, err := rsaKey(b.Key)
 	if err != nil {
 		return broker.WrappingKey{}, incomplete(c, "has no RSA key: %w", err)
 	}
-	key := broker.WrappingKey{PublicKey: spki, Token: []byte(versionID(v)), Ref: versionID(v)}
-	if a.Expires != nil {
-		key.ExpiresAt = a.Expires.UTC()
-	}
-	return key, nil
+	ref := versionID(v)
+	return broker.WrappingKey{PublicKey: spki, Token: []byte(ref), Ref: ref, ExpiresAt: utc(b.Attributes.Expires)}, nil
 }
 
-// rsaKey is a JSON Web Key's public key (RFC 7518 §6.3), DER SubjectPublicKeyInfo.
-func rsaKey(k *azkeys.JSONWebKey) ([]byte, error) {
-	e := new(big.Int).SetBytes(k.E)
-	if len(k.N) == 0 || len(k.N) > 2048 || len(k.E) == 0 || !e.IsInt64() || e.Int64() > 1<<31-1 {
-		return nil, errNoKey
+// usable refuses a KEK that may do more than import, as Rejected, and one that may not
+// import now, as Expired.
+func (p *Provider) usable(v broker.VersionRef, b azkeys.KeyBundle) error {
+	a, ops, now := b.Attributes, operationsOf(b.Key), p.c.Now()
+	switch {
+	case b.Key.Kty == nil || *b.Key.Kty != azkeys.KeyTypeRSAHSM:
+		return refuse(broker.Rejected, "use KEK", versionID(v), "it is %s, not RSA-HSM: its private half may be known", kty(b.Key))
+	case !sameOperations(ops, []azkeys.KeyOperation{azkeys.KeyOperationImport}):
+		return refuse(broker.Rejected, "use KEK", versionID(v), "its key_ops are %q, not import alone: it could unwrap what is wrapped under it", strings.Join(words(ops), " "))
+	case a.Exportable != nil && *a.Exportable:
+		return refuse(broker.Rejected, "use KEK", versionID(v), "its private half may be exported")
+	case a.Enabled != nil && !*a.Enabled:
+		return refuse(broker.Expired, "use KEK", versionID(v), "it is disabled")
+	case a.Expires != nil && !a.Expires.After(now), a.NotBefore != nil && a.NotBefore.After(now):
+		return refuse(broker.Expired, "use KEK", versionID(v), "it is outside its time")
+	default:
+		return nil
 	}
-	return x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: new(big.Int).SetBytes(k.N), E: int(e.Int64())})
+}
+
+// kty is a key's type in the vault's words.
+func kty(k *azkeys.JSONWebKey) string {
+	if k.Kty == nil {
+		return "of no type"
+	}
+	return short(string(*k.Kty))
+}
+
+// words are key operations in the vault's words.
+func words(ops []azkeys.KeyOperation) []string {
+	var out []string
+	for _, o := range ops {
+		out = append(out, short(string(o)))
+	}
+	return out
 }

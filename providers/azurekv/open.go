@@ -65,7 +65,7 @@ func (p *Provider) client(as Credentials) (*azkeys.Client, *pinned, error) {
 	}
 	who := &pinned{tenant: p.c.Tenant, TokenCredential: tokens}
 	client, err := azkeys.NewClient(p.c.VaultURL, who, &azkeys.ClientOptions{ClientOptions: azcore.ClientOptions{
-		Transport: p.wire, Retry: policy.RetryOptions{MaxRetries: -1}, PerRetryPolicies: []policy.Policy{guard{}},
+		Transport: p.wire, Retry: policy.RetryOptions{MaxRetries: -1}, PerRetryPolicies: []policy.Policy{guard{tenant: p.c.Tenant, vault: p.wire.vault}},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
 	}})
 	return client, who, err

@@ -3,17 +3,17 @@ package azurekv
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/x509"
 	"errors"
+	"math/big"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
-
-	"github.com/keyferry/keyferry/broker"
 )
 
 var errNoKey = errors.New("its public key cannot be read")
 
-// publicKey of a version, DER SubjectPublicKeyInfo; nil for a secret.
+// publicKey of a version, DER SubjectPublicKeyInfo.
 func publicKey(k *azkeys.JSONWebKey) ([]byte, error) {
 	if k == nil || k.Kty == nil {
 		return nil, errNoKey
@@ -24,7 +24,7 @@ func publicKey(k *azkeys.JSONWebKey) ([]byte, error) {
 	case azkeys.KeyTypeEC, azkeys.KeyTypeECHSM:
 		return ecKey(k)
 	default:
-		return nil, nil
+		return nil, errNoKey
 	}
 }
 
@@ -54,13 +54,14 @@ func ecKey(k *azkeys.JSONWebKey) ([]byte, error) {
 	return x509.MarshalPKIXPublicKey(pub)
 }
 
-// bitsOf is the size of an RSA key, or of a secret as its tag has it: a vault does not
-// show that of an oct key.
-func bitsOf(k *azkeys.JSONWebKey, tags map[string]string) func() int {
-	return func() int {
-		if len(k.N) > 0 {
-			return len(k.N) * 8
-		}
-		return broker.KeySpec(tags[tagSpec]).Bits()
+// maxModulus bounds what a modulus that somebody else sent can cost, in bytes.
+const maxModulus = 1024
+
+// rsaKey is a JSON Web Key's public key (RFC 7518 §6.3), DER SubjectPublicKeyInfo.
+func rsaKey(k *azkeys.JSONWebKey) ([]byte, error) {
+	e := new(big.Int).SetBytes(k.E)
+	if len(k.N) == 0 || len(k.N) > maxModulus || len(k.E) == 0 || !e.IsInt64() || e.Int64() > 1<<31-1 {
+		return nil, errNoKey
 	}
+	return x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: new(big.Int).SetBytes(k.N), E: int(e.Int64())})
 }

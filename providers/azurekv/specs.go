@@ -1,6 +1,7 @@
 package azurekv
 
 import (
+	"math/big"
 	"slices"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
@@ -107,16 +108,27 @@ func sameOperations(a, b []azkeys.KeyOperation) bool {
 	return slices.Equal(a, b)
 }
 
+// operationsOf a key as Azure shows it.
+func operationsOf(k *azkeys.JSONWebKey) []azkeys.KeyOperation {
+	var out []azkeys.KeyOperation
+	for _, o := range k.KeyOps {
+		if o != nil {
+			out = append(out, *o)
+		}
+	}
+	return out
+}
+
 // specOf is the spec of a key as Azure shows it; "" for one the broker has no word for.
-func specOf(k *azkeys.JSONWebKey, bits func() int) broker.KeySpec {
-	if k == nil || k.Kty == nil {
+func specOf(k *azkeys.JSONWebKey, tags map[string]string) broker.KeySpec {
+	if k.Kty == nil {
 		return ""
 	}
 	switch *k.Kty {
 	case azkeys.KeyTypeRSA, azkeys.KeyTypeRSAHSM:
-		return ofBits(broker.ClassRSA, bits())
+		return ofBits(broker.ClassRSA, new(big.Int).SetBytes(k.N).BitLen())
 	case azkeys.KeyTypeOct, azkeys.KeyTypeOctHSM:
-		return ofBits(broker.ClassAES, bits())
+		return ofBits(broker.ClassAES, broker.KeySpec(tags[tagSpec]).Bits()) // a secret's size is not shown
 	case azkeys.KeyTypeEC, azkeys.KeyTypeECHSM:
 		for s, curve := range curves {
 			if k.Crv != nil && *k.Crv == curve {

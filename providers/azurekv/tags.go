@@ -2,7 +2,10 @@ package azurekv
 
 import (
 	"maps"
+	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/keyferry/keyferry/broker"
 )
@@ -18,20 +21,44 @@ const (
 	tagSpec      = "keyferry-spec" // an oct-HSM key shows no size
 )
 
-// ownTags is how many of the fifteen are the broker's.
-const ownTags = 6
+// tagPrefix begins the broker's tags, and none of the customer's.
+const tagPrefix = "keyferry-"
 
-// maxTags is how many a version may have ("About keys": key tags).
-const maxTags = 15
+func ownTags() []string {
+	return []string{tagKey, tagKeyID, tagVersion, tagEffect, tagOperation, tagSpec}
+}
+
+// How many tags a version may have, and how many characters ("About keys": key tags).
+const (
+	maxTags    = 15
+	maxTagText = 256
+)
 
 func tagRule() broker.TagRule {
-	const text = `(?s).{1,256}`
 	return broker.TagRule{
-		Max: maxTags - ownTags, Name: text, Value: `(?s).{0,256}`,
+		Max: maxTags - len(ownTags()), Name: `(?s)^.{1,256}$`, Value: `(?s)^.{0,256}$`,
 		Words: "at most 9 beside the broker's six, names and values of up to 256 characters",
 	}
 }
 
+// checkTags refuses what the vault would, and what looks like the broker's.
+func checkTags(object string, tags map[string]string) error {
+	if most := maxTags - len(ownTags()); len(tags) > most {
+		return refuse(broker.Misuse, "tag", object, "%d tags, %d is the limit", len(tags), most)
+	}
+	for _, name := range slices.Sorted(maps.Keys(tags)) {
+		switch n := utf8.RuneCountInString(name); {
+		case n == 0 || n > maxTagText || utf8.RuneCountInString(tags[name]) > maxTagText:
+			return refuse(broker.Misuse, "tag", object, "the name or value of tag %q is not of 1 to %d characters", short(name), maxTagText)
+		case strings.HasPrefix(strings.ToLower(name), tagPrefix):
+			return refuse(broker.Misuse, "tag", object, "tags that begin with %s are the broker's: %q", tagPrefix, short(name))
+		}
+	}
+	return nil
+}
+
+// tagsOf a version: the customer's and ours. A name too long for one is left out: the
+// key's id is what counts.
 func tagsOf(e broker.Effect, of broker.PrepareIn) map[string]*string {
 	all := maps.Clone(of.Tags)
 	if all == nil {
@@ -40,6 +67,9 @@ func tagsOf(e broker.Effect, of broker.PrepareIn) map[string]*string {
 	maps.Copy(all, map[string]string{
 		tagKey: of.Name, tagKeyID: of.KeyID, tagVersion: strconv.Itoa(of.Number), tagEffect: e.ID(), tagOperation: e.Operation, tagSpec: string(of.Spec),
 	})
+	if utf8.RuneCountInString(of.Name) > maxTagText {
+		delete(all, tagKey)
+	}
 	return pointers(all)
 }
 
@@ -51,7 +81,7 @@ func pointers(tags map[string]string) map[string]*string {
 	return out
 }
 
-// values of tags, cleaned, the customer's apart from the broker's.
+// values of tags, cleaned: all, and the customer's.
 func values(tags map[string]*string) (all, customers map[string]string) {
 	all, customers = map[string]string{}, map[string]string{}
 	for name, value := range tags {
@@ -60,7 +90,7 @@ func values(tags map[string]*string) (all, customers map[string]string) {
 		}
 	}
 	maps.Copy(customers, all)
-	for _, own := range []string{tagKey, tagKeyID, tagVersion, tagEffect, tagOperation, tagSpec} {
+	for _, own := range ownTags() {
 		delete(customers, own)
 	}
 	return all, customers

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/keyferry/keyferry/broker"
@@ -31,15 +30,13 @@ func newWire(c Config) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	var proxy *url.URL
-	if c.Proxy != "" {
-		if proxy, err = url.Parse(c.Proxy); err != nil {
-			return nil, fmt.Errorf("parse proxy: %w", err)
-		}
+	proxy, err := parseProxy(c.Proxy)
+	if err != nil {
+		return nil, err
 	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	transport := &http.Transport{
-		Proxy: http.ProxyURL(proxy),
+		Proxy: func(r *http.Request) (*url.URL, error) { return proxyFor(proxy, r.URL.Hostname()), nil },
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return dialer.DialContext(ctx, network, dialled(address))
 		},
@@ -119,11 +116,11 @@ func (w *wire) Do(req *http.Request) (*http.Response, error) {
 
 func (r *record) note(resp *http.Response, now time.Time) {
 	r.localTime, r.answered = now, resp.Request.Header.Get("Authorization") != ""
-	r.receipt.Endpoint, r.receipt.RequestID = resp.Request.URL.Host, resp.Header.Get("X-Ms-Request-Id")
+	r.receipt.Endpoint, r.receipt.RequestID = resp.Request.URL.Host, short(resp.Header.Get("X-Ms-Request-Id"))
 	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		r.receipt.ServerTime = at.UTC()
 	}
-	r.retryAfter = retryAfter(resp.Header)
+	r.retryAfter = retryAfter(resp.Header, now)
 	if resp.TLS == nil {
 		return
 	}
@@ -132,18 +129,4 @@ func (r *record) note(resp *http.Response, now time.Time) {
 		sum := sha256.Sum256(peers[0].Raw)
 		r.receipt.TLSPeer = hex.EncodeToString(sum[:])
 	}
-}
-
-// retryAfter is when a throttled call may be made again, in any of Azure's ways to
-// say it ("Throttling guidance"; azcore's retry policy).
-func retryAfter(h http.Header) time.Duration {
-	for _, f := range []struct {
-		name string
-		unit time.Duration
-	}{{"Retry-After-Ms", time.Millisecond}, {"X-Ms-Retry-After-Ms", time.Millisecond}, {"Retry-After", time.Second}} {
-		if n, err := strconv.Atoi(h.Get(f.name)); err == nil && n > 0 {
-			return time.Duration(n) * f.unit
-		}
-	}
-	return 0
 }

@@ -11,7 +11,7 @@ import (
 func namesKeys(c broker.Capabilities) bool      { return c.NamesKeys }
 func importMakesKey(c broker.Capabilities) bool { return c.ImportMakesKey }
 func makesKeys(c broker.Capabilities) bool      { return !c.ImportMakesKey }
-func findsByName(c broker.Capabilities) bool    { return c.PrepareFinds && c.NamesKeys }
+func findsByName(c broker.Capabilities) bool    { return c.PrepareFinds && c.NamesKeys && makesKeys(c) }
 func importMarks(c broker.Capabilities) bool    { return c.ImportMarks }
 func importLists(c broker.Capabilities) bool    { return c.ImportLists }
 func keepsWrapping(c broker.Capabilities) bool  { return c.KeepsWrappingKeys }
