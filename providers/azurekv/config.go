@@ -4,14 +4,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/keyferry/keyferry/broker"
 )
 
 // Kinds of Config.
@@ -68,10 +63,21 @@ func (c Config) withDefaults() Config {
 	c.Kind, c.Protection = first(c.Kind, Vault), first(c.Protection, HSM)
 	c.KEKValidFor, c.WrappingKeyBits = first(c.KEKValidFor, 30*day), first(c.WrappingKeyBits, 4096)
 	c.Settle, c.Poll = first(c.Settle, time.Minute), first(c.Poll, time.Second)
-	c.VaultURL = strings.ToLower(strings.TrimSuffix(c.VaultURL, "/"))
-	c.Authority = strings.TrimSuffix(c.Authority, "/")
+	c.VaultURL, c.Authority = plainURL(c.VaultURL), plainURL(c.Authority)
 	c.Tenant = strings.ToLower(c.Tenant)
+	c.Credentials.Kind = first(c.Credentials.Kind, DefaultChain)
+	if c.ProofCredentials != nil {
+		proof := *c.ProofCredentials
+		proof.Kind = first(proof.Kind, DefaultChain)
+		c.ProofCredentials = &proof
+	}
 	return c
+}
+
+// plainURL is a URL as answers have it: in small letters, without the port of its
+// scheme.
+func plainURL(url string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(url), "/"), ":443")
 }
 
 func first[T comparable](a, b T) T {
@@ -80,59 +86,6 @@ func first[T comparable](a, b T) T {
 		return a
 	}
 	return b
-}
-
-// kekBits are the sizes that a KEK can have (BYOK specification).
-var kekBits = []int{2048, 3072, 4096}
-
-var tenantShape = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-
-// check refuses a configuration that cannot be meant, as Misuse.
-func (c Config) check() error {
-	vault, err := url.Parse(c.VaultURL)
-	var why error
-	switch {
-	case err != nil || vault.Scheme != "https" || vault.Host == "" || vault.Path != "" || vault.User != nil || vault.RawQuery != "":
-		why = fmt.Errorf("vault %q is not https:// and a host", c.VaultURL)
-	case !tenantShape.MatchString(c.Tenant):
-		why = fmt.Errorf("tenant %q is not an id like 11111111-2222-3333-4444-555555555555", c.Tenant)
-	case c.Kind != Vault && c.Kind != ManagedHSM:
-		why = fmt.Errorf("kind %q is neither %s nor %s", c.Kind, Vault, ManagedHSM)
-	case c.Protection != HSM && c.Protection != Software:
-		why = fmt.Errorf("protection %q is neither %s nor %s", c.Protection, HSM, Software)
-	case c.Kind == ManagedHSM && c.Protection == Software:
-		why = errors.New("a Managed HSM keeps nothing in software")
-	case !slices.Contains(kekBits, c.WrappingKeyBits):
-		why = fmt.Errorf("a KEK of %d bits is not 2048, 3072 or 4096", c.WrappingKeyBits)
-	case c.KEKValidFor < 2*day || c.KEKValidFor > 730*day:
-		why = fmt.Errorf("a KEK's life of %s is not from 2 to 730 days", c.KEKValidFor)
-	case c.Now == nil:
-		why = errors.New("a clock is required")
-	case c.Production && !genuine(c):
-		why = errors.New("production demands a vault of Azure's own, over TLS with the system's roots")
-	}
-	if why == nil {
-		why = c.checkAuthority()
-	}
-	if why == nil {
-		return nil
-	}
-	return misuse(c, why)
-}
-
-func (c Config) checkAuthority() error {
-	if c.Authority == "" {
-		return nil
-	}
-	u, err := url.Parse(c.Authority)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.Path != "" {
-		return fmt.Errorf("authority %q is not https:// and a host", c.Authority)
-	}
-	return nil
-}
-
-func misuse(c Config, why error) error {
-	return &broker.Error{Kind: broker.Misuse, Op: "open Azure target", Object: c.VaultURL, Cause: why}
 }
 
 // withCA reads the CA file, once.

@@ -1,7 +1,6 @@
 package azurekv
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -26,12 +25,35 @@ const (
 // Credentials say who asks.
 type Credentials struct {
 	Kind            string // "" is DefaultChain
-	ClientID        string
+	ClientID        string // of the application; required for WorkloadIdentity and Certificate
 	CertificateFile string // PEM or PKCS #12 with certificate and private key
 	CertificatePEM  []byte // its text
-	TokenFile       string
+	TokenFile       string // "" is where the platform says it is (AZURE_FEDERATED_TOKEN_FILE)
 	// Tokens replaces all of these.
 	Tokens azcore.TokenCredential
+}
+
+// check refuses what cannot be meant.
+func (c Credentials) check() error {
+	switch {
+	case c.Tokens != nil:
+		return nil
+	case !slices.Contains([]string{DefaultChain, ManagedIdentity, WorkloadIdentity, Certificate}, c.Kind):
+		return fmt.Errorf("kind %q: there are %s, %s, %s and %s", c.Kind, DefaultChain, ManagedIdentity, WorkloadIdentity, Certificate)
+	case (c.Kind == Certificate || c.Kind == WorkloadIdentity) && c.ClientID == "":
+		return fmt.Errorf("kind %s needs a client id", c.Kind)
+	case c.Kind == Certificate && c.CertificateFile == "" && len(c.CertificatePEM) == 0:
+		return fmt.Errorf("kind %s needs a certificate file", c.Kind)
+	case c.Kind == DefaultChain && c.ClientID+c.TokenFile+c.CertificateFile != "":
+		return fmt.Errorf("kind %s takes nothing else", c.Kind)
+	default:
+		return nil
+	}
+}
+
+// same reports whether both are one identity, as far as the config says.
+func (c Credentials) same(d Credentials) bool {
+	return c.Tokens == nil && d.Tokens == nil && c.Kind == d.Kind && c.ClientID == d.ClientID
 }
 
 // open makes the SDK's credential; it asks for nothing yet.
@@ -42,7 +64,7 @@ func (c Credentials) open(config Config, w *wire) (azcore.TokenCredential, error
 	}
 	chosen := !genuine(config) // the SDK would ask Microsoft about an authority that it does not know
 	switch c.Kind {
-	case "", DefaultChain:
+	case DefaultChain:
 		return azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{
 			ClientOptions: options, TenantID: config.Tenant, DisableInstanceDiscovery: chosen,
 		})
@@ -56,10 +78,8 @@ func (c Credentials) open(config Config, w *wire) (azcore.TokenCredential, error
 		return azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
 			ClientOptions: options, ClientID: c.ClientID, TenantID: config.Tenant, TokenFilePath: c.TokenFile, DisableInstanceDiscovery: chosen,
 		})
-	case Certificate:
-		return c.openCertificate(config, options, chosen)
 	default:
-		return nil, fmt.Errorf("credentials of kind %q: there are %s, %s, %s and %s", c.Kind, DefaultChain, ManagedIdentity, WorkloadIdentity, Certificate)
+		return c.openCertificate(config, options, chosen)
 	}
 }
 
@@ -70,9 +90,6 @@ func (c Credentials) openCertificate(config Config, options azcore.ClientOptions
 		if text, err = os.ReadFile(c.CertificateFile); err != nil {
 			return nil, fmt.Errorf("read certificate: %w", err)
 		}
-	}
-	if c.ClientID == "" {
-		return nil, errors.New("credentials of kind certificate need a client id")
 	}
 	certificates, key, err := azidentity.ParseCertificates(text, nil)
 	if err != nil {
@@ -87,10 +104,11 @@ func (c Credentials) openCertificate(config Config, options azcore.ClientOptions
 // identity is this machine's, to its metadata services too. What the environment names
 // beside those (a regional authority, another identity endpoint) does not count.
 func (c Credentials) asking(config Config, w *wire) policy.Transporter {
-	hosts, machine := config.tokenHosts(), c.Kind == "" || c.Kind == DefaultChain || c.Kind == ManagedIdentity
+	hosts, machine := config.tokenHosts(), c.Kind == DefaultChain || c.Kind == ManagedIdentity
 	return transporter(func(req *http.Request) (*http.Response, error) {
-		if !slices.Contains(hosts, req.URL.Host) && !(machine && ofThisMachine(req.URL.Hostname())) {
-			return nil, refuse(broker.Denied, "ask for a token at", req.URL.Host, "it is neither the target's authority nor of this machine: "+
+		host := req.URL.Host
+		if known := slices.Contains(hosts, host) || machine && ofThisMachine(req.URL.Hostname()); !known {
+			return nil, refuse(broker.Denied, "ask for a token at", host, "it is neither the target's authority nor of this machine: "+
 				"endpoints in the environment do not count")
 		}
 		return w.Do(req)

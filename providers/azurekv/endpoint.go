@@ -45,11 +45,16 @@ func cloudOf(vaultURL, kind string) (azureCloud, bool) {
 	return azureCloud{}, false
 }
 
-// genuine reports whether a target is Azure's own, so that what Azure documents may be
-// relied on: a host of Azure's, its cloud's authority, and no roots but the system's.
-func genuine(c Config) bool {
+// genuineHosts reports whether vault and authority are Azure's own, of one cloud.
+func genuineHosts(c Config) bool {
 	in, ok := cloudOf(c.VaultURL, c.Kind)
-	return ok && (c.Authority == "" || c.Authority == in.authority) && len(c.CAPEM) == 0 && c.CAFile == "" && c.RootCAs == nil
+	return ok && (c.Authority == "" || c.Authority == in.authority)
+}
+
+// genuine reports whether a target is Azure's own, so that what Azure documents may be
+// relied on: its hosts, and no roots but the system's.
+func genuine(c Config) bool {
+	return genuineHosts(c) && len(c.CAPEM) == 0 && c.CAFile == "" && c.RootCAs == nil
 }
 
 func hostSuffixes() []string {
