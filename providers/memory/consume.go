@@ -59,11 +59,14 @@ func (p *Provider) addressed(ref broker.VersionRef) (*key, *version, error) {
 	return k, v, nil
 }
 
-// names are what consumers use, or will use, of a version or key, sorted.
+// names are those that lead to a version or key now, sorted.
 func (p *Provider) names(k *key, v *version) []string {
 	var names []string
-	if v != nil && k.apart() {
-		return append(names, k.consumer(v))
+	if name := k.consumer(v); name != "" {
+		if held, _ := p.consumedOf(k, name); held == v {
+			names = append(names, name)
+		}
+		return names
 	}
 	for name, id := range p.consumers {
 		if id == k.ref.ID {

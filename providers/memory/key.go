@@ -110,12 +110,12 @@ func digest(prefix string, of []byte) string {
 }
 
 // consumer is what consumers use of the key once the version is active; "" a name of
-// ours that leads to the key.
+// ours that leads to the key, or nothing yet.
 func (k *key) consumer(v *version) string {
-	switch k.given() {
-	case broker.GivenName:
+	switch given := k.given(); {
+	case v == nil || given == broker.GivenName:
 		return ""
-	case broker.GivenVersion:
+	case given == broker.GivenVersion:
 		return fmt.Sprintf("%s/version/%s", k.ref.ID, v.id)
 	default:
 		return k.ref.ID

@@ -92,6 +92,7 @@ func (p *Provider) observe(k *key, v *version) broker.Observation {
 	if caps.ImportMarks || !k.apart() && (len(k.versions) > 1 || k.in.Mode == broker.SameKey) {
 		o.Effect = v.effect
 	}
+	o.Consumer = k.consumer(v)
 	if k.apart() {
 		o.CreatedAt, o.Reason = v.createdAt, v.failed
 		if o.DeletionAt.IsZero() {

@@ -96,11 +96,11 @@ func (k *key) whole() bool {
 }
 
 // usable refuses, as a Conflict, a version that cannot answer a challenge now. Where
-// versions have states of their own a disabled one still shows its public key; outside
-// its time one still decrypts, as Azure has it.
+// consumers get the newest, a disabled one still shows its public key, and outside its
+// time one still decrypts, as Azure has it; Google shows that of enabled ones alone.
 func (k *key) usable(v *version, c broker.Challenge, now time.Time) error {
 	s := k.state(v)
-	shown := k.apart() && s == broker.RemoteDisabled && c.PublicOnly()
+	shown := k.given() == broker.GivenNewest && s == broker.RemoteDisabled && c.PublicOnly()
 	switch decrypts := c.Level() == broker.ProofCipher || c.Purpose() == broker.Decrypt; {
 	case s != broker.RemoteEnabled && !shown:
 		return fmt.Errorf("it is %s: %w", s, broker.Conflict)

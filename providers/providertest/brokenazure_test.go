@@ -37,6 +37,7 @@ func brokenNewest() []broken {
 		})(l)
 	})
 	add("a disabled version is still what consumers get", hides(func(_ q, o *broker.Observation) bool { return o.State == broker.RemoteDisabled }))
+	add("a disabled version shows its public key, and is not used", refusesProof(broker.Conflict, ""))
 	add("a version shows its public key before its time, and is not used", sends(func(in *broker.ImportIn) { in.ValidFrom = time.Time{} }))
 	add("a deleted key keeps its name", hides(func(q q, o *broker.Observation) bool { return q.Name != "" && o.State == broker.RemoteScheduled }))
 	add("one version of a key is not deleted", swallows(broker.Unsupported))

@@ -59,7 +59,6 @@ func brokenPrimaries() []broken {
 	add("deactivate gives consumers the primary before", skips(broker.Deactivate))
 	add("a primary is not activated by another's name", swallows(broker.Rejected))
 	add("consumers who name a version get just that", says(func(o *broker.Observation) { o.Version.ID = "1" }))
-	add("a disabled version shows its public key, and is not used", refusesProof(broker.Conflict, ""))
 	add("a key without versions stays", hides(func(_ q, o *broker.Observation) bool { return o.Version.ID == "" }))
 	add("schedule and cancel one version of several", acts(func(v *broker.VersionRef, _ *broker.Action) { v.ID = "" }))
 	add("schedule and cancel every version of a key", acts(func(v *broker.VersionRef, a *broker.Action) {

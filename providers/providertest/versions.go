@@ -60,11 +60,23 @@ func seenWithConsumer(ctx context.Context, h *harness) error {
 		if err == nil {
 			err = h.seen(ctx, f, broker.Query{Versions: &f.v.Key})
 		}
+		if err == nil && g == broker.GivenPrimary {
+			err = h.leadsNot(ctx, f)
+		}
 		if err != nil {
 			return fmt.Errorf("given the %s: %w", g, err)
 		}
 	}
 	return nil
+}
+
+// leadsNot: what consumers will use is no name that leads to a version now.
+func (h *harness) leadsNot(ctx context.Context, f filled) error {
+	o, err := h.one(ctx, broker.Query{Version: &f.v})
+	if err == nil && slices.Contains(o.Consumers, f.consumer) {
+		err = fmt.Errorf("%s is said to lead to it before it is activated", f.consumer)
+	}
+	return err
 }
 
 // oneOf is the only thing of f's key that a query yields.
