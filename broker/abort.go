@@ -130,7 +130,7 @@ func (l *line) takeBack(ctx context.Context, p *place, window time.Duration, out
 		p.placement.Step = PlacementAbandoned
 		return nil
 	}
-	window = first(window, p.target.Window, p.caps.Deletion.Default)
+	window = first(window, p.placement.Terms.Window, p.target.Window, p.caps.Deletion.Default)
 	intent := abandonIntent{Window: window.String(), Reason: l.why.Reason}
 	rec, _, err := l.intend(ctx, p, StepAbandon, intent, map[string]any{"key_ref": v.Key.ID, "window": intent.Window})
 	if err != nil {

@@ -246,7 +246,8 @@ type Observation struct {
 	PolicyHash  string            `json:"policy_hash,omitempty"`  // SHA-256, hex, of the key policy in canonical form
 	PolicyMatch bool              `json:"policy_match,omitempty"` // it is the one the adapter sends
 	Replica     bool              `json:"replica,omitempty"`
-	Consumers   []string          `json:"consumers,omitempty"`
+	Consumers   []string          `json:"consumers,omitempty"` // names that lead to it now
+	Consumer    string            `json:"consumer,omitempty"`  // what consumers will use once it is active, as in Imported
 	Tags        map[string]string `json:"tags,omitempty"`
 	CreatedAt   time.Time         `json:"created_at,omitzero"`
 	ValidFrom   time.Time         `json:"valid_from,omitzero"`

@@ -87,7 +87,7 @@ func (l *line) arrivedAmong(ctx context.Context, p *place, found []Observation, 
 		err := l.holdsTheSame(ctx, p, o)
 		switch {
 		case err == nil:
-			return Imported{Version: o.Version, Consumer: first(o.Consumers...), Receipt: o.Receipt}, true, nil
+			return Imported{Version: o.Version, Consumer: o.Consumer, Receipt: o.Receipt}, true, nil
 		case !errors.Is(err, Differs):
 			return Imported{}, false, err
 		}
@@ -108,7 +108,7 @@ func (l *line) arrivedAmong(ctx context.Context, p *place, found []Observation, 
 func (l *line) soleWriter(p *place, found []Observation) (Imported, bool, error) {
 	if p.caps.SoleWriter && len(found) == 1 {
 		o := found[0]
-		return Imported{Version: o.Version, Consumer: first(o.Consumers...), Receipt: o.Receipt}, true, nil
+		return Imported{Version: o.Version, Consumer: o.Consumer, Receipt: o.Receipt}, true, nil
 	}
 	ids := make([]string, 0, len(found))
 	for _, o := range found {

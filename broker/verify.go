@@ -136,6 +136,9 @@ func (l *line) proveAgain(ctx context.Context, p *place, c *Check) (evidence map
 		answer, evidence, err = l.challenge(ctx, p, p.placement.Version, proof.Level)
 		c.Detail = first(p.weaker(proof.Level), answer.Reason)
 	}
+	if p.asleep != "" && p.withheld(l.key.Purpose) && (errors.Is(err, Conflict) || errors.Is(err, Unsupported)) {
+		c.Detail, err = "cannot be repeated: "+p.asleep+" until its activation, and the target shows nothing of it meanwhile", nil
+	}
 	c.OK = err == nil
 	if errors.Is(err, Unsupported) {
 		c.Detail, err = err.Error(), nil

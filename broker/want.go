@@ -108,6 +108,9 @@ func (w *want) checkSpec() error {
 	if _, err := ParseKeySpec(string(w.spec)); err != nil {
 		return err
 	}
+	if w.req.Object != "" && w.retain != RetainToken {
+		return misuse("import "+w.name, fmt.Sprintf("material %s was in the token before, and is not the broker's to end: retain is token for it, not %s", w.req.Object, w.retain))
+	}
 	purposes := w.spec.Purposes()
 	w.purpose = first(w.purpose, purposes[0])
 	if !slices.Contains(purposes, w.purpose) {
@@ -220,6 +223,13 @@ func (w *want) fits(t Target) error {
 	if why := caps.Tags.refuses(w.tags); why != "" {
 		return misuse("import "+w.name, fmt.Sprintf("%s does not allow these tags: %.200s; allowed: %s", caps.Service, why, caps.Tags.Words))
 	}
+	if t.WrappingKey.Attestation {
+		return &Error{
+			Kind: Unsupported, Op: "import " + w.name, Object: "at target " + t.Name,
+			Cause: errors.New("its config demands that a wrapping key's attestation is checked, which is not possible yet"),
+			Hint:  "attestations are stored and shown as unchecked where it does not demand that",
+		}
+	}
 	if caps.SoftwareProtected && !w.policy.AllowSoftware {
 		return &Error{
 			Kind: Denied, Op: "import " + w.name, Object: "at target " + t.Name, Cause: errors.New("keys are kept in software there"),
@@ -274,6 +284,10 @@ func (w want) sameImport(view KeyView, op Operation) error {
 	if asked := w.req.ValidTo; !asked.IsZero() && !sameEnd(asked, op.Params.ValidTo) && (!w.req.FromNow || op.Params.ValidTo.IsZero()) {
 		return w.conflict(fmt.Errorf("it was imported with valid-to %s, %s was asked", end(op.Params.ValidTo), stamp(asked)),
 			"keyferry renew "+w.name+" --valid-to … changes it once it is imported")
+	}
+	if w.req.Object != op.Params.Object {
+		return w.conflict(fmt.Errorf("it was imported with the material %s, %s was asked", first(op.Params.Object, "that was generated for it"), first(w.req.Object, "generated one")),
+			"import under another name")
 	}
 	v, _ := view.Version(op.Number)
 	if w.req.Retain != "" && w.req.Retain != v.Retain {
