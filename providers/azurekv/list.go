@@ -44,7 +44,7 @@ func pages[R, E any](ctx context.Context, p *Provider, c call, list *runtime.Pag
 	}
 }
 
-// keys yields the ids of the vault's keys.
+// keyRefs yields the ids of the vault's keys.
 func (p *Provider) keyRefs(ctx context.Context) iter.Seq2[broker.KeyRef, error] {
 	c := call{name: "ListKeys", verb: "list keys of", object: p.c.VaultURL}
 	return func(yield func(broker.KeyRef, error) bool) {
@@ -71,11 +71,12 @@ func (p *Provider) listed(c call, kid *azkeys.ID) (broker.VersionRef, error) {
 
 // versionEntry is one version in the list of a key's.
 type versionEntry struct {
-	ref  broker.VersionRef
-	tags map[string]*string
+	ref        broker.VersionRef
+	attributes *azkeys.KeyAttributes
+	tags       map[string]*string
 }
 
-// versionRefs yields the ids of a key's versions, with their tags; nothing where there
+// versionRefs yields the ids of a key's versions, with what a list has of them; nothing where there
 // is no such key, or a deleted one.
 func (p *Provider) versionRefs(ctx context.Context, key broker.KeyRef) iter.Seq2[versionEntry, error] {
 	return func(yield func(versionEntry, error) bool) {
@@ -91,7 +92,7 @@ func (p *Provider) versionRefs(ctx context.Context, key broker.KeyRef) iter.Seq2
 			}
 			var entry versionEntry
 			if err == nil {
-				entry.tags = e.Tags
+				entry.attributes, entry.tags = e.Attributes, e.Tags
 				entry.ref, err = p.listed(c, e.KID)
 			}
 			if err == nil && (entry.ref.Key != key || entry.ref.ID == "") {

@@ -81,6 +81,8 @@ func (p *Provider) one(ctx context.Context, v broker.VersionRef) iter.Seq2[broke
 		switch {
 		case errors.Is(err, broker.NotFound):
 			p.deleted(ctx, v, yield)
+		case shutAway(err):
+			p.disabled(ctx, v, yield)
 		case err != nil:
 			yield(broker.Observation{}, err)
 		default:

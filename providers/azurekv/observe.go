@@ -28,15 +28,28 @@ func (p *Provider) observe(s seen) (broker.Observation, error) {
 	if v.ID == "" {
 		return broker.Observation{}, incomplete(call{verb: "look at", object: v.Key.ID}, "names no version")
 	}
-	all, customers := values(s.tags)
-	o := broker.Observation{
-		Version: v, Effect: all[tagEffect], Name: all[tagKey], KeyID: all[tagKeyID], Origin: originOf(all),
-		HasMaterial: true, Spec: specOf(s.key, all), PolicyMatch: true, Tags: customers,
-		Consumer: v.Key.ID, Receipt: s.receipt, SeenAt: p.seenAt(s.receipt),
-	}
+	o := p.observeEntry(v, s.attributes, s.tags)
+	o.Spec = specOf(s.key, o.Spec)
 	o.Purpose = purposeOf(o.Spec, operationsOf(s.key))
-	p.addTimes(&o, s.attributes)
+	o.Receipt, o.SeenAt = s.receipt, p.seenAt(s.receipt)
 	return o, nil
+}
+
+// observeEntry says what an entry of a list shows: neither key type nor operations. A
+// version that we imported has its spec in a tag.
+func (p *Provider) observeEntry(v broker.VersionRef, a *azkeys.KeyAttributes, tags map[string]*string) broker.Observation {
+	all, customers := values(tags)
+	o := broker.Observation{
+		Version: v, Effect: all[tagEffect], Name: all[tagKey], KeyID: all[tagKeyID], Origin: originOf(all), HasMaterial: true,
+		PolicyMatch: true, Tags: customers, Consumer: v.Key.ID, SeenAt: p.c.Now().UTC(),
+	}
+	if spec, err := broker.ParseKeySpec(all[tagSpec]); err == nil {
+		o.Spec = spec
+	}
+	if a != nil {
+		p.addTimes(&o, a)
+	}
+	return o
 }
 
 // originOf a version by its marks: Azure does not say who made its material. What we

@@ -20,7 +20,7 @@ type need struct {
 var needs = []need{
 	{
 		"keys/read", "keys/read/action", []string{"GetKey", "ListKeys", "ListKeyVersions"},
-		broker.Permission{For: "look, fetch, prove pairs", Look: true},
+		broker.Permission{For: "look, fetch, prove signing keys, prove decryption keys", Look: true},
 	},
 	{"keys/read", "keys/deletedKeys/read/action", []string{"GetDeletedKey", "ListDeletedKeys"}, broker.Permission{For: "look: what is deleted", Look: true}},
 	{"keys/create/action", "keys/create", []string{"CreateKey"}, broker.Permission{For: "fetch: make a KEK"}},

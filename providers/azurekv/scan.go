@@ -37,8 +37,7 @@ func (p *Provider) everyKey(ctx context.Context) iter.Seq2[broker.Observation, e
 	}
 }
 
-// deletedKeys yields the keys that are deleted and not purged. Their list shows no key
-// type; a version that we imported has its spec in a tag.
+// deletedKeys yields the keys that are deleted and not purged.
 func (p *Provider) deletedKeys(ctx context.Context) iter.Seq2[broker.Observation, error] {
 	c := call{name: "ListDeletedKeys", verb: "list deleted keys of", object: p.c.VaultURL}
 	list := pages(ctx, p, c, p.keys.NewListDeletedKeyPropertiesPager(nil), func(r azkeys.ListDeletedKeyPropertiesResponse) []*azkeys.DeletedKeyProperties { return r.Value })
@@ -60,18 +59,7 @@ func (p *Provider) deletedEntry(c call, e *azkeys.DeletedKeyProperties) (broker.
 	if err != nil {
 		return broker.Observation{}, err
 	}
-	all, customers := values(e.Tags)
-	o := broker.Observation{
-		Version: broker.VersionRef{Key: v.Key}, Effect: all[tagEffect], Name: all[tagKey], KeyID: all[tagKeyID], Origin: originOf(all),
-		HasMaterial: true, PolicyMatch: true, Tags: customers, SeenAt: p.c.Now().UTC(),
-	}
-	if spec, err := broker.ParseKeySpec(all[tagSpec]); err == nil {
-		o.Spec = spec
-	}
-	if e.Attributes != nil {
-		p.addTimes(&o, e.Attributes)
-	}
-	return scheduled(o, e.ScheduledPurgeDate), nil
+	return scheduled(p.observeEntry(broker.VersionRef{Key: v.Key}, e.Attributes, e.Tags), e.ScheduledPurgeDate), nil
 }
 
 // versionsOf yields every version of a key.

@@ -120,7 +120,8 @@ func operationsOf(k *azkeys.JSONWebKey) []azkeys.KeyOperation {
 }
 
 // specOf is the spec of a key as Azure shows it; "" for one the broker has no word for.
-func specOf(k *azkeys.JSONWebKey, tags map[string]string) broker.KeySpec {
+// The size of a secret is not shown: it is as its tag says.
+func specOf(k *azkeys.JSONWebKey, said broker.KeySpec) broker.KeySpec {
 	if k.Kty == nil {
 		return ""
 	}
@@ -128,7 +129,7 @@ func specOf(k *azkeys.JSONWebKey, tags map[string]string) broker.KeySpec {
 	case azkeys.KeyTypeRSA, azkeys.KeyTypeRSAHSM:
 		return ofBits(broker.ClassRSA, new(big.Int).SetBytes(k.N).BitLen())
 	case azkeys.KeyTypeOct, azkeys.KeyTypeOctHSM:
-		return ofBits(broker.ClassAES, broker.KeySpec(tags[tagSpec]).Bits()) // a secret's size is not shown
+		return ofBits(broker.ClassAES, said.Bits())
 	case azkeys.KeyTypeEC, azkeys.KeyTypeECHSM:
 		for s, curve := range curves {
 			if k.Crv != nil && *k.Crv == curve {
