@@ -110,7 +110,9 @@ func TestNoChallengeAtAll(t *testing.T) {
 func TestForeignToken(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, saying(nil))
-	p := adapter(t, s, func(c *azurekv.Config) { c.Credentials.Tokens = &fixed{token: tokenOf(`{"tid":"` + otherTenant + `"}`)} })
+	p := adapter(t, s, func(c *azurekv.Config) {
+		c.Credentials.Tokens = &fixed{token: tokenOf(`{"tid":"` + otherTenant + `"}`)}
+	})
 	_, err := look(t, p, broker.Query{Key: new(s.ref())})
 	if e := inWords(t, err); e.Kind != broker.Tampered || !strings.Contains(err.Error(), otherTenant) {
 		t.Errorf("%v", err)

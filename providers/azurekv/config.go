@@ -103,7 +103,7 @@ func (c Config) withCA() (Config, error) {
 
 // roots that are trusted; nil are the system's.
 func (c Config) roots() (*x509.CertPool, error) {
-	if c.RootCAs != nil || len(c.CAPEM) == 0 {
+	if len(c.CAPEM) == 0 && c.CAFile == "" {
 		return c.RootCAs, nil
 	}
 	pool := x509.NewCertPool()
