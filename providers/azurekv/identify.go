@@ -22,6 +22,9 @@ func (p *Provider) Identify(ctx context.Context) (broker.Identity, error) {
 		if err != nil {
 			return broker.Identity{}, err
 		}
+		if page.Value == nil {
+			return broker.Identity{}, incomplete(c, "has no list")
+		}
 		receipt = r
 		for _, e := range page.Value {
 			if e == nil {

@@ -28,7 +28,10 @@ func pages[R, E any](ctx context.Context, p *Provider, c call, list *runtime.Pag
 			if empty++; len(all) > 0 {
 				empty = 0
 			}
-			if err == nil && (n == maxPages || empty == maxEmptyPages) {
+			switch {
+			case err == nil && all == nil:
+				err = incomplete(c, "has no list: that nothing is there must be said")
+			case err == nil && (n == maxPages || empty == maxEmptyPages):
 				err = incomplete(c, "does not end")
 			}
 			if err != nil {
