@@ -1,8 +1,11 @@
 """Rules 40 to 50: who asks, how, and what breaks."""
 
+import json
+
 import cloud as c
 import google.auth
 import grpc
+import pairs
 import pytest
 import requests
 from cloud import Cloud, State
@@ -12,6 +15,7 @@ from google.auth import identity_pool
 from google.auth.transport.requests import Request
 from google.cloud import kms_v1
 from google.cloud.location import locations_pb2
+from google.oauth2 import service_account
 from requests.adapters import HTTPAdapter
 
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
@@ -63,6 +67,34 @@ def test_self_signed_token(emulator, connect):
     credentials._create_self_signed_jwt("https://cloudkms.googleapis.com/")
     credentials.refresh(Request())
     assert connect(token=credentials.token).key()
+
+
+def forged(emulator):
+    """The default service account's file with a key that is not its own."""
+    with open(emulator["files"]["service_account"]) as file:
+        info = json.load(file)
+    key = pairs.private(c.pair(c.RSA[0]), c.serialization.PrivateFormat.PKCS8)
+    pem = c.serialization.load_der_private_key(key, None).private_bytes(
+        c.serialization.Encoding.PEM, c.serialization.PrivateFormat.PKCS8, c.serialization.NoEncryption()
+    )
+    return service_account.Credentials.from_service_account_info({**info, "private_key": pem.decode()}, scopes=SCOPES)
+
+
+def test_forged_assertion(emulator, refused):
+    session = requests.Session()
+    session.verify = emulator["ca"]
+    with refused() as caught:
+        forged(emulator).refresh(Request(session))
+    assert "Invalid JWT Signature" in str(caught.value)
+
+
+def test_forged_token(emulator, connect, refused):
+    credentials = forged(emulator).with_always_use_jwt_access(True)
+    credentials._create_self_signed_jwt("https://cloudkms.googleapis.com/")
+    credentials.refresh(Request())
+    client = connect(token=credentials.token)
+    with refused():
+        client.call("get_key_ring", {"name": client.ring})
 
 
 @pytest.mark.parametrize("token", ["", "unknown", "a.b.c"])
