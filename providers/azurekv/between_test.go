@@ -135,6 +135,8 @@ func actionOf(r *http.Request) string {
 	switch {
 	case part[0] == "deletedkeys" && last == "recover":
 		return "RecoverDeletedKey"
+	case last == "deletedkeys":
+		return "ListDeletedKeys"
 	case part[0] == "deletedkeys":
 		return "GetDeletedKey"
 	case last == "keys":

@@ -50,14 +50,22 @@ func TestAnswersAboutOthers(t *testing.T) {
 		"another vault": func(s *script) (string, string) {
 			return strings.Replace(s.ref().ID, "//test.", "//evil.", 1), someVersion
 		},
-		"another port":    func(s *script) (string, string) { return strings.Replace(s.ref().ID, ":"+s.port(t), ":1", 1), someVersion },
-		"plain HTTP":      func(s *script) (string, string) { return strings.Replace(s.ref().ID, "https", "http", 1), someVersion },
-		"a user":          func(s *script) (string, string) { return strings.Replace(s.ref().ID, "https://", "https://a@", 1), someVersion },
-		"a longer domain": func(s *script) (string, string) { return strings.Replace(s.ref().ID, ".localhost", ".localhost.evil", 1), someVersion },
-		"a secret":        func(s *script) (string, string) { return strings.Replace(s.ref().ID, "/keys/", "/secrets/", 1), someVersion },
-		"a longer path":   func(s *script) (string, string) { return s.ref().ID + "/x", someVersion },
-		"an odd version":  func(s *script) (string, string) { return s.ref().ID, "latest" },
-		"a query":         func(s *script) (string, string) { return s.ref().ID, someVersion + "?x" },
+		"another port": func(s *script) (string, string) {
+			return strings.Replace(s.ref().ID, ":"+s.port(t), ":1", 1), someVersion
+		},
+		"plain HTTP": func(s *script) (string, string) { return strings.Replace(s.ref().ID, "https", "http", 1), someVersion },
+		"a user": func(s *script) (string, string) {
+			return strings.Replace(s.ref().ID, "https://", "https://a@", 1), someVersion
+		},
+		"a longer domain": func(s *script) (string, string) {
+			return strings.Replace(s.ref().ID, ".localhost", ".localhost.evil", 1), someVersion
+		},
+		"a secret": func(s *script) (string, string) {
+			return strings.Replace(s.ref().ID, "/keys/", "/secrets/", 1), someVersion
+		},
+		"a longer path":  func(s *script) (string, string) { return s.ref().ID + "/x", someVersion },
+		"an odd version": func(s *script) (string, string) { return s.ref().ID, "latest" },
+		"a query":        func(s *script) (string, string) { return s.ref().ID, someVersion + "?x" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
