@@ -47,3 +47,13 @@ func challenged(t *testing.T, m made, s broker.KeySpec, purpose broker.Purpose) 
 	nonce := emutest.Random(gcm.NonceSize())
 	return c.WithCiphertext(gcm.Seal(nonce, nonce, c.Message(), nil)), broker.Answer{}
 }
+
+// pkix is a public key as answers have it.
+func pkix(t *testing.T, public any) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
