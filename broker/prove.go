@@ -81,7 +81,7 @@ func (l *line) proofLevel(p *place) (ProofLevel, string) {
 func levelAt(t Target, caps Capabilities, enrolled Enrolment, k Key) (ProofLevel, string) {
 	level := caps.Specs[k.Spec].Proof[k.Purpose]
 	switch {
-	case level == "":
+	case level == "", level == ProofAccepted:
 		return ProofAccepted, caps.Service + " offers no way to compare such keys"
 	case level != ProofReimport || t.Genuine:
 		return level, ""
