@@ -70,7 +70,7 @@ func ecBundle(kid string) object {
 	return object{
 		"key": object{
 			"kid": kid, "kty": "EC-HSM", "crv": "P-256", "key_ops": []string{"sign", "verify"},
-			"x": base64url(curved.X.FillBytes(make([]byte, 32))), "y": base64url(curved.Y.FillBytes(make([]byte, 32))), //nolint:staticcheck // coordinates are what a JSON Web Key has
+			"x": base64url(curved.X.FillBytes(make([]byte, 32))), "y": base64url(curved.Y.FillBytes(make([]byte, 32))),
 		},
 		"attributes": attributes(),
 		"tags":       object{"keyferry-effect": "kf-1", "keyferry-key": "payments/db", "keyferry-key-id": "0123456789abcdef", "keyferry-spec": "ec-p256", "team": "payments"},

@@ -52,7 +52,7 @@ func newBetween(t *testing.T, ca *emu.Authority) *between {
 			http.Error(w, "a proxy for TLS alone", http.StatusBadRequest)
 			return
 		}
-		tunnel(t, w, inner.Listener.Addr().String(), &piping)
+		tunnel(context.WithoutCancel(t.Context()), w, inner.Listener.Addr().String(), &piping)
 	}))
 	t.Cleanup(func() { inner.Close(); outer.Close(); piping.Wait() })
 	b.URL = outer.URL
@@ -60,8 +60,8 @@ func newBetween(t *testing.T, ca *emu.Authority) *between {
 }
 
 // tunnel takes a connection's bytes to an address and back, until either end closes.
-func tunnel(t *testing.T, w http.ResponseWriter, addr string, piping *sync.WaitGroup) {
-	there, err := (&net.Dialer{}).DialContext(context.WithoutCancel(t.Context()), "tcp", addr)
+func tunnel(ctx context.Context, w http.ResponseWriter, addr string, piping *sync.WaitGroup) {
+	there, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return

@@ -75,7 +75,8 @@ func start(t *testing.T) *emulated {
 	server, err := azureemu.Start(context.WithoutCancel(t.Context()), azureemu.Config{
 		Now: time.Now, CA: ca, PoolDir: pool, ReuseWrappingKeys: true,
 		Vaults: []azureemu.Vault{
-			{Name: premium, Mode: azureemu.Premium, RetentionDays: 7}, {Name: hsm, Mode: azureemu.HSM, RetentionDays: 7},
+			{Name: premium, Mode: azureemu.Premium, RetentionDays: 7},
+			{Name: hsm, Mode: azureemu.HSM, RetentionDays: 7},
 			{Name: elsewhere, Mode: azureemu.Premium},
 		},
 	})

@@ -162,14 +162,17 @@ func TestImportRequest(t *testing.T) {
 			func(in *broker.ImportIn) {
 				in.Spec, in.Of.Spec, in.Of.Purpose = broker.RSA3072, broker.RSA3072, broker.Decrypt
 			},
-			nil, object{"kty": "RSA-HSM", "key_ops": []string{"encrypt", "decrypt", "wrapKey", "unwrapKey"}}, object{"enabled": true},
+			nil,
+			object{"kty": "RSA-HSM", "key_ops": []string{"encrypt", "decrypt", "wrapKey", "unwrapKey"}},
+			object{"enabled": true},
 		},
 		"in software, for a time": {
 			func(in *broker.ImportIn) {
 				in.ValidFrom, in.ValidTo = time.Unix(1900000000, 5), time.Unix(2000000000, 5)
 			},
 			func(c *azurekv.Config) { c.Protection = azurekv.Software },
-			object{"kty": "EC", "crv": "P-256", "key_ops": []string{"sign", "verify"}}, object{"enabled": true, "nbf": 1900000000, "exp": 2000000000},
+			object{"kty": "EC", "crv": "P-256", "key_ops": []string{"sign", "verify"}},
+			object{"enabled": true, "nbf": 1900000000, "exp": 2000000000},
 		},
 	} {
 		s := newScript(t, failing(http.StatusServiceUnavailable, "", "", ""))

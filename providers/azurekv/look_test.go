@@ -85,7 +85,7 @@ func TestSeesWhatIsDeleted(t *testing.T) {
 	do(t, e.provider, broker.VersionRef{Key: first.Key}, broker.Action{Kind: broker.Schedule})
 	for name, q := range map[string]broker.Query{"name": {Name: "payments-db"}, "key": {Key: &first.Key}, "version": {Version: &second}, "earlier": {Version: &first}} {
 		o := one(t, e.provider, q)
-		if o.State != broker.RemoteScheduled || o.Consumer != "" || o.DeletionAt.Sub(time.Now()).Abs() > 8*24*time.Hour || o.Version.Key != first.Key {
+		if o.State != broker.RemoteScheduled || o.Consumer != "" || time.Until(o.DeletionAt).Abs() > 8*24*time.Hour || o.Version.Key != first.Key {
 			t.Errorf("by %s: %+v", name, o)
 		}
 		if known := name != "earlier"; (o.Effect != "") != known || o.Spec != broker.ECP256 {

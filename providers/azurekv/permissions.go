@@ -19,7 +19,8 @@ type need struct {
 // for begins with the steps that fail without it.
 var needs = []need{
 	{
-		"keys/read", "keys/read/action", []string{"GetKey", "ListKeys", "ListKeyVersions"},
+		"keys/read", "keys/read/action",
+		[]string{"GetKey", "ListKeys", "ListKeyVersions"},
 		broker.Permission{For: "look, fetch, prove signing keys, prove decryption keys", Look: true},
 	},
 	{"keys/read", "keys/deletedKeys/read/action", []string{"GetDeletedKey", "ListDeletedKeys"}, broker.Permission{For: "look: what is deleted", Look: true}},

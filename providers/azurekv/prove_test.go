@@ -127,7 +127,7 @@ func TestShortCoordinates(t *testing.T) {
 	s = newScript(t, func(a asking, w http.ResponseWriter) {
 		answers := about(s.ref().ID, someVersion)
 		b := ecBundle(s.ref().ID + "/" + someVersion)
-		b["key"] = b["key"].(object).with(object{"x": base64url(curved.X.Bytes())}) //nolint:staticcheck // as above
+		b["key"] = b["key"].(object).with(object{"x": base64url(curved.X.Bytes())})
 		answers["GetKey"] = b.String()
 		saying(answers)(a, w)
 	})
