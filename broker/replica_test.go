@@ -76,7 +76,7 @@ func TestPoliciesAndRulesOfTargetsRefuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	many := map[string]string{}
-	for _, name := range strings.Fields("a b c d e f g h i j k l m n o p") {
+	for name := range strings.FieldsSeq("a b c d e f g h i j k l m n o p") {
 		many[name] = "x"
 	}
 	for name, c := range map[string]struct {
