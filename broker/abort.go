@@ -126,7 +126,11 @@ func (l *line) takeBack(ctx context.Context, p *place, window time.Duration, out
 		return err
 	}
 	v := VersionRef{Key: p.placement.Version.Key} // all that came into it, recorded or not
-	if v.Key.ID == "" {
+	ours, err := l.oursToTakeBack(ctx, p)
+	if err != nil {
+		return err
+	}
+	if v.Key.ID == "" || !ours {
 		p.placement.Step = PlacementAbandoned
 		return nil
 	}
@@ -149,6 +153,36 @@ func (l *line) takeBack(ctx context.Context, p *place, window time.Duration, out
 		return nil
 	}
 	return l.settle(ctx, p, rec, seen.State, map[string]any{"key_ref": v.Key.ID, "state": seen.State, "deletion_at": seen.DeletionAt})
+}
+
+// oursToTakeBack: where a key comes to be with its first import, its name may be
+// somebody else's by now. It is ours if every version that is there carries our key's
+// id; without an import of ours, or any version, nothing is.
+func (l *line) oursToTakeBack(ctx context.Context, p *place) (bool, error) {
+	if !p.caps.ImportMakesKey || p.placement.Version.Key.ID == "" {
+		return true, nil
+	}
+	if _, sent := l.effects[l.effect(p, StepImport).ID()]; !sent {
+		return false, nil
+	}
+	seen, err := l.lookSettled(ctx, p, Query{Versions: &p.placement.Version.Key})
+	if err != nil {
+		return false, err
+	}
+	ours := 0
+	for _, o := range seen {
+		if o.KeyID == l.key.ID {
+			ours++
+		}
+	}
+	if ours == 0 || ours == len(seen) {
+		return ours > 0, nil
+	}
+	return false, &Error{
+		Kind: Undecided, Op: "take back", Object: p.placement.Version.Key.ID,
+		Cause: fmt.Errorf("%d of its %d versions are not ours", len(seen)-ours, len(seen)),
+		Hint:  "deleting it would take somebody else's versions too: find out whose they are",
+	}
 }
 
 // leaveAsSeen: a renewal that is given up may have arrived all the same. What the
@@ -234,13 +268,9 @@ func (a *Aborted) add(v VersionRef, seen Observation) {
 // what is seen of it then: scheduled, or destroyed where it is no longer there.
 // Scheduled already, it is left so.
 func scheduleDeletion(ctx context.Context, t Target, e Effect, v VersionRef, window time.Duration) (Observation, error) {
-	gone := func(o Observation) bool {
-		nothing := t.Provider.Capabilities().Deletion.KeysStay && o.State == RemotePending // a key without versions stays as it is
-		return nothing || o.State == RemoteScheduled || o.State == RemoteDestroyed
-	}
-	seen, err := lookUntil(ctx, t, v.Key, func(Observation) bool { return true })
+	seen, gone, err := lookGone(ctx, t, v.Key, func(Observation, bool) bool { return true })
 	for range attempts {
-		if err != nil || gone(seen) {
+		if err != nil || gone {
 			return seen, err
 		}
 		err = again(ctx, func() error {
@@ -250,30 +280,51 @@ func scheduleDeletion(ctx context.Context, t Target, e Effect, v VersionRef, win
 		if err != nil && !errors.Is(err, Unclear) && !errors.Is(err, Conflict) {
 			return Observation{}, err
 		}
-		seen, err = lookUntil(ctx, t, v.Key, gone)
+		seen, gone, err = lookGone(ctx, t, v.Key, func(_ Observation, gone bool) bool { return gone })
 	}
-	if err != nil || gone(seen) {
+	if err != nil || gone {
 		return seen, err
 	}
 	return Observation{}, &Error{Kind: Unavailable, Op: "schedule deletion of", Object: v.Key.ID, Cause: fmt.Errorf("it was asked for, and the key is %s", seen.State)}
 }
 
-// lookUntil looks at a key until it is as wanted or the target has settled. A key
-// that is not seen by then is destroyed.
-func lookUntil(ctx context.Context, t Target, key KeyRef, wanted func(Observation) bool) (seen Observation, err error) {
+// lookGone looks at a key until it is as wanted or the target has settled, and says
+// whether nothing of it can be used any more. A key that is not seen by then is
+// destroyed; one that stays without versions is gone as far as a key can be.
+func lookGone(ctx context.Context, t Target, key KeyRef, wanted func(Observation, bool) bool) (seen Observation, gone bool, err error) {
 	caps := t.Provider.Capabilities()
+	query := Query{Key: &key}
+	if caps.Deletion.KeysStay {
+		query = Query{Versions: &key}
+	}
 	err = eventually(ctx, caps.Settle, caps.Poll, func() (bool, error) {
-		found, err := look(ctx, t, Query{Key: &key})
+		found, err := look(ctx, t, query)
 		if err != nil {
 			return true, err
 		}
-		seen = Observation{Version: VersionRef{Key: key}, State: RemoteDestroyed}
-		if len(found) > 0 {
-			seen = found[0]
-		}
-		return len(found) > 0 && wanted(seen), nil
+		seen, gone = remains(key, found)
+		return (len(found) > 0 || caps.Deletion.KeysStay) && wanted(seen, gone), nil
 	})
-	return seen, err
+	return seen, gone, err
+}
+
+// remains is what of a key, or of its versions, is furthest from being gone; pure.
+func remains(key KeyRef, found []Observation) (worst Observation, gone bool) {
+	worst, gone = Observation{Version: VersionRef{Key: key}, State: RemoteDestroyed}, true
+	for _, o := range found {
+		switch o.State {
+		case RemoteDestroyed, RemoteFailed:
+		case RemoteScheduled:
+			if gone && !o.DeletionAt.Before(worst.DeletionAt) {
+				worst = o
+			}
+		default:
+			if gone {
+				worst, gone = o, false
+			}
+		}
+	}
+	return worst, gone
 }
 
 func (l *line) abandon(ctx context.Context, out *Aborted) error {

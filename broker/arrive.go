@@ -47,6 +47,9 @@ func asleep(o Observation, now time.Time) string {
 	}
 }
 
+// errImportFailed: the target accepted an import and could not finish it.
+var errImportFailed = errors.New("the version there is spent")
+
 // settledIn reports whether an observation is final.
 func (l *line) settledIn(p *place, o Observation) (bool, error) {
 	switch {
@@ -55,7 +58,7 @@ func (l *line) settledIn(p *place, o Observation) (bool, error) {
 	case o.State == RemoteEnabled && o.HasMaterial:
 		return true, nil
 	case o.State == RemoteFailed:
-		return true, l.notOurs(p, errors.New(first(o.Reason, "the target could not import it")))
+		return true, l.notOurs(p, fmt.Errorf("%s: %w", first(o.Reason, "the target could not import it"), errImportFailed))
 	default:
 		return false, l.notArrived(p, "it is "+string(o.State))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 )
 
@@ -114,6 +115,9 @@ func (l *line) nameIsFree(ctx context.Context, p *place) error {
 	if name == "" {
 		return nil
 	}
+	if err := l.nameOnRecord(ctx, p); err != nil {
+		return err
+	}
 	held, err := l.look(ctx, p, query)
 	if err != nil || len(held) == 0 {
 		return err
@@ -128,4 +132,28 @@ func (l *line) nameIsFree(ctx context.Context, p *place) error {
 		taken.Hint = "recover that key, purge it where the target allows it, or import under another name"
 	}
 	return taken
+}
+
+// nameOnRecord refuses a name that another key of ours has at the target, or is about
+// to have: not every provider tells upper from lower case.
+func (l *line) nameOnRecord(ctx context.Context, p *place) error {
+	if !p.caps.NamesKeys {
+		return nil
+	}
+	for view, err := range l.b.o.Store.Keys(ctx, KeyFilter{Target: p.target.Name}) {
+		if err != nil {
+			return fmt.Errorf("read keys at target %s: %w", p.target.Name, err)
+		}
+		for _, q := range view.Placements {
+			taken := q.Target == p.target.Name && q.Step != PlacementAbandoned
+			if taken && strings.EqualFold(q.Terms.Name, p.placement.Terms.Name) {
+				return &Error{
+					Kind: Conflict, Op: "import", Object: "key " + l.key.Name,
+					Cause: fmt.Errorf("key %s has the name %s at target %s already", view.Key.Name, q.Terms.Name, p.target.Name),
+					Hint:  "import under another name",
+				}
+			}
+		}
+	}
+	return nil
 }

@@ -37,7 +37,16 @@ func (l *line) fetchWrappingKey(ctx context.Context, p *place, e Effect, key Key
 		case err != nil:
 			return WrappingKey{}, err
 		}
-		return got, k.same(got)
+		if err := k.same(got); err != nil {
+			return WrappingKey{}, err
+		}
+		if why := tooSmall(got, p.target.WrappingKey); why != nil {
+			if err := l.endWrappingKey(ctx, p, k, why); err != nil {
+				return WrappingKey{}, err
+			}
+			continue
+		}
+		return got, nil
 	}
 	in.Kept = ""
 	return l.makeWrappingKey(ctx, p, e, in)
@@ -66,6 +75,16 @@ func (k KeptWrappingKey) same(got WrappingKey) error {
 		Kind: Tampered, Op: "use wrapping key", Object: k.Ref, Cause: why,
 		Hint: "nothing was wrapped; find out who changed it: a wrapping key of somebody else's gives him the key",
 	}
+}
+
+// tooSmall: the target demands larger ones by now. Another is made; the check itself
+// is CheckWrappingKey's.
+func tooSmall(key WrappingKey, policy WrappingKeyPolicy) error {
+	pub, err := parseWrappingKey(key.PublicKey)
+	if err == nil && pub.N.BitLen() < policy.MinBits {
+		return fmt.Errorf("it has %d bits, and %d are demanded now", pub.N.BitLen(), policy.MinBits)
+	}
+	return nil
 }
 
 func fingerprint(spki []byte) string {

@@ -36,8 +36,9 @@ type place struct {
 	plan      Plan
 	placement Placement
 	enrolled  Enrolment
-	asleep    string // why the version cannot be used now, as last seen: its public key alone is asked for
-	ready     *ready // what was wrapped before anything was activated
+	asleep    string   // why the version cannot be used now, as last seen: its public key alone is asked for
+	sources   []string // of the wrapping keys that this run fetched
+	ready     *ready   // what was wrapped before anything was activated
 }
 
 // leaseLife is how long a lease lasts without being extended; a holder on this

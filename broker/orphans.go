@@ -86,7 +86,7 @@ func (b *Broker) twinsAt(ctx context.Context, t Target, key KeyRef) ([]Orphan, e
 			return nil, fmt.Errorf("read keys at target %s: %w", t.Name, err)
 		}
 		for _, p := range view.Placements {
-			if p.Target == t.Name && p.Version.Key == key {
+			if p.Target == t.Name && p.Version.Key == key && (p.Version.ID != "" || p.Step == PlacementIntended) {
 				known[p.Version.ID] = true
 			}
 		}

@@ -13,7 +13,9 @@ func (l *line) prove(ctx context.Context, p *place) error {
 	if p.placement.Step != PlacementStaged {
 		return nil
 	}
-	if err := l.arrived(ctx, p); err != nil {
+	if err := l.arrived(ctx, p); errors.Is(err, errImportFailed) {
+		return l.failImport(ctx, p, err)
+	} else if err != nil {
 		return fmt.Errorf("see the import at target %s: %w", p.target.Name, err)
 	}
 	proof, evidence, err := l.proof(ctx, p)
@@ -27,6 +29,14 @@ func (l *line) prove(ctx context.Context, p *place) error {
 	p.placement.Proof, p.placement.Step = proof, PlacementProven
 	_, err = l.apply(ctx, "proof.proven", p, Change{Placements: []Placement{p.placement}}, with(evidence, "level", proof.Level))
 	return err
+}
+
+// failImport puts on record that a target accepted an import and could not finish it:
+// the version there is spent.
+func (l *line) failImport(ctx context.Context, p *place, cause error) error {
+	p.placement.Step, p.placement.Proof.Detail = PlacementFailed, printable(cause.Error())
+	_, err := l.apply(ctx, "import.failed-there", p, Change{Placements: []Placement{p.placement}}, map[string]any{"problem": p.placement.Proof.Detail})
+	return errors.Join(fmt.Errorf("import at target %s: %w", p.target.Name, cause), err)
 }
 
 // failProof puts on record that a target holds other material: the placement is

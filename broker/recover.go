@@ -35,7 +35,7 @@ func (l *line) recovered(ctx context.Context, p *place, rec EffectRecord, in Imp
 		if err != nil {
 			return Imported{}, false, err
 		}
-		done, found, err := l.arrivedAmong(ctx, p, candidates(p.caps, rec.Effect.ID(), intent.Before, seen), in)
+		done, found, err := l.arrivedAmong(ctx, p, candidates(p.caps, rec.Effect.ID(), intent.Before, seen), in, intent.Source)
 		if err != nil || found {
 			return done, found, err
 		}
@@ -75,12 +75,12 @@ func candidates(caps Capabilities, effect string, before []string, seen []Observ
 // arrivedAmong takes the newest of the candidates that holds the same material; more
 // of them are twins, which inventory lists. One with our mark and other material is
 // for a person.
-func (l *line) arrivedAmong(ctx context.Context, p *place, found []Observation, in ImportIn) (Imported, bool, error) {
+func (l *line) arrivedAmong(ctx context.Context, p *place, found []Observation, in ImportIn, source string) (Imported, bool, error) {
 	if len(found) == 0 {
 		return Imported{}, false, nil
 	}
 	if level, _ := l.proofLevel(p); level == ProofAccepted {
-		return l.soleWriter(p, found)
+		return l.soleWriter(p, found, source)
 	}
 	var others []string
 	for _, o := range found {
@@ -104,9 +104,9 @@ func (l *line) arrivedAmong(ctx context.Context, p *place, found []Observation, 
 }
 
 // soleWriter: where nothing can be compared, the one new version is ours only if
-// nobody else imports there.
-func (l *line) soleWriter(p *place, found []Observation) (Imported, bool, error) {
-	if p.caps.SoleWriter && len(found) == 1 {
+// nobody else imports there, and it came under a wrapping key that was ours to use.
+func (l *line) soleWriter(p *place, found []Observation, source string) (Imported, bool, error) {
+	if p.caps.SoleWriter && len(found) == 1 && (found[0].Batch == source || slices.Contains(p.sources, found[0].Batch)) {
 		o := found[0]
 		return Imported{Version: o.Version, Consumer: o.Consumer, Receipt: o.Receipt}, true, nil
 	}

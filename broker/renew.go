@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -36,6 +37,12 @@ func (l *line) renewalFits() error {
 	for _, p := range l.places {
 		if err := checkValidTo(l.key.Name, p.caps, l.op.Params.ValidTo, l.b.o.Now()); err != nil {
 			return err
+		}
+		if p.caps.ValidTo.Moves && l.op.Params.ValidTo.IsZero() {
+			return &Error{
+				Kind: Unsupported, Op: "renew", Object: "key " + l.key.Name + " at target " + p.target.Name,
+				Cause: errors.New(p.caps.Service + " moves an end, and does not take it away"), Hint: "give --valid-to, or name the other targets with --target",
+			}
 		}
 	}
 	return nil
@@ -110,6 +117,13 @@ func (l *line) renewAt(ctx context.Context, p *place) error {
 	}
 	if len(seen) == 1 && !seen[0].HasMaterial {
 		in.Kind = ImportRestore
+	}
+	if rec, begun := l.effects[l.effect(p, StepRenew).ID()]; begun { // what it was begun as, it is
+		var intent importIntent
+		if err := json.Unmarshal(rec.Intent, &intent); err != nil {
+			return fmt.Errorf("decode intent of %s: %w", StepRenew, err)
+		}
+		in.Kind = intent.Kind
 	}
 	if in.Kind == ImportExisting && !p.caps.ValidTo.Native {
 		return &Error{

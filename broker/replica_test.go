@@ -1,12 +1,17 @@
 package broker_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/keyferry/keyferry/broker"
+	providers "github.com/keyferry/keyferry/providers/memory"
 )
 
 // regions is a world with a primary's target, cloud, and one for replicas of its keys.
@@ -140,9 +145,40 @@ func TestATakenNameIsRefused(t *testing.T) {
 			}
 			req.Name = "another"
 			_, err = w.run(nil).Import(t.Context(), req)
+			if !errors.Is(err, broker.Conflict) || !strings.Contains(err.Error(), "has the name") {
+				t.Errorf("a name of ours: %v", err)
+			}
+			plant := providers.Plant{In: broker.PrepareIn{Name: "theirs", RemoteName: "theirs", Spec: broker.ECP256, Purpose: broker.Sign}, Material: pkcs8(t)}
+			if _, err := w.provider(target).Plant(plant); err != nil {
+				t.Fatal(err)
+			}
+			for i := range w.others {
+				w.others[i].Consumer = ""
+			}
+			for _, other := range w.others {
+				if _, err := w.run(nil).EnrolTarget(t.Context(), other.Name, broker.Why{Reason: "test"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			req.Name = "theirs"
+			_, err = w.run(nil).Import(t.Context(), req)
 			if !errors.Is(err, broker.Conflict) || !strings.Contains(err.Error(), "already leads to") {
-				t.Errorf("%v", err)
+				t.Errorf("a name of others: %v", err)
 			}
 		})
 	}
+}
+
+// pkcs8 is a key pair of somebody else's.
+func pkcs8(t *testing.T) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }

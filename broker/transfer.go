@@ -15,6 +15,7 @@ type importIntent struct {
 	Kind        ImportKind `json:"kind"`
 	// Before are the versions that the key had, where a new one carries no mark.
 	Before []string `json:"before,omitempty"`
+	Source string   `json:"source,omitempty"` // what it was first sent under
 }
 
 // transfer takes material into the provider's key: fetch, wrap, import.
@@ -101,11 +102,11 @@ func (l *line) send(ctx context.Context, p *place, step Step, in ImportIn) (Effe
 	if err := l.plan(ctx, p); err != nil {
 		return EffectRecord{}, Imported{}, err
 	}
-	if err := l.keyStands(ctx, p, in); err != nil {
-		return EffectRecord{}, Imported{}, err
-	}
 	var last error
 	for range attempts {
+		if err := l.keyStands(ctx, p, in); err != nil {
+			return EffectRecord{}, Imported{}, err
+		}
 		rec, wrapped, err := l.takeReady(ctx, p, step, in)
 		if err != nil {
 			return EffectRecord{}, Imported{}, err
@@ -205,7 +206,8 @@ func (l *line) intendImport(ctx context.Context, p *place, step Step, in ImportI
 	if err != nil {
 		return EffectRecord{}, err
 	}
-	intent.Before = before
+	intent.Before, intent.Source = before, key.Source
+	p.sources = append(p.sources, key.Source)
 	rec, known, err := l.intend(ctx, p, step, intent, details)
 	if err != nil || !known {
 		return rec, err

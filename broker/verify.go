@@ -86,7 +86,7 @@ func (l *line) verifyAt(ctx context.Context, p *place) (Check, error) {
 	if err != nil {
 		return Check{}, err
 	}
-	if c.OK && c.Level != ProofAccepted {
+	if c.OK && c.compared {
 		p.placement.Proof.At = c.At
 	}
 	c.Placement = p.placement
@@ -108,6 +108,8 @@ func (l *line) observed(p *place, seen []Observation) (RemoteState, string) {
 		return o.State, "its material expired or was deleted: keyferry renew " + l.key.Name
 	case o.State == RemoteDisabled && p.withheld(l.key.Purpose):
 		return o.State, ""
+	case o.State == RemoteEnabled && p.withheld(l.key.Purpose):
+		return o.State, "it is enabled, and was to be disabled until its activation"
 	case o.State != RemoteEnabled:
 		return o.State, "it is " + string(o.State)
 	case !p.endHolds(o):
@@ -140,6 +142,7 @@ func (l *line) proveAgain(ctx context.Context, p *place, c *Check) (evidence map
 		c.Detail, err = "cannot be repeated: "+p.asleep+" until its activation, and the target shows nothing of it meanwhile", nil
 	}
 	c.OK = err == nil
+	c.compared = c.OK && c.Detail == "" // at the strength on record: a weaker answer says why it is
 	if errors.Is(err, Unsupported) {
 		c.Detail, err = err.Error(), nil
 	}

@@ -40,7 +40,12 @@ func (l *line) enable(ctx context.Context, p *place) error {
 // the other one, it is asked for; anything else is for a person.
 func (l *line) turn(ctx context.Context, p *place, step Step, kind ActionKind, want RemoteState) error {
 	rec, known, err := l.intend(ctx, p, step, Action{Kind: kind}, map[string]any{"version_ref": p.placement.Version})
-	if err != nil || rec.Done() {
+	if err != nil {
+		return err
+	}
+	if rec.Done() {
+		seen, err := l.turned(ctx, p, want)
+		p.asleep = asleep(seen, l.b.o.Now())
 		return err
 	}
 	if known { // an earlier run may have asked for it, and the cloud may still be at it

@@ -136,8 +136,9 @@ func (a asked) decrypt(ctx context.Context, c broker.Challenge) (broker.Answer, 
 // undecrypted: what does not decrypt under the key was encrypted to another. Azure
 // answers it as a bad parameter, and the parameters are ours.
 func undecrypted(err error) error {
-	if e, ok := errors.AsType[*broker.Error](err); ok && e.Kind == broker.Rejected {
-		e.Kind = broker.Differs
+	e, ok := errors.AsType[*broker.Error](err)
+	if said, answered := errors.AsType[*answer](err); ok && answered && e.Kind == broker.Rejected && said.code != "" {
+		e.Kind = broker.Differs // a bare 400 is something else's on the way
 	}
 	return err
 }
