@@ -210,7 +210,6 @@ type Check struct {
 	At        time.Time   `json:"at"`
 	Detail    string      `json:"detail,omitempty"` // what differs, or why it cannot be repeated
 	Placement Placement   `json:"placement"`
-	compared  bool        // as it was proven
 }
 
 // Aborted says what was taken back and what stays behind.

@@ -86,7 +86,7 @@ func (l *line) verifyAt(ctx context.Context, p *place) (Check, error) {
 	if err != nil {
 		return Check{}, err
 	}
-	if c.OK && c.compared {
+	if c.OK && c.Detail == "" { // at the strength on record: a weaker answer says why it is
 		p.placement.Proof.At = c.At
 	}
 	c.Placement = p.placement
@@ -142,7 +142,6 @@ func (l *line) proveAgain(ctx context.Context, p *place, c *Check) (evidence map
 		c.Detail, err = "cannot be repeated: "+p.asleep+" until its activation, and the target shows nothing of it meanwhile", nil
 	}
 	c.OK = err == nil
-	c.compared = c.OK && c.Detail == "" // at the strength on record: a weaker answer says why it is
 	if errors.Is(err, Unsupported) {
 		c.Detail, err = err.Error(), nil
 	}
