@@ -30,6 +30,7 @@ const pool = "../../.cache/wrapping-keys"
 // rewritten.
 const (
 	premium   = "premium"
+	standard  = "standard"
 	hsm       = "pool-hs"
 	elsewhere = "elsewhe"
 )
@@ -77,7 +78,7 @@ func start(t *testing.T) *emulated {
 		Vaults: []azureemu.Vault{
 			{Name: premium, Mode: azureemu.Premium, RetentionDays: 7},
 			{Name: hsm, Mode: azureemu.HSM, RetentionDays: 7},
-			{Name: elsewhere, Mode: azureemu.Premium},
+			{Name: elsewhere, Mode: azureemu.Premium}, {Name: standard, Mode: azureemu.Standard},
 		},
 	})
 	if err != nil {
@@ -304,4 +305,35 @@ func TestEmulatedManagedHSM(t *testing.T) {
 		},
 		Lacks: lacks(),
 	})
+}
+
+// TestEmulatedInSoftware is a vault that keeps keys in software, with nothing between.
+func TestEmulatedInSoftware(t *testing.T) {
+	t.Parallel()
+	lacks := lacks()
+	lacks[providertest.NeedForeign] = "nothing is between that could rewrite answers; tested with a proxy"
+	lacks[providertest.NeedPlantKey] = "the same"
+	providertest.Run(t, providertest.Setup{
+		Open: func(t *testing.T) providertest.Target {
+			t.Helper()
+			target := emulate(t, func(_ *emulated, c *azurekv.Config) { c.Protection, c.Proxy = azurekv.Software, "" }).target()
+			target.PlantWrappingKey = nil
+			return target
+		},
+		Lacks: lacks,
+	})
+}
+
+// TestStandardVaultMakesNoKEK, and says what would.
+func TestStandardVaultMakesNoKEK(t *testing.T) {
+	t.Parallel()
+	e := emulate(t, func(e *emulated, c *azurekv.Config) {
+		c.VaultURL, c.Protection = e.server.URL(standard), azurekv.Software
+	})
+	_, err := e.provider.WrappingKey(t.Context(), effect(broker.StepFetch), broker.WrappingKeyIn{
+		Key: broker.KeyRef{ID: e.config.VaultURL + "/keys/x"}, Mechanism: broker.KWPSHA1,
+	})
+	if got := inWords(t, err); got.Kind != broker.Rejected || !strings.Contains(got.Hint, "Premium") {
+		t.Errorf("%v, hint %q", err, got.Hint)
+	}
 }

@@ -2,6 +2,7 @@ package azurekv
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -43,7 +44,7 @@ func (p *Provider) makeKEK(ctx context.Context, e broker.Effect, in broker.Wrapp
 		}, nil)
 	})
 	if err != nil {
-		return broker.WrappingKey{}, err
+		return broker.WrappingKey{}, needsHSM(err)
 	}
 	key, err := p.kek(c, made.KeyBundle, broker.VersionRef{Key: broker.KeyRef{ID: p.keyID(kekName)}})
 	if err != nil {
@@ -54,6 +55,15 @@ func (p *Provider) makeKEK(ctx context.Context, e broker.Effect, in broker.Wrapp
 	}
 	key.Mechanism, key.Receipt, key.Source = in.Mechanism, receipt, key.Ref+", made by operation "+e.Operation
 	return key, nil
+}
+
+// needsHSM says why a vault would not make a KEK: one of the Standard SKU cannot, and
+// its words for that are not documented.
+func needsHSM(err error) error {
+	if e, ok := errors.AsType[*broker.Error](err); ok && (e.Kind == broker.Rejected || e.Kind == broker.Unsupported) {
+		e.Hint = "a KEK is kept in an HSM: the vault must be of the Premium SKU, or a Managed HSM"
+	}
+	return err
 }
 
 // fetchKEK fetches just the version that is named.
