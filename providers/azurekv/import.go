@@ -32,6 +32,9 @@ func (p *Provider) Import(ctx context.Context, e broker.Effect, in broker.Import
 	if err != nil {
 		return broker.Imported{}, err
 	}
+	if got, want := kty(made.Key), p.c.keyType(in.Spec); got != string(want) {
+		return broker.Imported{}, p.foreign(versionID(v), "it is "+got+", asked for was "+string(want))
+	}
 	return broker.Imported{Version: v, Consumer: v.Key.ID, Receipt: receipt}, nil
 }
 

@@ -166,6 +166,11 @@ func TestImportRequest(t *testing.T) {
 			object{"kty": "RSA-HSM", "key_ops": []string{"encrypt", "decrypt", "wrapKey", "unwrapKey"}},
 			object{"enabled": true},
 		},
+		"RSA in software": {
+			func(in *broker.ImportIn) { in.Spec, in.Of.Spec = broker.RSA2048, broker.RSA2048 },
+			func(c *azurekv.Config) { c.Protection = azurekv.Software },
+			object{"kty": "RSA", "key_ops": []string{"sign", "verify"}}, object{"enabled": true},
+		},
 		"in software, for a time": {
 			func(in *broker.ImportIn) {
 				in.ValidFrom, in.ValidTo = time.Unix(1900000000, 5), time.Unix(2000000000, 5)
@@ -308,5 +313,22 @@ func TestPreparesNothing(t *testing.T) {
 	}
 	if len(s.asked()) > 0 {
 		t.Errorf("sent %v", s.asked())
+	}
+}
+
+// TestMadeElsewhere: a key that is not kept as it was asked for is not taken for ours.
+func TestMadeElsewhere(t *testing.T) {
+	t.Parallel()
+	for kty, kind := range map[string]broker.Kind{"EC-HSM": "", "EC": broker.Tampered, "RSA-HSM": broker.Tampered} {
+		var s *script
+		s = newScript(t, func(_ asking, w http.ResponseWriter) {
+			b := ecBundle(s.ref().ID + "/" + someVersion)
+			b["key"] = b["key"].(object).with(object{"kty": kty})
+			_, _ = io.WriteString(w, b.String())
+		})
+		_, err := adapter(t, s).Import(t.Context(), effect(broker.StepImport), s.importing())
+		if kind == "" && err != nil || kind != "" && inWords(t, err).Kind != kind {
+			t.Errorf("%s: %v", kty, err)
+		}
 	}
 }
