@@ -78,7 +78,8 @@ func start(t *testing.T) *emulated {
 		Vaults: []azureemu.Vault{
 			{Name: premium, Mode: azureemu.Premium, RetentionDays: 7},
 			{Name: hsm, Mode: azureemu.HSM, RetentionDays: 7},
-			{Name: elsewhere, Mode: azureemu.Premium}, {Name: standard, Mode: azureemu.Standard},
+			{Name: elsewhere, Mode: azureemu.Premium},
+			{Name: standard, Mode: azureemu.Standard},
 		},
 	})
 	if err != nil {

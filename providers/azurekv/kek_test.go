@@ -169,7 +169,8 @@ func TestImportRequest(t *testing.T) {
 		"RSA in software": {
 			func(in *broker.ImportIn) { in.Spec, in.Of.Spec = broker.RSA2048, broker.RSA2048 },
 			func(c *azurekv.Config) { c.Protection = azurekv.Software },
-			object{"kty": "RSA", "key_ops": []string{"sign", "verify"}}, object{"enabled": true},
+			object{"kty": "RSA", "key_ops": []string{"sign", "verify"}},
+			object{"enabled": true},
 		},
 		"in software, for a time": {
 			func(in *broker.ImportIn) {
