@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -42,6 +43,21 @@ func (a *answer) Unwrap() error { return a.err }
 func (a *answer) passing() bool {
 	return a.status == http.StatusConflict && a.inner == "" &&
 		(strings.Contains(a.message, "retry later") || strings.Contains(a.message, "sequential manner"))
+}
+
+// byState: the state of a key refuses it, not a role. No page lists the codes for that;
+// the words are those that secrets have ("Operation get is not allowed on a disabled
+// secret").
+func (a *answer) byState() bool {
+	coded := slices.ContainsFunc([]string{a.inner, a.code}, func(code string) bool {
+		return code == keyDisabled || code == "KeyExpired" || code == "KeyNotYetValid"
+	})
+	return coded || a.status == http.StatusForbidden && strings.Contains(a.message, "is not allowed on a")
+}
+
+// disabled: it is because a key is.
+func (a *answer) disabled() bool {
+	return a.inner == keyDisabled || a.code == keyDisabled || a.byState() && strings.Contains(a.message, "on a disabled")
 }
 
 // envelope is the body of a refusal. Members match in any case: one page writes

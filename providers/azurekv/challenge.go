@@ -24,9 +24,11 @@ type guard struct {
 
 // Do implements policy.Policy.
 func (g guard) Do(req *policy.Request) (*http.Response, error) {
-	if u := req.Raw().URL; u.Scheme != "https" || !strings.EqualFold(u.Host, g.vault) {
+	u := req.Raw().URL
+	if u.Scheme != "https" || plainHost(u.Host) != g.vault {
 		return nil, g.refuse(broker.Tampered, errors.New("it leads on to "+plain(u.Scheme+"://"+u.Host)))
 	}
+	u.Host = g.vault // as the wire, and the SDK's own check of a challenge, know it
 	resp, err := req.Next()
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || resp.Header.Get(challengeHeader) == "" {
 		return resp, err

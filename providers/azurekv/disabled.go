@@ -11,27 +11,34 @@ import (
 // a vault does with secrets; of keys no page says it.
 func shutAway(err error) bool {
 	a, ok := errors.AsType[*answer](err)
-	return ok && a.inner == "KeyDisabled"
+	return ok && a.disabled()
 }
 
 // disabled yields a version, or the newest, as the list of versions shows it.
 func (p *Provider) disabled(ctx context.Context, v broker.VersionRef, yield func(broker.Observation, error) bool) {
-	var found *versionEntry
+	var found versionEntry
+	alone := true
 	for entry, err := range p.versionRefs(ctx, v.Key) {
 		if err != nil {
 			yield(broker.Observation{}, err)
 			return
 		}
-		if entry.ref.ID == v.ID || v.ID == "" && (found == nil || entry.newerThan(*found)) {
-			found = &entry
+		switch asked := v.ID == "" && entry.isDisabled() || v.ID != "" && entry.ref.ID == v.ID; {
+		case !asked:
+		case found.ref.ID == "" || entry.created().After(found.created()):
+			found, alone = entry, true
+		default:
+			alone = alone && found.created().After(entry.created())
 		}
 	}
-	if found != nil {
-		yield(p.observeEntry(found.ref, found.attributes, found.tags), nil)
+	if found.ref.ID == "" {
+		c := p.reading("look at", v)
+		yield(broker.Observation{}, incomplete(c, "says that it is disabled, and no list shows it so: look again"))
+		return
 	}
-}
-
-// newerThan by when they were made, which a vault says in seconds.
-func (e versionEntry) newerThan(o versionEntry) bool {
-	return e.attributes != nil && o.attributes != nil && utc(e.attributes.Created).After(utc(o.attributes.Created))
+	o := p.observeEntry(found.ref, found.attributes, found.tags)
+	if !alone {
+		o.Raw += ", as another made in the same second is: one of them is the newest"
+	}
+	yield(o, nil)
 }

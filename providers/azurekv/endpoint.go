@@ -88,6 +88,10 @@ func (c Config) tokenHosts() []string {
 	return all
 }
 
+// plainHost is a host as the config has it: the service writes the port of https into
+// its lists' next links, and a Managed HSM into ids.
+func plainHost(host string) string { return strings.TrimSuffix(strings.ToLower(host), ":443") }
+
 // ofThisMachine reports whether a host is a metadata service of this machine, which
 // gives a managed identity its tokens: a link-local address, or loopback.
 func ofThisMachine(host string) bool {
@@ -110,7 +114,7 @@ func parseProxy(raw string) (*url.URL, error) {
 // proxyFor a host: metadata services are reached without one ("Azure Instance Metadata
 // Service": proxies must be bypassed).
 func proxyFor(proxy *url.URL, host string) *url.URL {
-	if ip, err := netip.ParseAddr(host); err == nil && (ip.IsLoopback() || ip.IsLinkLocalUnicast()) {
+	if ofThisMachine(host) {
 		return nil
 	}
 	return proxy

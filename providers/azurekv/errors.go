@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
@@ -21,9 +20,6 @@ var (
 		deletedButRecoverable:    broker.Conflict,
 		"ObjectIsBeingDeleted":   broker.Unavailable, // passing
 		"ObjectIsBeingRecovered": broker.Unavailable,
-		"KeyDisabled":            broker.Conflict,
-		"KeyNotYetValid":         broker.Conflict,
-		"KeyExpired":             broker.Conflict,
 		"KeyTypeNotSupported":    broker.Unsupported,
 	}
 	statusKinds = map[int]broker.Kind{
@@ -37,7 +33,11 @@ var (
 	}
 )
 
-const deletedButRecoverable = "ObjectIsDeletedButRecoverable"
+// Inner codes that mean more than their kind.
+const (
+	deletedButRecoverable = "ObjectIsDeletedButRecoverable"
+	keyDisabled           = "KeyDisabled"
+)
 
 // kindOf an error by the table; "" is not in it.
 func kindOf(c call, err error, a *answer) broker.Kind {
@@ -55,10 +55,14 @@ func kindOf(c call, err error, a *answer) broker.Kind {
 		return ""
 	case a.passing():
 		return broker.Unavailable
+	case a.byState() && c.name == "ImportKey":
+		return broker.Expired // it asks nothing of the key but its name: this is the KEK's state
+	case a.byState():
+		return broker.Conflict
 	}
 	for _, code := range []string{a.inner, a.code} {
 		if k, ok := innerKinds[code]; ok {
-			return c.importing(code, k)
+			return k
 		}
 	}
 	return statusKinds[a.status]
@@ -74,15 +78,6 @@ func refusedToken(r *http.Response) broker.Kind {
 	default:
 		return broker.Denied
 	}
-}
-
-// importing: an import asks nothing of the key but its name; what is disabled, or
-// outside its time, is the KEK.
-func (c call) importing(code string, kind broker.Kind) broker.Kind {
-	if c.name == "ImportKey" && strings.HasPrefix(code, "Key") && kind == broker.Conflict {
-		return broker.Expired
-	}
-	return kind
 }
 
 // translate says a failed call in the broker's words.

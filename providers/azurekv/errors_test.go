@@ -36,6 +36,8 @@ func TestErrorTable(t *testing.T) {
 		"disabled":           {403, "Forbidden", "KeyDisabled", "", broker.Expired, ""},
 		"expired":            {403, "Forbidden", "KeyExpired", "", broker.Expired, broker.Conflict},
 		"early":              {403, "Forbidden", "KeyNotYetValid", "", broker.Expired, broker.Conflict},
+		"disabled, in words": {403, "Forbidden", "", "Operation get is not allowed on a disabled key.", broker.Expired, ""},
+		"expired, in words":  {403, "Forbidden", "Else", "Operation sign is not allowed on an expired key.", broker.Expired, broker.Conflict},
 		"not there":          {404, "KeyNotFound", "", "", broker.NotFound, ""},
 		"method":             {405, "MethodNotAllowed", "", "", broker.Unsupported, broker.Unsupported},
 		"time-out":           {408, "RequestTimeout", "", "", broker.Unclear, broker.Unavailable},

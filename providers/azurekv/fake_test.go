@@ -32,6 +32,7 @@ const (
 type asking struct {
 	action string
 	path   string
+	query  string
 	body   string
 	token  string
 }
@@ -78,7 +79,7 @@ func newBare(t *testing.T, answer answering) *script {
 	s := &script{CA: ca.PEM()}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		a := asking{actionOf(r), r.URL.Path, string(body), strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")}
+		a := asking{actionOf(r), r.URL.Path, r.URL.RawQuery, string(body), strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")}
 		s.mu.Lock()
 		s.sent = append(s.sent, a)
 		s.mu.Unlock()

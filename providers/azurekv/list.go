@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
@@ -19,20 +20,22 @@ const (
 )
 
 // pages yields the entries of a list until the service says that it ends.
-func pages[R, E any](ctx context.Context, p *Provider, c call, list *runtime.Pager[R], entries func(R) []*E) iter.Seq2[*E, error] {
+func pages[R, E any](ctx context.Context, p *Provider, c call, list *runtime.Pager[R], entries func(R) ([]*E, *string)) iter.Seq2[*E, error] {
 	return func(yield func(*E, error) bool) {
-		empty := 0
+		empty, seen := 0, map[string]bool{}
 		for n := 0; list.More(); n++ {
 			page, _, err := invoke(ctx, p, c, func(ctx context.Context, _ *azkeys.Client) (R, error) { return list.NextPage(ctx) })
-			all := entries(page)
+			all, next := entries(page)
 			if empty++; len(all) > 0 {
 				empty = 0
 			}
-			switch {
+			switch again := next != nil && *next != "" && seen[*next]; {
 			case err == nil && all == nil:
 				err = incomplete(c, "has no list: that nothing is there must be said")
-			case err == nil && (n == maxPages || empty == maxEmptyPages):
+			case err == nil && (again || n == maxPages || empty == maxEmptyPages):
 				err = incomplete(c, "does not end")
+			case next != nil:
+				seen[*next] = true
 			}
 			if err != nil {
 				yield(nil, err)
@@ -51,7 +54,9 @@ func pages[R, E any](ctx context.Context, p *Provider, c call, list *runtime.Pag
 func (p *Provider) keyRefs(ctx context.Context) iter.Seq2[broker.KeyRef, error] {
 	c := call{name: "ListKeys", verb: "list keys of", object: p.c.VaultURL}
 	return func(yield func(broker.KeyRef, error) bool) {
-		for e, err := range pages(ctx, p, c, p.keys.NewListKeyPropertiesPager(nil), func(r azkeys.ListKeyPropertiesResponse) []*azkeys.KeyProperties { return r.Value }) {
+		for e, err := range pages(ctx, p, c, p.keys.NewListKeyPropertiesPager(nil), func(r azkeys.ListKeyPropertiesResponse) ([]*azkeys.KeyProperties, *string) {
+			return r.Value, r.NextLink
+		}) {
 			if err != nil {
 				yield(broker.KeyRef{}, err)
 				return
@@ -79,6 +84,19 @@ type versionEntry struct {
 	tags       map[string]*string
 }
 
+// isDisabled: the newest version is, where the vault does not show it for that.
+func (e versionEntry) isDisabled() bool {
+	return e.attributes != nil && e.attributes.Enabled != nil && !*e.attributes.Enabled
+}
+
+// created, in whole seconds: no order of versions made within one.
+func (e versionEntry) created() time.Time {
+	if e.attributes == nil {
+		return time.Time{}
+	}
+	return utc(e.attributes.Created)
+}
+
 // versionRefs yields the ids of a key's versions, with what a list has of them; nothing where there
 // is no such key, or a deleted one.
 func (p *Provider) versionRefs(ctx context.Context, key broker.KeyRef) iter.Seq2[versionEntry, error] {
@@ -89,7 +107,9 @@ func (p *Provider) versionRefs(ctx context.Context, key broker.KeyRef) iter.Seq2
 			return
 		}
 		c := call{name: "ListKeyVersions", verb: "list versions of", object: key.ID, key: name}
-		for e, err := range pages(ctx, p, c, p.keys.NewListKeyPropertiesVersionsPager(name, nil), func(r azkeys.ListKeyPropertiesVersionsResponse) []*azkeys.KeyProperties { return r.Value }) {
+		for e, err := range pages(ctx, p, c, p.keys.NewListKeyPropertiesVersionsPager(name, nil), func(r azkeys.ListKeyPropertiesVersionsResponse) ([]*azkeys.KeyProperties, *string) {
+			return r.Value, r.NextLink
+		}) {
 			if errors.Is(err, broker.NotFound) {
 				return
 			}

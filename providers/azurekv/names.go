@@ -38,7 +38,7 @@ func isKeyID(id string) bool {
 // compare without case.
 func (p *Provider) parse(id string) (broker.VersionRef, error) {
 	u, err := url.Parse(strings.ToLower(id))
-	if err != nil || u.Scheme+"://"+u.Host != p.c.VaultURL || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Scheme+"://"+plainHost(u.Host) != p.c.VaultURL || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return broker.VersionRef{}, p.foreign(id, "it is in another vault than "+p.c.VaultURL)
 	}
 	part := strings.Split(strings.Trim(u.EscapedPath(), "/"), "/")

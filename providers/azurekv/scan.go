@@ -40,7 +40,9 @@ func (p *Provider) everyKey(ctx context.Context) iter.Seq2[broker.Observation, e
 // deletedKeys yields the keys that are deleted and not purged.
 func (p *Provider) deletedKeys(ctx context.Context) iter.Seq2[broker.Observation, error] {
 	c := call{name: "ListDeletedKeys", verb: "list deleted keys of", object: p.c.VaultURL}
-	list := pages(ctx, p, c, p.keys.NewListDeletedKeyPropertiesPager(nil), func(r azkeys.ListDeletedKeyPropertiesResponse) []*azkeys.DeletedKeyProperties { return r.Value })
+	list := pages(ctx, p, c, p.keys.NewListDeletedKeyPropertiesPager(nil), func(r azkeys.ListDeletedKeyPropertiesResponse) ([]*azkeys.DeletedKeyProperties, *string) {
+		return r.Value, r.NextLink
+	})
 	return func(yield func(broker.Observation, error) bool) {
 		for e, err := range list {
 			var o broker.Observation

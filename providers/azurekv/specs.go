@@ -56,7 +56,7 @@ func (c Config) unsupported(s broker.KeySpec) string {
 	case s == broker.Secp256k1:
 		return "its BYOK takes the curves P-256, P-384 and P-521 only"
 	case s == broker.Ed25519:
-		return "Azure has no Ed25519 keys"
+		return "its BYOK takes no Ed25519 keys"
 	default:
 		return ""
 	}
@@ -129,7 +129,9 @@ func specOf(k *azkeys.JSONWebKey, said broker.KeySpec) broker.KeySpec {
 	case azkeys.KeyTypeRSA, azkeys.KeyTypeRSAHSM:
 		return ofBits(broker.ClassRSA, new(big.Int).SetBytes(k.N).BitLen())
 	case azkeys.KeyTypeOct, azkeys.KeyTypeOctHSM:
-		return ofBits(broker.ClassAES, said.Bits())
+		if said.Class() == broker.ClassAES {
+			return said
+		}
 	case azkeys.KeyTypeEC, azkeys.KeyTypeECHSM:
 		for s, curve := range curves {
 			if k.Crv != nil && *k.Crv == curve {
