@@ -33,7 +33,7 @@ func (g guard) Do(req *policy.Request) (*http.Response, error) {
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || resp.Header.Get(challengeHeader) == "" {
 		return resp, err
 	}
-	text, err := g.read(resp.Header.Values(challengeHeader))
+	text, err := g.read(resp.Header.Values(challengeHeader), req.Raw().Header.Get("Authorization") != "")
 	if err != nil {
 		_ = resp.Body.Close() // nothing more is read of it
 		return nil, err
@@ -58,8 +58,9 @@ var member = regexp.MustCompile(`(\w+)="([^"]*)"`)
 const longestChallenge = 4096
 
 // read is a challenge in the SDK's form. Its members are those of Key Vault
-// ("Authentication, requests and responses"); one that asks for claims has no others.
-func (g guard) read(headers []string) (string, error) {
+// ("Authentication, requests and responses"); one that asks for claims has no others, and
+// comes of a token: the SDK would repeat a request without one without its body.
+func (g guard) read(headers []string, authorised bool) (string, error) {
 	if len(headers) != 1 || len(headers[0]) > longestChallenge || !strings.HasPrefix(headers[0], "Bearer ") {
 		return "", g.refuse(broker.Rejected, errors.New("its challenge is not one bearer challenge"))
 	}
@@ -70,7 +71,9 @@ func (g guard) read(headers []string) (string, error) {
 		}
 		members[m[1]] = m[2]
 	}
-	if members["error"] == "insufficient_claims" && members["claims"] != "" {
+	if claims := members["error"] == "insufficient_claims" && members["claims"] != ""; claims && !authorised {
+		return "", g.refuse(broker.Rejected, errors.New("it asks for claims of a token before there is one"))
+	} else if claims {
 		return fmt.Sprintf(`Bearer error="insufficient_claims", claims="%s"`, members["claims"]), nil
 	}
 	authority, err := g.authority(members["authorization"])

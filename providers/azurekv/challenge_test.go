@@ -106,6 +106,53 @@ func TestNoChallengeAtAll(t *testing.T) {
 	}
 }
 
+// TestClaims that a vault asks for are in the next token, and the call is sent with its
+// body again: the first was refused.
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	for name, claims := range map[string]string{"claims": "eyJhIjoxfQ==", "no base64": "***"} {
+		var s *script
+		s = newScript(t, func(a asking, w http.ResponseWriter) {
+			if n := len(s.authorised()); n == 1 {
+				w.Header().Set("WWW-Authenticate", `Bearer realm="", error="insufficient_claims", claims="`+claims+`"`)
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			saying(about(s.ref().ID, someVersion))(a, w)
+		})
+		source := &fixed{token: "token"}
+		p := adapter(t, s, func(c *azurekv.Config) { c.Credentials.Tokens = source })
+		_, err := p.Import(t.Context(), effect(broker.StepImport), s.importing())
+		sent := s.asked()
+		if name != "claims" {
+			if err == nil || len(s.authorised()) != 1 {
+				t.Errorf("%s: %v, sent %v", name, err, sent)
+			}
+			continue
+		}
+		if err != nil || source.asked() != 2 || source.claims != `{"a":1}` || len(sent) != 3 || sent[1].body != sent[2].body || sent[2].body == "" {
+			t.Errorf("%v, %d tokens, claims %q, sent %v", err, source.asked(), source.claims, sent)
+		}
+	}
+}
+
+// TestClaimsOfNoToken: a challenge for them comes of a token only.
+func TestClaimsOfNoToken(t *testing.T) {
+	t.Parallel()
+	s := newBare(t, func(_ asking, w http.ResponseWriter) {
+		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_claims", claims="e30="`)
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	source := &fixed{token: "token"}
+	p := adapter(t, s, func(c *azurekv.Config) { c.Credentials.Tokens = source })
+	if _, err := p.Import(t.Context(), effect(broker.StepImport), s.importing()); inWords(t, err).Kind != broker.Rejected {
+		t.Errorf("%v", err)
+	}
+	if source.asked() != 0 || len(s.asked()) != 1 {
+		t.Errorf("%d tokens, sent %v", source.asked(), s.asked())
+	}
+}
+
 // TestForeignToken: credentials that turn out to be another tenant's are not sent.
 func TestForeignToken(t *testing.T) {
 	t.Parallel()

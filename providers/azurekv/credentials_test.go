@@ -83,11 +83,19 @@ func machine(t *testing.T, e *emulated, asked *atomic.Int64) *httptest.Server {
 	return server
 }
 
-// TestManagedIdentity is this machine's, which is reached without the proxy.
+// TestManagedIdentity is this machine's, which is reached without the proxy, by number
+// or by name.
 func TestManagedIdentity(t *testing.T) {
+	for _, name := range []string{"127.0.0.1", "localhost"} {
+		t.Run(name, func(t *testing.T) { managedIdentity(t, name) })
+	}
+}
+
+func managedIdentity(t *testing.T, name string) {
+	t.Helper()
 	e := start(t)
 	var asked atomic.Int64
-	t.Setenv("IDENTITY_ENDPOINT", machine(t, e, &asked).URL)
+	t.Setenv("IDENTITY_ENDPOINT", strings.Replace(machine(t, e, &asked).URL, "127.0.0.1", name, 1))
 	t.Setenv("IDENTITY_HEADER", "secret")
 	known := e.known(t)
 	e.config = azurekv.Config{
@@ -97,6 +105,21 @@ func TestManagedIdentity(t *testing.T) {
 	identified(t, open(t, e.config), known)
 	if asked.Load() != 1 {
 		t.Errorf("asked %d times", asked.Load())
+	}
+}
+
+// TestThisMachine: its metadata services, and what only looks like one.
+func TestThisMachine(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"169.254.169.254": true, "127.0.0.1": true, "127.1.2.3": true, "::1": true, "fe80::1": true, "localhost": true,
+		"10.0.0.4": false, "168.63.129.16": false, "169.254.169.254.example": false, "localhost.example": false, "x.localhost": false,
+		"login.microsoftonline.com": false, "::ffff:10.0.0.4": false, "0.0.0.0": false, "": false,
+	} {
+		proxy, err := azurekv.ProxyFor("http://proxy:3128", host)
+		if err != nil || azurekv.OfThisMachine(host) != want || (proxy == nil) != want {
+			t.Errorf("%q is this machine: %v, its proxy %v, %v", host, azurekv.OfThisMachine(host), proxy, err)
+		}
 	}
 }
 
@@ -144,6 +167,14 @@ func TestEnvironmentNamesNoEndpoint(t *testing.T) {
 			map[string]string{"IDENTITY_ENDPOINT": "http://keyferry.test/token", "IDENTITY_HEADER": "secret"},
 			azurekv.Credentials{Kind: azurekv.ManagedIdentity},
 		},
+		"machine learning's endpoint": {
+			map[string]string{"MSI_ENDPOINT": "http://keyferry.test/token", "MSI_SECRET": "secret"},
+			azurekv.Credentials{Kind: azurekv.ManagedIdentity},
+		},
+		"cloud shell's endpoint": {
+			map[string]string{"MSI_ENDPOINT": "http://keyferry.test/token"},
+			azurekv.Credentials{Kind: azurekv.ManagedIdentity},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for variable, value := range x.variables {
@@ -162,6 +193,47 @@ func TestEnvironmentNamesNoEndpoint(t *testing.T) {
 	calls, err := e.admin.Calls(t.Context(), faults.CallQuery{Match: faults.Match{Action: "Token"}})
 	if err != nil || len(calls) > 0 {
 		t.Errorf("tokens were asked for: %v, %v", calls, err)
+	}
+}
+
+// TestEnvironmentOfAnotherTenant gives no token: not its own tenant's, and none of the
+// enrolled one, for which its credentials are not meant.
+func TestEnvironmentOfAnotherTenant(t *testing.T) {
+	e := start(t)
+	known := e.known(t)
+	for name, value := range map[string]string{
+		"AZURE_TENANT_ID": otherTenant, "AZURE_CLIENT_ID": known.ClientID, "AZURE_CLIENT_CERTIFICATE_PATH": write(t, "azure.pem", known.CertificatePEM),
+		"AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential",
+	} {
+		t.Setenv(name, value)
+	}
+	e.config = azurekv.Config{
+		Tenant: known.Tenant, VaultURL: e.server.URL(premium), Authority: e.server.AuthorityURL(), CAPEM: e.server.CAPEM(), Now: e.Now,
+	}
+	_, err := open(t, e.config).Identify(t.Context())
+	if got := inWords(t, err); got.Kind != broker.Unavailable && got.Kind != broker.Denied {
+		t.Errorf("%v", err)
+	}
+	calls, err := e.admin.Calls(t.Context(), faults.CallQuery{Match: faults.Match{Action: "Token"}})
+	if err != nil || len(calls) > 0 {
+		t.Errorf("tokens were asked for: %v, %v", calls, err)
+	}
+}
+
+// TestServiceFabric, whose endpoint is trusted by a thumbprint from the environment, is
+// not taken.
+func TestServiceFabric(t *testing.T) {
+	t.Setenv("IDENTITY_ENDPOINT", "https://127.0.0.1:1/token")
+	t.Setenv("IDENTITY_HEADER", "secret")
+	t.Setenv("IDENTITY_SERVER_THUMBPRINT", strings.Repeat("00", 20))
+	c := base()
+	c.Credentials = azurekv.Credentials{Kind: azurekv.ManagedIdentity}
+	p, err := azurekv.Open(c)
+	if err == nil {
+		p.Close()
+	}
+	if inWords(t, err).Kind != broker.Misuse {
+		t.Errorf("%v", err)
 	}
 }
 

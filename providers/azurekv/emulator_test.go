@@ -204,10 +204,12 @@ func (e *emulated) Break(t *testing.T, call string, f providertest.Fault) provid
 // client is the SDK's own, for what somebody else does at the target.
 func (e *emulated) client(t *testing.T) *azkeys.Client {
 	t.Helper()
-	known, err := e.server.Credentials()
-	if err != nil {
-		t.Fatal(err)
-	}
+	return e.clientOf(t, e.known(t))
+}
+
+// clientOf is the same for one identity.
+func (e *emulated) clientOf(t *testing.T, known azureemu.Credentials) *azkeys.Client {
+	t.Helper()
 	certificates, key, err := azidentity.ParseCertificates(known.CertificatePEM, nil)
 	if err != nil {
 		t.Fatal(err)

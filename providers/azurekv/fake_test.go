@@ -152,14 +152,16 @@ type fixed struct {
 	token string
 	err   error
 
-	mu sync.Mutex
-	n  int
+	mu     sync.Mutex
+	n      int
+	claims string // of the last request
 }
 
-func (f *fixed) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+func (f *fixed) GetToken(_ context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.n++
+	f.claims = o.Claims
 	return azcore.AccessToken{Token: f.token, ExpiresOn: time.Now().Add(time.Hour)}, f.err
 }
 

@@ -3,6 +3,7 @@ package azurekv_test
 import (
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -172,10 +173,11 @@ func TestListsThatDoNotEnd(t *testing.T) {
 	t.Parallel()
 	var s *script
 	s = newScript(t, func(_ asking, w http.ResponseWriter) {
-		_, _ = io.WriteString(w, object{"value": []object{}, "nextLink": s.URL + "/keys?again"}.String())
+		next := s.URL + "/keys?again=" + strconv.Itoa(len(s.asked()))
+		_, _ = io.WriteString(w, object{"value": []object{}, "nextLink": next}.String())
 	})
 	p := adapter(t, s)
-	if _, err := look(t, p, broker.Query{All: true}); inWords(t, err).Kind != broker.Unavailable {
+	if _, err := look(t, p, broker.Query{All: true}); inWords(t, err).Kind != broker.Unavailable || !strings.Contains(err.Error(), "does not end") {
 		t.Errorf("%v", err)
 	}
 	if n := len(s.authorised()); n > 1100 {
@@ -183,6 +185,32 @@ func TestListsThatDoNotEnd(t *testing.T) {
 	}
 	if _, err := p.Identify(t.Context()); err != nil {
 		t.Errorf("identify, which needs no key: %v", err)
+	}
+}
+
+// TestListsThatLeadBack, with something on each of their pages.
+func TestListsThatLeadBack(t *testing.T) {
+	t.Parallel()
+	var s *script
+	s = newScript(t, func(a asking, w http.ResponseWriter) {
+		answers, next := about(s.ref().ID, someVersion), map[string]string{"": "a", "a": "b", "b": "a"}
+		page := func(kid string) string {
+			return object{"value": []object{{"kid": kid}}, "nextLink": s.URL + a.path + "?" + next[a.query[strings.LastIndexByte(a.query, '=')+1:]]}.String()
+		}
+		if strings.HasPrefix(a.query, "api-version") {
+			a.query = ""
+		}
+		answers["ListKeys"], answers["ListKeyVersions"], answers["ListDeletedKeys"] = page(s.ref().ID), page(s.ref().ID+"/"+someVersion), page(s.ref().ID)
+		saying(answers)(a, w)
+	})
+	p := adapter(t, s)
+	for name, q := range map[string]broker.Query{"all": {All: true}, "versions": {Versions: new(s.ref())}, "effect": {Effect: "kf-1"}} {
+		if _, err := look(t, p, q); inWords(t, err).Kind != broker.Unavailable || !strings.Contains(err.Error(), "does not end") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := len(s.authorised()); n > 30 {
+		t.Errorf("asked %d times", n)
 	}
 }
 

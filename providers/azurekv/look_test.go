@@ -201,6 +201,89 @@ func TestDisabledAndNotShown(t *testing.T) {
 	}
 }
 
+// TestDisabledInOneSecond: what is not shown for being disabled is a disabled version,
+// wherever it stands among others of its second; of two it is said that they are two.
+func TestDisabledInOneSecond(t *testing.T) {
+	t.Parallel()
+	const one, other, third = "0000000000000000000000000000000a", "0000000000000000000000000000000b", "0000000000000000000000000000000c"
+	entry := func(s *script, version string, enabled bool, created int64) object {
+		return object{"kid": s.ref().ID + "/" + version, "attributes": object{"enabled": enabled, "created": created}, "tags": object{}}
+	}
+	for name, x := range map[string]struct {
+		versions func(s *script) []object
+		want     string
+		raw      string
+	}{
+		"first": {func(s *script) []object { return []object{entry(s, one, false, 9), entry(s, other, true, 9)} }, one, "disabled"},
+		"last":  {func(s *script) []object { return []object{entry(s, one, true, 9), entry(s, other, false, 9)} }, other, "disabled"},
+		"older": {func(s *script) []object { return []object{entry(s, one, false, 9), entry(s, other, false, 8)} }, one, "disabled"},
+		"newer": {func(s *script) []object { return []object{entry(s, one, false, 8), entry(s, other, false, 9)} }, other, "disabled"},
+		"two":   {func(s *script) []object { return []object{entry(s, one, false, 9), entry(s, other, false, 9)} }, one, "one of them"},
+		"two of": {func(s *script) []object {
+			return []object{entry(s, one, false, 8), entry(s, other, false, 9), entry(s, third, false, 9)}
+		}, other, "one of them"},
+		"none": {func(s *script) []object { return []object{entry(s, one, true, 9)} }, "", ""},
+	} {
+		var s *script
+		s = newScript(t, func(a asking, w http.ResponseWriter) {
+			if a.action == "ListKeyVersions" {
+				_, _ = w.Write([]byte(object{"value": x.versions(s)}.String()))
+				return
+			}
+			failing(http.StatusForbidden, "Forbidden", "KeyDisabled", "")(a, w)
+		})
+		seen, err := look(t, adapter(t, s), broker.Query{Key: new(s.ref())})
+		if x.want == "" {
+			if len(seen) > 0 || inWords(t, err).Kind != broker.Unavailable {
+				t.Errorf("%s: %+v, %v", name, seen, err)
+			}
+			continue
+		}
+		if err != nil || len(seen) != 1 || seen[0].Version.ID != x.want || seen[0].State != broker.RemoteDisabled || !strings.Contains(seen[0].Raw, x.raw) {
+			t.Errorf("%s: %+v, %v", name, seen, err)
+		}
+		if ambiguous := x.raw != "disabled"; strings.Contains(seen[0].Raw, "one of them") != ambiguous {
+			t.Errorf("%s: %q", name, seen[0].Raw)
+		}
+	}
+}
+
+// TestSpecsThatAreShown: what a key is, the vault says; the size of a secret alone is as
+// its tag says, where that can be.
+func TestSpecsThatAreShown(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct {
+		key  object
+		tag  string
+		want broker.KeySpec
+	}{
+		"a curve":               {object{}, "", broker.ECP256},
+		"a curve, mislabeled":   {object{}, "rsa-4096", broker.ECP256},
+		"another curve":         {object{"kty": "EC", "crv": "P-521"}, "", broker.ECP521},
+		"an unknown curve":      {object{"crv": "P-256K"}, "ec-p256", ""},
+		"no curve":              {object{"crv": nil}, "ec-p256", ""},
+		"RSA":                   {object{"kty": "RSA-HSM", "n": base64url(append([]byte{0x80}, make([]byte, 383)...)), "e": "AQAB"}, "", broker.RSA3072},
+		"RSA of no size":        {object{"kty": "RSA", "n": base64url(append([]byte{1}, make([]byte, 383)...)), "e": "AQAB"}, "rsa-3072", ""},
+		"a secret":              {object{"kty": "oct-HSM"}, "aes-256", broker.AES256},
+		"a smaller secret":      {object{"kty": "oct-HSM"}, "aes-128", broker.AES128},
+		"a secret, unsaid":      {object{"kty": "oct-HSM"}, "", ""},
+		"a secret that signs":   {object{"kty": "oct-HSM"}, "hmac-256", ""},
+		"a secret with a curve": {object{"kty": "oct-HSM"}, "ec-p256", ""},
+		"Ed25519":               {object{"kty": "OKP-HSM", "crv": "Ed25519"}, "ed25519", ""},
+		"no type":               {object{"kty": nil}, "ec-p256", ""},
+	} {
+		var s *script
+		s = newScript(t, func(_ asking, w http.ResponseWriter) {
+			b := ecBundle(s.ref().ID + "/" + someVersion)
+			b["key"], b["tags"] = b["key"].(object).with(x.key), object{"keyferry-spec": x.tag}
+			_, _ = w.Write([]byte(b.String()))
+		})
+		if o := one(t, adapter(t, s), broker.Query{Key: new(s.ref())}); o.Spec != x.want {
+			t.Errorf("%s: %q", name, o.Spec)
+		}
+	}
+}
+
 // TestQueriesThatAreNone.
 func TestQueriesThatAreNone(t *testing.T) {
 	t.Parallel()

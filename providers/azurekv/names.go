@@ -56,7 +56,7 @@ func (p *Provider) parse(id string) (broker.VersionRef, error) {
 }
 
 func (p *Provider) foreign(id, why string) error {
-	return &broker.Error{Kind: broker.Tampered, Op: "read an answer about", Object: plain(id), Cause: fmt.Errorf("%s", why)}
+	return &broker.Error{Kind: broker.Tampered, Op: "read an answer about", Object: first(plain(id), p.c.VaultURL), Cause: fmt.Errorf("%s", why)}
 }
 
 // nameOf is the name of a key of this vault: Tampered where it is another's, Misuse

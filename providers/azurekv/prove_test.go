@@ -15,6 +15,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/localstack/azureemu"
 	"github.com/keyferry/keyferry/localstack/faults"
 	"github.com/keyferry/keyferry/providers/azurekv"
 )
@@ -88,6 +89,27 @@ func TestPublicKeyAlone(t *testing.T) {
 	}
 	if _, err := p.Prove(t.Context(), v, c); inWords(t, err).Kind != broker.Unsupported || !strings.Contains(err.Error(), "agree") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestPublicKeyThatIsNotShown: where a vault shows no disabled key, it says so, and
+// shows it again once it is enabled.
+func TestPublicKeyThatIsNotShown(t *testing.T) {
+	t.Parallel()
+	e := emulate(t)
+	e.configure(t, azureemu.Settings{RefuseDisabled: true})
+	m := filled(t, e.provider, ecKey())
+	c, err := broker.NewChallenge(broker.ChallengeSubject{Ref: m.v, Level: broker.ProofPublicKey, Spec: broker.ECP256, Purpose: broker.Sign, PublicOnly: true}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(t, e.provider, m.v, broker.Action{Kind: broker.Disable})
+	if _, err := e.provider.Prove(t.Context(), m.v, c); inWords(t, err).Kind != broker.Conflict || !strings.Contains(err.Error(), "disabled") {
+		t.Errorf("%v", err)
+	}
+	do(t, e.provider, m.v, broker.Action{Kind: broker.Enable})
+	if answer, err := e.provider.Prove(t.Context(), m.v, c); err != nil || len(answer.PublicKey) == 0 {
+		t.Errorf("%+v, %v", answer, err)
 	}
 }
 
