@@ -220,6 +220,29 @@ func TestEnvironmentOfAnotherTenant(t *testing.T) {
 	}
 }
 
+// TestVaultOfAnotherTenant gets no token, and none is asked for, although the credentials
+// could get one.
+func TestVaultOfAnotherTenant(t *testing.T) {
+	t.Parallel()
+	e := emulate(t)
+	moved := azureemu.Vault{Name: premium, Mode: azureemu.Premium, Tenant: otherTenant}
+	if err := e.admin.Configure(t.Context(), azureemu.Change{Vaults: []azureemu.Vault{moved}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := e.provider.WrappingKey(t.Context(), effect(broker.StepFetch), broker.WrappingKeyIn{
+		Key: broker.KeyRef{ID: e.config.VaultURL + "/keys/x"}, Mechanism: broker.KWPSHA1,
+	})
+	if got := inWords(t, err); got.Kind != broker.Tampered || !strings.Contains(err.Error(), otherTenant) || !strings.Contains(got.Hint, "no token") {
+		t.Errorf("%v, hint %q", err, got.Hint)
+	}
+	for action, want := range map[string]int{"Challenge": 1, "Token": 0, "CreateKey": 0} {
+		calls, err := e.admin.Calls(t.Context(), faults.CallQuery{Match: faults.Match{Action: action}})
+		if err != nil || len(calls) != want {
+			t.Errorf("%s: %d calls, %v", action, len(calls), err)
+		}
+	}
+}
+
 // TestServiceFabric, whose endpoint is trusted by a thumbprint from the environment, is
 // not taken.
 func TestServiceFabric(t *testing.T) {

@@ -10,7 +10,8 @@
 //     its own domain, is Tampered before any token is asked for. Tokens go to the
 //     vault alone, whatever a list's next page or a redirect says.
 //   - Vault, authority, CA and proxy come from Config alone; a managed identity's
-//     tokens from this machine (loopback or link-local), without a proxy. Names below
+//     tokens from this machine (loopback or link-local), without a proxy, and never from
+//     Service Fabric, whose certificate only the environment names. Names below
 //     .localhost are dialled on loopback (RFC 6761 §6.3); nothing else is special
 //     about an emulator.
 //   - A KEK (Azure's word for its wrapping key) is made by WrappingKey, or fetched by
