@@ -268,7 +268,7 @@ func (a *Aborted) add(v VersionRef, seen Observation) {
 // what is seen of it then: scheduled, or destroyed where it is no longer there.
 // Scheduled already, it is left so.
 func scheduleDeletion(ctx context.Context, t Target, e Effect, v VersionRef, window time.Duration) (Observation, error) {
-	seen, gone, err := lookGone(ctx, t, v.Key, func(Observation, bool) bool { return true })
+	seen, gone, err := lookGone(ctx, t, v.Key, false)
 	for range attempts {
 		if err != nil || gone {
 			return seen, err
@@ -280,7 +280,7 @@ func scheduleDeletion(ctx context.Context, t Target, e Effect, v VersionRef, win
 		if err != nil && !errors.Is(err, Unclear) && !errors.Is(err, Conflict) {
 			return Observation{}, err
 		}
-		seen, gone, err = lookGone(ctx, t, v.Key, func(_ Observation, gone bool) bool { return gone })
+		seen, gone, err = lookGone(ctx, t, v.Key, true)
 	}
 	if err != nil || gone {
 		return seen, err
@@ -288,10 +288,10 @@ func scheduleDeletion(ctx context.Context, t Target, e Effect, v VersionRef, win
 	return Observation{}, &Error{Kind: Unavailable, Op: "schedule deletion of", Object: v.Key.ID, Cause: fmt.Errorf("it was asked for, and the key is %s", seen.State)}
 }
 
-// lookGone looks at a key until it is as wanted or the target has settled, and says
-// whether nothing of it can be used any more. A key that is not seen by then is
+// lookGone looks at a key until it is seen, or, asked, until it is gone, or the target
+// has settled; gone is that nothing of it can be used any more. A key that is not seen by then is
 // destroyed; one that stays without versions is gone as far as a key can be.
-func lookGone(ctx context.Context, t Target, key KeyRef, wanted func(Observation, bool) bool) (seen Observation, gone bool, err error) {
+func lookGone(ctx context.Context, t Target, key KeyRef, asked bool) (seen Observation, gone bool, err error) {
 	caps := t.Provider.Capabilities()
 	query := Query{Key: &key}
 	if caps.Deletion.KeysStay {
@@ -303,7 +303,7 @@ func lookGone(ctx context.Context, t Target, key KeyRef, wanted func(Observation
 			return true, err
 		}
 		seen, gone = remains(key, found)
-		return (len(found) > 0 || caps.Deletion.KeysStay) && wanted(seen, gone), nil
+		return (len(found) > 0 || caps.Deletion.KeysStay) && (gone || !asked), nil
 	})
 	return seen, gone, err
 }

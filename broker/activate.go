@@ -233,14 +233,11 @@ func (l *line) leadsHere(ctx context.Context, p *place) error {
 	if err != nil || held == here {
 		return err
 	}
-	if twin := p.given(l.key.Purpose) == GivenNewest && o.Effect != "" && o.Effect == l.imported(p); twin {
+	if twin := p.given(l.key.Purpose) == GivenNewest && o.Effect != "" && o.Effect == p.placement.Terms.Effect; twin {
 		return nil // a late twin of our own import: what it holds is proven by what consumers use
 	}
 	return fmt.Errorf("%s leads to %q, not to %s: %w", p.placement.Consumer, held, here, Conflict)
 }
-
-// imported is the id of the effect that brought the version to the place.
-func (l *line) imported(p *place) string { return p.placement.Terms.Effect }
 
 // consumerNow is what consumers get by the placement's name, as told; "" nothing.
 func (l *line) consumerNow(ctx context.Context, p *place) (string, error) {

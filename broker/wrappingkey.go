@@ -80,9 +80,6 @@ func (c CheckedWrappingKey) PublicKey() *rsa.PublicKey {
 	if c.key == nil {
 		return nil
 	}
-	if c.key == nil {
-		return nil
-	}
 	return &rsa.PublicKey{N: new(big.Int).Set(c.key.N), E: c.key.E}
 }
 
