@@ -18,7 +18,7 @@ func TestBadGoogle(t *testing.T) {
 	c.refusesEach(t, []wrong{
 		{target: "gcp", bad: bad{name: "no credentials file", code: 2, says: []string{"google.json"}}, spoils: gone, heals: back, same: true},
 		{target: "gcp", bad: bad{name: "ring that is not there", code: 1, asked: looks, says: []string{"keyRings/nowhere", "gcloud kms keyrings create nowhere"}}, spoils: rewrites("ring: keyferry", "ring: nowhere"), asks: says("target", "enrol", "gcp")},
-		{target: "gcp", bad: bad{name: "location that is not there", code: 1, asked: looks, says: []string{"locations/mars1"}}, spoils: rewrites("location: europe-west3", "location: mars1"), asks: says("target", "enrol", "gcp")},
+		{target: "gcp", bad: bad{name: "location that is not there", code: 1, asked: looks, says: []string{"locations/mars1", "check the location (gcloud kms locations list"}}, spoils: rewrites("location: europe-west3", "location: mars1"), asks: says("target", "enrol", "gcp")},
 		{target: "gcp", bad: bad{name: "another project than enrolled", code: 1, says: []string{`account is "another-project" in the config, "keyferry-emulator" was enrolled`}}, spoils: rewrites("project: keyferry-emulator", "project: another-project")},
 		{target: "gcp", bad: bad{name: "another ring than enrolled", code: 1, says: []string{`ring is "other" in the config, "keyferry" was enrolled`}}, spoils: rewrites("ring: keyferry", "ring: other")},
 		{target: "gcp", bad: bad{name: "another location than enrolled", code: 1, says: []string{`location is "europe-west1" in the config, "europe-west3" was enrolled`}}, spoils: rewrites("location: europe-west3", "location: europe-west1")},

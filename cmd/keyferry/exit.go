@@ -100,7 +100,7 @@ func hintFor(err error) string {
 			return fmt.Sprintf("try again in %s", e.RetryAfter)
 		}
 		if e.Permission != "" {
-			return "grant " + e.Permission + "; keyferry doctor --policy TARGET prints all that is needed"
+			return "grant " + e.Permission + "; keyferry doctor --policy, with the name of the target, prints all that is needed"
 		}
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {

@@ -47,12 +47,12 @@ func projectOf(name string) string {
 }
 
 // noRing says how to make the ring that is not there: the adapter never does, since a
-// ring is for ever.
+// ring is for ever. Google answers the same of a location that does not exist.
 func (p *Provider) noRing(cause error) error {
 	return &broker.Error{
-		Kind: broker.NotFound, Op: "identify", Object: p.c.ring(), Cause: cause,
-		Hint: fmt.Sprintf("make the key ring, which can never be deleted: gcloud kms keyrings create %s --location %s --project %s",
-			p.c.Ring, p.c.Location, p.c.Project),
+		Kind: broker.NotFound, Op: "identify", Object: p.c.ring(), Cause: unwrapped(cause),
+		Hint: fmt.Sprintf("check the location (gcloud kms locations list --project %s), then make the key ring, which can never be deleted: "+
+			"gcloud kms keyrings create %s --location %s --project %s", p.c.Project, p.c.Ring, p.c.Location, p.c.Project),
 	}
 }
 
