@@ -84,7 +84,7 @@ func answerOf(err error) *answer {
 	body, _ := io.ReadAll(refused.RawResponse.Body) // the SDK keeps it in memory
 	var said envelope
 	if json.Unmarshal(body, &said) == nil {
-		a.message, a.inner = plain(said.Error.Message), plain(said.Error.InnerError.Code)
+		a.message, a.inner = oneLine(said.Error.Message), plain(said.Error.InnerError.Code)
 	}
 	return a
 }
@@ -107,7 +107,7 @@ func cause(err error, a *answer) error {
 type quoted struct{ err error }
 
 // Error is the error's text.
-func (q quoted) Error() string { return plain(q.err.Error()) }
+func (q quoted) Error() string { return oneLine(q.err.Error()) }
 
 // Unwrap gives the error.
 func (q quoted) Unwrap() error { return q.err }
@@ -126,6 +126,9 @@ func plain(text string) string {
 		return r
 	}, text)
 }
+
+// oneLine is an endpoint's words, which are often in several lines, as one.
+func oneLine(text string) string { return plain(strings.Join(strings.Fields(text), " ")) }
 
 // short is a header's value: of ids.
 func short(text string) string { return plain(text[:min(len(text), 128)]) }

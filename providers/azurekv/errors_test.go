@@ -110,6 +110,18 @@ func TestDeniedNamesTheAction(t *testing.T) {
 	}
 }
 
+// TestLinesBecomeOne: what the vault says in several lines is read as one, with spaces
+// where they ended; nothing else that moves a cursor is passed on.
+func TestLinesBecomeOne(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, failing(http.StatusForbidden, "Forbidden", "ForbiddenByRbac", `Caller is not authorized.\r\n\r\nAction:\t'read'\r\nVault: a\u001b[2Jb\r\n`))
+	_, err := adapter(t, s).Import(t.Context(), effect(broker.StepImport), s.importing())
+	const want = "ForbiddenByRbac: Caller is not authorized. Action: 'read' Vault: a\uFFFD[2Jb"
+	if e := inWords(t, err); !strings.HasSuffix(e.Cause.Error(), want) {
+		t.Errorf("%q does not end in %q", e.Cause.Error(), want)
+	}
+}
+
 // TestClockThatIsOff is told of where a token is refused.
 func TestClockThatIsOff(t *testing.T) {
 	t.Parallel()
