@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/keyferry/keyferry/localstack/faults"
 )
@@ -110,7 +111,8 @@ func jsonAnswer(status int, code string, v any) faults.Answer {
 // throttled are the words of a throttled request. Azure's are not documented.
 const throttled = "Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached"
 
-// refusalError is what a fault rule asks for, in Key Vault's words.
+// refusalError is what a fault rule asks for, in Key Vault's words. A code may have that
+// of innererror behind a slash: "Forbidden/ForbiddenByFirewall".
 func (c *call) refusalError(r faults.Refusal) error {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
@@ -124,6 +126,7 @@ func (c *call) refusalError(r faults.Refusal) error {
 	case faults.Expire:
 		e.Code, words = codeUnauthorized, "AKV10022: Invalid token: it has expired."
 	default:
+		e.Code, e.Inner, _ = strings.Cut(r.Code, "/")
 		words = "failed by a fault rule"
 	}
 	if e.Message == "" {

@@ -24,7 +24,7 @@ func importKey(c *call, in importInput) (any, error) {
 	if err := first(c.free(), c.roomFor(), c.throttle(createGroup(c.vault, v.kty), 1)); err != nil {
 		return nil, err
 	}
-	raw, err := in.Key.material(c, v.kty)
+	raw, kek, err := in.Key.material(c, v.kty)
 	if err != nil {
 		return nil, err
 	}
@@ -32,6 +32,9 @@ func importKey(c *call, in importInput) (any, error) {
 		return nil, err
 	}
 	v.sha256 = shaOf(raw)
+	if kek != nil {
+		kek.unwrapped++
+	}
 	return c.bundle(c.add(v), v), nil
 }
 
@@ -108,31 +111,33 @@ func (in *jwkIn) check(kty string) error {
 	return nil
 }
 
-// material is PKCS#8 of a pair, or the bytes of a symmetric key.
-func (in *jwkIn) material(c *call, kty string) ([]byte, error) {
+// material is PKCS#8 of a pair, or the bytes of a symmetric key; and the KEK that it
+// came under, if it did.
+func (in *jwkIn) material(c *call, kty string) ([]byte, *version, error) {
 	if in.KeyHSM == "" {
-		return in.pkcs8()
+		raw, err := in.pkcs8()
+		return raw, nil, err
 	}
 	if kty == ktyOctHSM && c.vault.Mode != HSM {
-		return nil, refuse(codeKeyType, "Invalid kty value: %s. Symmetric keys are imported into a Managed HSM only", kty)
+		return nil, nil, refuse(codeKeyType, "Invalid kty value: %s. Symmetric keys are imported into a Managed HSM only", kty)
 	}
 	text, ok := decodeEither(in.KeyHSM)
 	if !ok {
-		return nil, badBlob("it is not base64")
+		return nil, nil, badBlob("it is not base64")
 	}
 	b, err := parseBlob(text, c.lenient())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	kek, err := c.kek(b)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	raw, err := emu.UnwrapRSAAES(kek.secret.pair.RSA(), crypto.SHA1, b.ciphertext)
 	if err != nil {
-		return nil, badBlob("%v", err)
+		return nil, nil, badBlob("%v", err)
 	}
-	return raw, nil
+	return raw, kek, nil
 }
 
 // parse reads material as what the key type says.

@@ -44,9 +44,12 @@ func (c *call) report(k *key) (r faults.KeyReport, identities []string) {
 	r = faults.KeyReport{
 		Ref: c.kid(k.name, ""), Name: k.name, Account: c.vault.Tenant, Region: c.vault.Name, Spec: last.spec(), Usage: strings.Join(last.ops, " "),
 		Origin: k.origin(), State: k.state(), Pending: k.stage == deleting || k.stage == deleted, Tags: maps.Clone(last.tags),
-		Commits: maps.Clone(k.commits), Versions: []faults.VersionReport{},
+		Commits: maps.Clone(k.commits), Versions: []faults.VersionReport{}, Unwrapped: map[string]int{},
 	}
 	for _, v := range k.versions {
+		if v.unwrapped > 0 {
+			r.Unwrapped[v.id] = v.unwrapped
+		}
 		if !v.imported {
 			continue
 		}

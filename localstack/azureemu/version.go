@@ -69,6 +69,8 @@ type version struct {
 	tags     map[string]string
 	created  time.Time
 	updated  time.Time
+
+	unwrapped int // of a KEK: how much was imported under it
 }
 
 // curves are the API's names (JsonWebKeyCurveName).

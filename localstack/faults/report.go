@@ -35,6 +35,10 @@ type KeyReport struct {
 	Tags     map[string]string `json:"tags,omitempty"`
 	Commits  map[string]int    `json:"commits"` // by action
 
+	// Unwrapped is of a wrapping key that stays: how much was imported under each of its
+	// versions.
+	Unwrapped map[string]int `json:"unwrapped,omitempty"`
+
 	// ReplicaOf is the ref of the key that this one is at another place.
 	ReplicaOf string `json:"replica_of,omitempty"`
 }
