@@ -26,12 +26,12 @@ func TestPlantedKEKIsNeverUsed(t *testing.T) {
 			ours := c.onlyKEK(t, target)
 			c.cameUnder(t, vault, map[string]int{ours.version(): 1})
 
-			plantsKEK(t, his, tagsAt(t, his, kekName, ours.version()))
+			plantsKEK(t, his, tagsAt(t, his, ours.version()))
 			c.must(t, importAt(target, "planted-newer", "ec-p384")...)
 			c.cameUnder(t, vault, map[string]int{ours.version(): 2})
 
 			c.switchesOff(t, his, ours)
-			plantsKEK(t, his, tagsAt(t, his, kekName, ours.version()))
+			plantsKEK(t, his, tagsAt(t, his, ours.version()))
 			c.must(t, importAt(target, "planted-instead", "ec-p384")...)
 			kept := c.keptKEKs(t, target)
 			if len(kept) != 2 || kept[0].Ended != "" || !contains(kept[1].Ended, "it is disabled") || kept[1].Ref != ours.Ref {
@@ -61,7 +61,7 @@ func TestPlantedKEKWhileOursIsMade(t *testing.T) {
 	if _, err := admin.Wait(soon(t), faults.CallQuery{Fault: id, State: faults.Held}); err != nil {
 		t.Fatalf("the KEK was not made again: %v: %s", err, run.wait())
 	}
-	lost := tagsAt(t, his, kekName, "")
+	lost := tagsAt(t, his, "")
 	if lost["keyferry-effect"] == "" {
 		t.Fatalf("the lost KEK is marked %v", lost)
 	}
@@ -71,7 +71,7 @@ func TestPlantedKEKWhileOursIsMade(t *testing.T) {
 		t.Fatal(out)
 	}
 	ours := c.onlyKEK(t, "vault")
-	if made := tagsAt(t, his, kekName, ours.version()); ours.version() != newest(t, his) || made["keyferry-effect"] != lost["keyferry-effect"] {
+	if made := tagsAt(t, his, ours.version()); ours.version() != newestOf(t, his, kekName) || made["keyferry-effect"] != lost["keyferry-effect"] {
 		t.Errorf("on record is %+v, made with %v", ours, made)
 	}
 	c.cameUnder(t, azureemu.DefaultPremium, map[string]int{ours.version(): 1})
@@ -93,7 +93,7 @@ func TestPlantedKEKWhileKilled(t *testing.T) {
 	if _, err := admin.Wait(soon(t), faults.CallQuery{Fault: id, State: faults.Held}); err != nil {
 		t.Fatalf("no KEK was made: %v: %s", err, run.wait())
 	}
-	planted := plantsKEK(t, his, tagsAt(t, his, kekName, ""))
+	planted := plantsKEK(t, his, tagsAt(t, his, ""))
 	run.kill(t)
 	fatal(t, admin.Remove(t.Context(), id))
 	if kept := c.keptKEKs(t, "vault"); len(kept) > 0 {
@@ -101,7 +101,7 @@ func TestPlantedKEKWhileKilled(t *testing.T) {
 	}
 	c.must(t, args...)
 	ours := c.onlyKEK(t, "vault")
-	if ours.version() == planted || ours.version() != newest(t, his) {
+	if ours.version() == planted || ours.version() != newestOf(t, his, kekName) {
 		t.Errorf("on record is %+v", ours)
 	}
 	c.cameUnder(t, azureemu.DefaultPremium, map[string]int{ours.version(): 1})
@@ -130,11 +130,4 @@ func changesKEK(t *testing.T, his *azkeys.Client, kek keptKEK, to azkeys.KeyAttr
 	t.Helper()
 	_, err := his.UpdateKey(t.Context(), kekName, kek.version(), azkeys.UpdateKeyParameters{KeyAttributes: &to}, nil)
 	fatal(t, err)
-}
-
-func newest(t *testing.T, his *azkeys.Client) string {
-	t.Helper()
-	got, err := his.GetKey(t.Context(), kekName, "", nil)
-	fatal(t, err)
-	return got.Key.KID.Version()
 }

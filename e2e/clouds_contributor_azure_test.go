@@ -79,10 +79,10 @@ func plantsKEK(t *testing.T, his *azkeys.Client, tags map[string]string) string 
 	return made.Key.KID.Version()
 }
 
-// tagsAt are those of a key's version; "" is the newest.
-func tagsAt(t *testing.T, his *azkeys.Client, name, version string) map[string]string {
+// tagsAt are those of a KEK's version; "" is the newest.
+func tagsAt(t *testing.T, his *azkeys.Client, version string) map[string]string {
 	t.Helper()
-	got, err := his.GetKey(t.Context(), name, version, nil)
+	got, err := his.GetKey(t.Context(), kekName, version, nil)
 	fatal(t, err)
 	out := map[string]string{}
 	for name, value := range got.Tags {
