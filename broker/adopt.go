@@ -7,9 +7,15 @@ import (
 )
 
 // adopt takes material that lives in the token already. Its birth was not ours to
-// see, and every record of it says so.
+// see, and every record of it says so. Looking whose it is and putting on record that
+// it is ours are one for everybody else: two keys never get the same material.
 func (l *line) adopt(ctx context.Context, in GenerateIn) error {
 	in.ID = l.op.Params.Object
+	_, release, err := l.b.take(ctx, "material", string(in.ID))
+	if err != nil {
+		return err
+	}
+	defer release()
 	m, err := l.b.adoptable(ctx, l.setup, in)
 	if err != nil {
 		return err

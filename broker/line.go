@@ -45,18 +45,23 @@ type place struct {
 // host that is dead is recognised at once.
 const leaseLife = 10 * time.Minute
 
-// takeLease makes this run the one writer of a key: another run of the same
-// process is another holder. The returned function gives the lease back.
+// takeLease makes this run the one writer of a key.
 func (b *Broker) takeLease(ctx context.Context, name string) (Lease, func(), error) {
+	return b.take(ctx, "key", name)
+}
+
+// take makes this run the only one at a thing: another run of the same process is
+// another holder. The returned function gives the lease back.
+func (b *Broker) take(ctx context.Context, thing, name string) (Lease, func(), error) {
 	now := b.o.Now()
-	l := Lease{Name: "key/" + name, Holder: b.o.Holder + "#" + newID(4), Now: now, Until: now.Add(leaseLife), Stale: b.stale}
+	l := Lease{Name: thing + "/" + name, Holder: b.o.Holder + "#" + newID(4), Now: now, Until: now.Add(leaseLife), Stale: b.stale}
 	if err := b.o.Store.Lease(ctx, l); err != nil {
-		return Lease{}, nil, fmt.Errorf("take the lease of key %s: %w", name, err)
+		return Lease{}, nil, fmt.Errorf("take the lease of %s %s: %w", thing, name, err)
 	}
 	return l, func() {
 		l.Release = true
 		if err := b.o.Store.Lease(context.WithoutCancel(ctx), l); err != nil {
-			b.o.Log.WarnContext(ctx, "lease not given back; it runs out by itself", "key", name, "error", err)
+			b.o.Log.WarnContext(ctx, "lease not given back; it runs out by itself", "lease", l.Name, "error", err)
 		}
 	}, nil
 }
