@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"strings"
 	"time"
 )
 
@@ -103,57 +102,4 @@ func (w want) terms(t Target) Terms {
 		terms.Name = t.nameOf(w.name)
 	}
 	return terms
-}
-
-// nameIsFree refuses to begin where the name that the key or its consumers will use
-// already leads somewhere: an import never takes it from another key.
-func (l *line) nameIsFree(ctx context.Context, p *place) error {
-	name, query := p.placement.Consumer, Query{Consumer: p.placement.Consumer}
-	if p.caps.NamesKeys {
-		name, query = p.placement.Terms.Name, Query{Name: p.placement.Terms.Name}
-	}
-	if name == "" {
-		return nil
-	}
-	if err := l.nameOnRecord(ctx, p); err != nil {
-		return err
-	}
-	held, err := l.look(ctx, p, query)
-	if err != nil || len(held) == 0 {
-		return err
-	}
-	taken := &Error{
-		Kind: Conflict, Op: "import", Object: "key " + l.key.Name,
-		Cause: fmt.Errorf("%s already leads to %s at target %s", name, held[0].Version.Key.ID, p.target.Name),
-		Hint:  "import under another name, or remove that name at the target first",
-	}
-	if held[0].State == RemoteScheduled && p.caps.NamesKeys {
-		taken.Cause = fmt.Errorf("%s is the name of a deleted key at target %s, and not free before %s", name, p.target.Name, end(held[0].DeletionAt))
-		taken.Hint = "recover that key, purge it where the target allows it, or import under another name"
-	}
-	return taken
-}
-
-// nameOnRecord refuses a name that another key of ours has at the target, or is about
-// to have: not every provider tells upper from lower case.
-func (l *line) nameOnRecord(ctx context.Context, p *place) error {
-	if !p.caps.NamesKeys {
-		return nil
-	}
-	for view, err := range l.b.o.Store.Keys(ctx, KeyFilter{Target: p.target.Name}) {
-		if err != nil {
-			return fmt.Errorf("read keys at target %s: %w", p.target.Name, err)
-		}
-		for _, q := range view.Placements {
-			taken := q.Target == p.target.Name && q.Step != PlacementAbandoned
-			if taken && strings.EqualFold(q.Terms.Name, p.placement.Terms.Name) {
-				return &Error{
-					Kind: Conflict, Op: "import", Object: "key " + l.key.Name,
-					Cause: fmt.Errorf("key %s has the name %s at target %s already", view.Key.Name, q.Terms.Name, p.target.Name),
-					Hint:  "import under another name",
-				}
-			}
-		}
-	}
-	return nil
 }

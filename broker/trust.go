@@ -177,8 +177,11 @@ func (b *Broker) identify(ctx context.Context, t Target) error {
 	return nil
 }
 
-// PinAccount is the pin that an Identity's account is held against.
-const PinAccount = "account"
+// The pins that the broker itself reads.
+const (
+	PinAccount  = "account"  // an Identity's account is held against it
+	PinEndpoint = "endpoint" // what is not at one endpoint is not one place
+)
 
 func find(enrolled []Enrolment, kind EnrolmentKind, name string) (Enrolment, error) {
 	for _, e := range enrolled {

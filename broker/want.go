@@ -196,6 +196,9 @@ func (b *Broker) resolveTargets(w *want) error {
 		if err := w.fits(t); err != nil {
 			return err
 		}
+		if err := w.alone(t); err != nil {
+			return err
+		}
 		w.targets = append(w.targets, t)
 	}
 	return w.orderReplicas()
