@@ -3,6 +3,8 @@ package broker_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -168,6 +170,33 @@ func TestRenewRefuses(t *testing.T) {
 				t.Errorf("%d entries were written", after-before)
 			}
 		})
+	}
+}
+
+// What one target refuses is found by looking, before another is sent anything.
+func TestRenewalLooksEverywhereBeforeItSends(t *testing.T) {
+	t.Parallel()
+	w := clouds(t)
+	req := everywhere("k", broker.AES256)
+	req.Targets = []string{"cloud", "numbered"}
+	w.imported(t, req)
+	before := w.events(t)
+	w.inject = func(call string, _ bool) error {
+		if call == "cloud import" {
+			t.Error("it was sent")
+		}
+		return nil
+	}
+	_, err := w.run(nil).Renew(t.Context(), broker.RenewRequest{Name: "k"})
+	if !errors.Is(err, broker.Unsupported) || !strings.Contains(err.Error(), "renew at target numbered") {
+		t.Error(err)
+	}
+	if !slices.Equal(w.events(t), before) {
+		t.Error("something was put on record")
+	}
+	w.inject = nil
+	if _, err := w.run(nil).Renew(t.Context(), broker.RenewRequest{Name: "k", Target: "cloud"}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -22,6 +22,9 @@ func (b *Broker) Renew(ctx context.Context, req RenewRequest) (Result, error) {
 	if err := l.renewalFits(); err != nil {
 		return Result{}, err
 	}
+	if _, err := l.renewals(ctx); err != nil {
+		return Result{}, err
+	}
 	if err := l.open(ctx, "renewal.begun", map[string]any{"valid_to": end(l.op.Params.ValidTo)}); err != nil {
 		return Result{}, err
 	}
@@ -79,12 +82,40 @@ func (l *line) renewing(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, p := range l.places {
-		if err := l.renewAt(ctx, p); err != nil {
-			return fmt.Errorf("renew at target %s: %w", p.target.Name, err)
+	send, err := l.renewals(ctx)
+	if err != nil {
+		return err
+	}
+	for _, renew := range send {
+		if err := renew(); err != nil {
+			return err
 		}
 	}
 	return l.finishRenewal(ctx)
+}
+
+// renewals are what is still to do at each place, with all looked at that can refuse.
+func (l *line) renewals(ctx context.Context) (send []func() error, err error) {
+	for _, p := range l.places {
+		if rec, ok := l.effects[l.effect(p, StepRenew).ID()]; ok && rec.Done() {
+			continue
+		}
+		renew := func() error { return l.moveEnd(ctx, p) }
+		if !p.caps.ValidTo.Moves {
+			in, err := l.renewalAt(ctx, p)
+			if err != nil {
+				return nil, fmt.Errorf("renew at target %s: %w", p.target.Name, err)
+			}
+			renew = func() error { return l.renewAt(ctx, p, in) }
+		}
+		send = append(send, func() error {
+			if err := renew(); err != nil {
+				return fmt.Errorf("renew at target %s: %w", p.target.Name, err)
+			}
+			return nil
+		})
+	}
+	return send, nil
 }
 
 // importsAgain reports whether the renewal sends material anywhere.
@@ -102,34 +133,36 @@ func (l *line) materialThere(ctx context.Context) error {
 	}
 }
 
-func (l *line) renewAt(ctx context.Context, p *place) error {
-	if rec, ok := l.effects[l.effect(p, StepRenew).ID()]; ok && rec.Done() {
-		return nil
-	}
-	if p.caps.ValidTo.Moves {
-		return l.moveEnd(ctx, p)
-	}
+// renewalAt is what a renewal sends to a place. It only looks, and is asked of every
+// place before anything is sent to one.
+func (l *line) renewalAt(ctx context.Context, p *place) (ImportIn, error) {
 	v := p.placement.Version
 	in := ImportIn{Key: v.Key, Kind: ImportExisting, Version: &v, Spec: l.key.Spec, ValidTo: l.op.Params.ValidTo}
+	if rec, begun := l.effects[l.effect(p, StepRenew).ID()]; begun { // what it was begun as, it is
+		var intent importIntent
+		if err := json.Unmarshal(rec.Intent, &intent); err != nil {
+			return ImportIn{}, fmt.Errorf("decode intent of %s: %w", StepRenew, err)
+		}
+		in.Kind = intent.Kind
+		return in, nil
+	}
 	seen, err := l.look(ctx, p, Query{Version: &v})
 	if err != nil {
-		return err
+		return ImportIn{}, err
 	}
 	if len(seen) == 1 && !seen[0].HasMaterial {
 		in.Kind = ImportRestore
 	}
-	if rec, begun := l.effects[l.effect(p, StepRenew).ID()]; begun { // what it was begun as, it is
-		var intent importIntent
-		if err := json.Unmarshal(rec.Intent, &intent); err != nil {
-			return fmt.Errorf("decode intent of %s: %w", StepRenew, err)
-		}
-		in.Kind = intent.Kind
-	}
 	if in.Kind == ImportExisting && !p.caps.ValidTo.Native {
-		return &Error{
+		return ImportIn{}, &Error{
 			Kind: Unsupported, Op: "renew", Object: v.Key.ID, Cause: errors.New("the material is there, and never ends at " + p.caps.Service),
+			Hint: "name the other targets with --target",
 		}
 	}
+	return in, nil
+}
+
+func (l *line) renewAt(ctx context.Context, p *place, in ImportIn) error {
 	rec, done, err := l.send(ctx, p, StepRenew, in)
 	if err != nil {
 		return err

@@ -40,7 +40,8 @@ func (b *Broker) verifyVersion(ctx context.Context, want existing) ([]Check, err
 	var checks []Check
 	for _, p := range l.places {
 		if p.placement.Step == PlacementIntended {
-			continue // nothing is known to be there
+			checks = append(checks, l.unfinishedAt(p))
+			continue
 		}
 		c, err := l.verifyAt(ctx, p)
 		if err != nil {
@@ -49,6 +50,14 @@ func (b *Broker) verifyVersion(ctx context.Context, want existing) ([]Check, err
 		checks = append(checks, c)
 	}
 	return checks, nil
+}
+
+// unfinishedAt: nothing is known to be there, and nothing is asked.
+func (l *line) unfinishedAt(p *place) Check {
+	return Check{
+		Key: l.key.Name, Number: l.version.Number, Target: p.target.Name, At: l.b.o.Now(), Placement: p.placement,
+		Detail: "its import did not finish: keyferry operation list --key " + l.key.Name,
+	}
 }
 
 // verifyAt looks at the placement and asks for its proof again. What turns out to

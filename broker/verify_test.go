@@ -40,6 +40,23 @@ func TestVerifyProvesAnew(t *testing.T) {
 	}
 }
 
+// A placement whose import did not finish has its row too: it does not hold.
+func TestVerifyNamesWhatDidNotFinish(t *testing.T) {
+	t.Parallel()
+	w := clouds(t)
+	w.stopped(t, "newest wrapping-key", "numbered", "newest")
+	checks, err := w.run(nil).Verify(t.Context(), broker.VerifyRequest{Name: "k"})
+	if err != nil || len(checks) != 2 {
+		t.Fatalf("%+v, %v", checks, err)
+	}
+	for _, c := range checks {
+		unfinished := strings.Contains(c.Detail, "did not finish")
+		if want := c.Target == "numbered"; c.OK != want || unfinished == want || c.At.IsZero() {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
 // What a later check finds replaced is reported, and stays reported.
 func TestVerifyFindsOtherMaterial(t *testing.T) {
 	t.Parallel()
