@@ -161,8 +161,11 @@ func (w *world) example(t *testing.T, line string) {
 			words[i] = w.dir + "/" + strings.TrimPrefix(word, "./")
 		}
 	}
-	s := w.run(words[1:]...)
-	if s.code != exitDone || s.out == "" {
+	want := exitDone
+	if strings.HasPrefix(line, "keyferry verify --all") {
+		want = exitPartly // half/done does not hold
+	}
+	if s := w.run(words[1:]...); s.code != want || s.out == "" {
 		t.Errorf("%s: %s", line, s)
 	}
 }
