@@ -78,23 +78,13 @@ func TestRecordedKEKThatIsRefused(t *testing.T) {
 		_, err := his.DeleteKey(t.Context(), kekName, nil)
 		fatal(t, err)
 	}
-	recovers := func(t *testing.T, _ *clouds) {
-		t.Helper()
-		_, err := his.RecoverDeletedKey(t.Context(), kekName, nil)
-		fatal(t, err)
-	}
-	purges := func(t *testing.T, _ *clouds) {
-		t.Helper()
-		_, err := his.PurgeDeletedKey(t.Context(), kekName, nil)
-		fatal(t, err)
-	}
 	makes, fetched := looks+"|CreateKey", faults.Match{Action: "GetKey", Key: kekName}
 	ways := []string{"deleted", "key recover --name " + kekName, "key purge --name " + kekName}
 	c.refusesEach(t, []wrong{
 		stopped(wrong{target: "vault", bad: bad{name: "another public key", asked: looks, says: []string{"tampered", "its fingerprint is", "nothing was wrapped"}}, spoils: faulty("vault", faults.Rule{Kind: faults.Lie, Match: fetched, Count: -1})}),
 		stopped(wrong{target: "vault", bad: bad{name: "denied to fetch it", asked: looks, says: []string{"denied", "grant Microsoft.KeyVault/vaults/keys/read"}}, spoils: faulty("vault", faults.Rule{Kind: faults.Deny, Match: fetched, Count: -1})}),
-		stopped(wrong{target: "vault", bad: bad{name: "deleted, and recovered", asked: makes, says: ways, never: []string{"another name"}}, spoils: deletes, heals: recovers}),
-		stopped(wrong{target: "vault", bad: bad{name: "deleted, and purged", asked: makes, says: ways, never: []string{"another name"}}, spoils: deletes, heals: purges}),
+		stopped(wrong{target: "vault", bad: bad{name: "deleted, and recovered", asked: makes, says: ways, never: []string{"another name"}}, spoils: deletes, heals: recovered(his, kekName)}),
+		stopped(wrong{target: "vault", bad: bad{name: "deleted, and purged", asked: makes, says: ways, never: []string{"another name"}}, spoils: deletes, heals: purged(his, kekName)}),
 	})
 	if kept := c.keptKEKs(t, "vault"); len(kept) != 3 || kept[0].Ended != "" || !contains(kept[1].Ended, "not found") || !contains(kept[2].Ended, "not found") {
 		t.Errorf("on record are %+v", kept)
