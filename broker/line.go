@@ -212,19 +212,24 @@ func (l *line) advise(cause error) error {
 	var hints []string
 	if e, ok := errors.AsType[*Error](cause); ok {
 		told.RetryAfter, told.Changed = e.RetryAfter, first(e.Changed, told.Changed)
-		hints = append(hints, first(e.Hint, grant(e)))
+		hints = append(hints, first(e.Hint, remedy(e)))
 	}
 	hints = append(hints, fmt.Sprintf("keyferry operation resume %s goes on from here; keyferry operation abort %s --reason … takes it back", l.op.ID, l.op.ID))
 	told.Hint = strings.Join(slices.DeleteFunc(hints, func(h string) bool { return h == "" }), "; then ")
 	return &told
 }
 
-// grant is the advice for a missing permission.
-func grant(e *Error) string {
-	if e.Permission == "" {
+// remedy is the advice for what has none of its own: a permission is missing, or the
+// target said when.
+func remedy(e *Error) string {
+	switch {
+	case e.Permission != "":
+		return "grant " + e.Permission
+	case e.Kind == Throttled && e.RetryAfter > 0:
+		return fmt.Sprintf("wait %s, as the target says", e.RetryAfter)
+	default:
 		return ""
 	}
-	return "grant " + e.Permission
 }
 
 func (l *line) placements() []Placement {
@@ -242,7 +247,7 @@ func (l *line) leftBehind() string {
 		parts = append(parts, fmt.Sprintf("material %s is in the token", l.version.Material.ID))
 	}
 	for _, p := range l.places {
-		if p.placement.Version.Key.ID != "" {
+		if p.placement.Version.Key.ID != "" && !l.nothingSent(p) {
 			parts = append(parts, fmt.Sprintf("%s is at target %s (%s)", p.placement.Version.Key.ID, p.target.Name, p.placement.Step))
 		}
 	}
@@ -250,6 +255,12 @@ func (l *line) leftBehind() string {
 		return ""
 	}
 	return listed(parts)
+}
+
+// nothingSent: the key comes to be with its first import, and none was begun.
+func (l *line) nothingSent(p *place) bool {
+	_, begun := l.effects[l.effect(p, StepImport).ID()]
+	return p.caps.ImportMakesKey && p.placement.Step == PlacementIntended && !begun
 }
 
 // principal the broker is at a target, as far as it was asked.
