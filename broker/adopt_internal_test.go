@@ -107,7 +107,7 @@ func TestOrphansAreMarkedLivingAndUnknown(t *testing.T) {
 		marked("twin", nil), marked("ours", nil), made("foreign"), marked("a-twin", nil),
 		marked("going", func(o *Observation) { o.State = RemoteScheduled }),
 	}
-	got := orphansAmong("aws", seen, map[string]bool{"ours": true})
+	got := orphansAmong("aws", seen, recorded{keys: map[string]bool{"ours": true}})
 	if len(got) != 2 || got[0].Key.ID != "a-twin" || got[1].Key.ID != "twin" || got[1].Name != "payments/db" || got[1].Target != "aws" {
 		t.Errorf("orphans = %+v", got)
 	}

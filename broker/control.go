@@ -156,12 +156,12 @@ func (c controlRun) clear(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	known, err := c.b.recorded(ctx, c.target)
+	known, err := c.b.recordedAt(ctx, c.target)
 	if err != nil {
 		return err
 	}
 	for _, o := range seen {
-		ours := o.Name == controlName && o.Origin == OriginExternal && o.Spec == c.plan.Spec && !known[o.Version.Key.ID]
+		ours := o.Name == controlName && o.Origin == OriginExternal && o.Spec == c.plan.Spec && !known.keys[o.Version.Key.ID]
 		if !ours || o.State == RemoteScheduled || o.State == RemoteDestroyed {
 			continue
 		}

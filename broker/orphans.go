@@ -8,18 +8,32 @@ import (
 )
 
 // Orphan is a key at a target that carries the broker's mark and that no
-// placement on record names, or a version of a key of ours that none names: made by
-// a call whose answer came after all, or by somebody else. It is never used, and never deleted without being
+// placement on record names, a version of a key of ours that none names, or a wrapping
+// key that no operation on record had made: made by a call whose answer came after all,
+// or by somebody else. It is never used, and never deleted without being
 // asked for by a person.
 type Orphan struct {
 	Target      string      `json:"target"`
 	Key         KeyRef      `json:"key"`
-	Version     string      `json:"version,omitempty"` // of a key that is on record
-	Name        string      `json:"name,omitempty"`    // the key name it is marked with
+	Version     string      `json:"version,omitempty"`      // of a key that is on record, or of a wrapping key
+	WrappingKey string      `json:"wrapping_key,omitempty"` // its id, where it is one
+	Name        string      `json:"name,omitempty"`         // the key name it is marked with
 	Effect      string      `json:"effect,omitempty"`
 	State       RemoteState `json:"state"`
 	HasMaterial bool        `json:"has_material"`
 	Observation Observation `json:"observation"`
+}
+
+func orphanOf(target string, o Observation) Orphan {
+	return Orphan{
+		Target: target, Key: o.Version.Key, WrappingKey: o.WrappingKey, Name: o.Name, Effect: o.Effect, State: o.State, HasMaterial: o.HasMaterial, Observation: o,
+	}
+}
+
+func orphanVersion(target string, o Observation) Orphan {
+	orphan := orphanOf(target, o)
+	orphan.Version = o.Version.ID
+	return orphan
 }
 
 // Orphans looks through everything of the named targets, all of the configured
@@ -47,95 +61,131 @@ func (b *Broker) Orphans(ctx context.Context, names []string) ([]Orphan, error) 
 }
 
 // orphansAt looks at the target first and at the record then: what was put on
-// record meanwhile is no orphan.
+// record meanwhile is no orphan. What is read of the record before says only which
+// keys' versions are looked at.
 func (b *Broker) orphansAt(ctx context.Context, t Target) ([]Orphan, error) {
 	seen, err := look(ctx, t, Query{All: true})
 	if err != nil {
 		return nil, err
 	}
-	known, err := b.recorded(ctx, t)
+	before, err := b.recordedAt(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	orphans := orphansAmong(t.Name, seen, known)
+	versions, wrapping, err := lookInto(ctx, t, seen, before)
+	if err != nil {
+		return nil, err
+	}
+	known, err := b.recordedAt(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	orphans := append(orphansAmong(t.Name, seen, known), twinsAmong(t.Name, versions, known)...)
+	return append(orphans, strangeWrappingKeys(t.Name, wrapping, known)...), nil
+}
+
+// lookInto yields the versions of the keys on record, where keys hold several, and of
+// the wrapping keys.
+func lookInto(ctx context.Context, t Target, seen []Observation, known recorded) (versions, wrapping []Observation, err error) {
+	many := t.Provider.Capabilities().manyVersions()
 	for _, o := range seen {
-		if !known[o.Version.Key.ID] || !t.Provider.Capabilities().manyVersions() {
+		ours := many && known.keys[o.Version.Key.ID]
+		if o.WrappingKey == "" && !ours {
 			continue
 		}
-		more, err := b.twinsAt(ctx, t, o.Version.Key)
+		found, err := look(ctx, t, Query{Versions: &o.Version.Key})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		orphans = append(orphans, more...)
+		if o.WrappingKey != "" {
+			wrapping = append(wrapping, found...)
+		} else {
+			versions = append(versions, found...)
+		}
 	}
-	return orphans, nil
+	return versions, wrapping, nil
 }
 
 // manyVersions: keys hold several versions, which are listed.
 func (c Capabilities) manyVersions() bool { return c.ImportMarks || c.ImportLists }
 
-// twinsAt are the versions of a key on record that no placement names.
-func (b *Broker) twinsAt(ctx context.Context, t Target, key KeyRef) ([]Orphan, error) {
-	seen, err := look(ctx, t, Query{Versions: &key})
-	if err != nil {
-		return nil, err
-	}
-	known := map[string]bool{}
+// recorded is what the record names at a target.
+type recorded struct {
+	keys         map[string]bool     // ids of keys
+	versions     map[VersionRef]bool // without Via; one without an ID is being imported
+	wrappingKeys map[string]bool     // ids of those that operations had made, ended or not
+}
+
+// recordedAt reads the record of a target once.
+func (b *Broker) recordedAt(ctx context.Context, t Target) (recorded, error) {
+	known := recorded{keys: map[string]bool{}, versions: map[VersionRef]bool{}, wrappingKeys: map[string]bool{}}
 	for view, err := range b.o.Store.Keys(ctx, KeyFilter{Target: t.Name}) {
 		if err != nil {
-			return nil, fmt.Errorf("read keys at target %s: %w", t.Name, err)
+			return recorded{}, fmt.Errorf("read keys at target %s: %w", t.Name, err)
 		}
 		for _, p := range view.Placements {
-			if p.Target == t.Name && p.Version.Key == key && (p.Version.ID != "" || p.Step == PlacementIntended) {
-				known[p.Version.ID] = true
+			if p.Target != t.Name {
+				continue
+			}
+			known.keys[p.Version.Key.ID] = true
+			if p.Version.ID != "" || p.Step == PlacementIntended {
+				known.versions[VersionRef{Key: p.Version.Key, ID: p.Version.ID}] = true
 			}
 		}
 	}
-	return twinsAmong(t.Name, seen, known), nil
-}
-
-// twinsAmong is the decision; pure. A key one of whose versions is being imported has
-// no id of it on record yet: nothing of it is called a twin.
-func twinsAmong(target string, seen []Observation, known map[string]bool) []Orphan {
-	var twins []Orphan
-	for _, o := range seen {
-		ended := o.State == RemoteScheduled || o.State == RemoteDestroyed || o.State == RemoteFailed
-		if ended || known[o.Version.ID] || known[""] {
-			continue
-		}
-		twins = append(twins, Orphan{
-			Target: target, Key: o.Version.Key, Version: o.Version.ID, Name: o.Name, Effect: o.Effect, State: o.State, HasMaterial: o.HasMaterial, Observation: o,
-		})
+	if !t.Provider.Capabilities().KeepsWrappingKeys {
+		return known, nil
 	}
-	return twins
-}
-
-// recorded are the ids of the keys at a target that placements name.
-func (b *Broker) recorded(ctx context.Context, t Target) (map[string]bool, error) {
-	known := map[string]bool{}
-	for view, err := range b.o.Store.Keys(ctx, KeyFilter{Target: t.Name}) {
-		if err != nil {
-			return nil, fmt.Errorf("read keys at target %s: %w", t.Name, err)
-		}
-		for _, p := range view.Placements {
-			known[p.Version.Key.ID] = known[p.Version.Key.ID] || p.Target == t.Name
-		}
+	kept, err := b.keptWrappingKeys(ctx, t.Name)
+	for _, k := range kept {
+		known.wrappingKeys[k.Ref] = true
 	}
-	return known, nil
+	return known, err
 }
 
 // orphansAmong is the decision; pure.
-func orphansAmong(target string, seen []Observation, known map[string]bool) []Orphan {
+func orphansAmong(target string, seen []Observation, known recorded) []Orphan {
 	var orphans []Orphan
 	for _, o := range seen {
 		ended := o.State == RemoteScheduled || o.State == RemoteDestroyed
-		if o.Effect == "" || ended || known[o.Version.Key.ID] {
+		if o.Effect == "" || o.WrappingKey != "" || ended || known.keys[o.Version.Key.ID] {
 			continue
 		}
-		orphans = append(orphans, Orphan{
-			Target: target, Key: o.Version.Key, Name: o.Name, Effect: o.Effect, State: o.State, HasMaterial: o.HasMaterial, Observation: o,
-		})
+		orphans = append(orphans, orphanOf(target, o))
 	}
 	slices.SortFunc(orphans, func(a, b Orphan) int { return strings.Compare(a.Key.ID, b.Key.ID) })
 	return orphans
 }
+
+// twinsAmong the versions of keys on record are those that no placement names; pure. A
+// key one of whose versions is being imported has no id of it on record yet: nothing of
+// it is called a twin.
+func twinsAmong(target string, seen []Observation, known recorded) []Orphan {
+	var twins []Orphan
+	for _, o := range seen {
+		ended := o.State == RemoteScheduled || o.State == RemoteDestroyed || o.State == RemoteFailed
+		importing := known.versions[VersionRef{Key: o.Version.Key}]
+		if ended || importing || known.versions[VersionRef{Key: o.Version.Key, ID: o.Version.ID}] {
+			continue
+		}
+		twins = append(twins, orphanVersion(target, o))
+	}
+	return twins
+}
+
+// strangeWrappingKeys are those that no operation on record had made, marked or not:
+// whoever may write at the target can plant one. One that is disabled serves nobody, and
+// disabling it is all that can be done where versions cannot be deleted; pure.
+func strangeWrappingKeys(target string, seen []Observation, known recorded) []Orphan {
+	var strange []Orphan
+	for _, o := range seen {
+		if o.WrappingKey == "" || known.wrappingKeys[o.WrappingKey] || o.State != RemoteEnabled || past(o) {
+			continue
+		}
+		strange = append(strange, orphanVersion(target, o))
+	}
+	return strange
+}
+
+// past its end, by the clock that it was seen with.
+func past(o Observation) bool { return !o.ValidTo.IsZero() && !o.ValidTo.After(o.SeenAt) }

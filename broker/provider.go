@@ -232,11 +232,12 @@ const (
 
 // Observation is one key or version as seen at a provider at one time.
 type Observation struct {
-	Version     VersionRef        `json:"version"`          // Key is always set
-	Effect      string            `json:"effect,omitempty"` // the effect id it is marked with: nominates, never proves
-	Name        string            `json:"name,omitempty"`   // the broker's key name it is marked with
-	KeyID       string            `json:"key_id,omitempty"` // the broker's key id it is marked with
-	Batch       string            `json:"batch,omitempty"`  // WrappingKey.Source that it was imported under, where one serves many
+	Version     VersionRef        `json:"version"`                // Key is always set
+	Effect      string            `json:"effect,omitempty"`       // the effect id it is marked with: nominates, never proves
+	Name        string            `json:"name,omitempty"`         // the broker's key name it is marked with
+	KeyID       string            `json:"key_id,omitempty"`       // the broker's key id it is marked with
+	Batch       string            `json:"batch,omitempty"`        // WrappingKey.Source that it was imported under, where one serves many
+	WrappingKey string            `json:"wrapping_key,omitempty"` // WrappingKey.Ref of one that is kept, whoever made it: its key holds nothing else
 	Origin      Origin            `json:"origin,omitempty"`
 	State       RemoteState       `json:"state"`
 	Raw         string            `json:"raw,omitempty"` // the state in the provider's words

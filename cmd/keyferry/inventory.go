@@ -10,10 +10,12 @@ import (
 	"github.com/keyferry/keyferry/broker"
 )
 
-// orphanRow is a key at a target that no record names.
+// orphanRow is what no record names at a target: a key, or one version of a key.
 type orphanRow struct {
 	Target      string             `json:"target"`
+	What        string             `json:"what"`
 	KeyRef      string             `json:"key_ref"`
+	Version     string             `json:"version"`
 	Name        string             `json:"name"`
 	State       broker.RemoteState `json:"state"`
 	HasMaterial bool               `json:"has_material"`
@@ -25,7 +27,8 @@ func (p *program) inventory() *cli.Command {
 	return p.command(leaf{
 		name: "inventory", usage: "list every key version at every target",
 		about: "What was seen, and when; what was expected; and the difference. It asks nobody: keyferry verify does.\n" +
-			"With --orphans it asks the targets for keys that carry keyferry's mark and that no record names.",
+			"With --orphans it asks the targets for keys that carry keyferry's mark and that no record names, for such\n" +
+			"versions of keys on record, and for wrapping keys that no operation had made.",
 		examples: []string{
 			"keyferry inventory",
 			"keyferry inventory --expiring 90d --output csv",
@@ -96,12 +99,28 @@ func (s *session) orphans(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rows := []orphanRow{}
+	rows, told := []orphanRow{}, map[string]bool{}
 	for _, o := range found {
-		rows = append(rows, orphanRow{
-			Target: o.Target, KeyRef: o.Key.ID, Name: o.Name, State: o.State, HasMaterial: o.HasMaterial,
-			CreatedAt: o.Observation.CreatedAt, Effect: o.Effect,
-		})
+		rows = append(rows, orphanRowOf(o))
+		if o.WrappingKey != "" && !told[o.Target] {
+			told[o.Target] = true
+			s.p.say("at target %s there is a wrapping key that no operation on record had made: it is never used, and may be disabled; "+
+				"keyferry target show %s lists those that are ours", o.Target, o.Target)
+		}
 	}
 	return s.print(answer{value: found, tables: []any{rows}})
+}
+
+func orphanRowOf(o broker.Orphan) orphanRow {
+	row := orphanRow{
+		Target: o.Target, What: "key", KeyRef: o.Key.ID, Version: o.Version, Name: o.Name, State: o.State, HasMaterial: o.HasMaterial,
+		CreatedAt: o.Observation.CreatedAt, Effect: o.Effect,
+	}
+	switch {
+	case o.WrappingKey != "":
+		row.What = "wrapping key"
+	case o.Version != "":
+		row.What = "version"
+	}
+	return row
 }

@@ -52,6 +52,36 @@ func TestSeesWhatWasImported(t *testing.T) {
 	}
 }
 
+// TestSeesAKEKAsWhatItIs: any version of the name, by whichever query, and no other key.
+func TestSeesAKEKAsWhatItIs(t *testing.T) {
+	t.Parallel()
+	e := emulate(t)
+	m := filled(t, e.provider, ecKey())
+	kek, err := e.provider.WrappingKey(t.Context(), effect(broker.StepFetch), broker.WrappingKeyIn{Key: m.v.Key, Mechanism: broker.KWPSHA1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	marked := one(t, e.provider, broker.Query{Effect: effect(broker.StepFetch).ID()})
+	seen, err := look(t, e.provider, broker.Query{Versions: &marked.Version.Key})
+	if err != nil || marked.WrappingKey != kek.Ref || len(seen) < 2 {
+		t.Fatalf("%+v, %d versions, %v", marked, len(seen), err)
+	}
+	for _, o := range seen {
+		if o.WrappingKey != o.Version.Key.ID+"/"+o.Version.ID {
+			t.Errorf("%+v", o)
+		}
+	}
+	all, err := look(t, e.provider, broker.Query{All: true})
+	for _, o := range all {
+		if (o.WrappingKey == "") != (o.Version.Key == m.v.Key) {
+			t.Errorf("%+v", o)
+		}
+	}
+	if err != nil || len(all) != 2 {
+		t.Errorf("%d keys, %v", len(all), err)
+	}
+}
+
 // TestSeesItsTimes: past its end, or before its time, it is enabled all the same.
 func TestSeesItsTimes(t *testing.T) {
 	t.Parallel()

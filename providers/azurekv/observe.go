@@ -46,6 +46,9 @@ func (p *Provider) observeEntry(v broker.VersionRef, a *azkeys.KeyAttributes, ta
 	if spec, err := broker.ParseKeySpec(all[tagSpec]); err == nil {
 		o.Spec = spec
 	}
+	if v.Key.ID == p.keyID(kekName) {
+		o.WrappingKey = versionID(v)
+	}
 	if a != nil {
 		p.addTimes(&o, a)
 	}
