@@ -48,12 +48,12 @@ func (s *session) inProduction(targets []string) bool {
 	})
 }
 
-// places is environment and account of each target, or of the token.
+// places is environment, account and place of each target, or the environment of the token.
 func (s *session) places(targets []string) string {
 	var parts []string
 	for _, name := range targets {
 		if t, ok := s.config.Target(name); ok {
-			parts = append(parts, fmt.Sprintf("environment %s, account %s, %s (target %s)", t.Environment, t.Account, t.Region, name))
+			parts = append(parts, fmt.Sprintf("environment %s, %s, %s (target %s)", t.Environment, whose(t), placeOf(t), name))
 		}
 	}
 	if len(parts) == 0 {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/broker/config"
 )
 
 func TestProductionIsAskedFor(t *testing.T) {
@@ -28,6 +29,24 @@ func TestProductionIsAskedFor(t *testing.T) {
 	s := w.must(line...)
 	if !strings.Contains(s.stderr, "Go on?") {
 		t.Errorf("it did not ask: %s", s)
+	}
+}
+
+// Whoever says yes reads whose place it is, at every provider.
+func TestTheQuestionNamesAccountAndPlaceAtEveryProvider(t *testing.T) {
+	t.Parallel()
+	for want, target := range map[string]config.Target{
+		"environment production, account 111122223333, eu-central-1 (target t)": {Account: "111122223333", Region: "eu-central-1"},
+		"environment production, project pay-prod, europe-west3/keys (target t)": {
+			Project: "pay-prod", Location: "europe-west3", Ring: "keys",
+		},
+		"environment production, tenant 0f3c, pay.vault.azure.net (target t)": {Tenant: "0f3c", Vault: "https://pay.vault.azure.net"},
+	} {
+		target.Name, target.Environment = "t", broker.Production
+		s := &session{config: &config.Config{Targets: []config.Target{target}}}
+		if got := s.places([]string{"t"}); got != want {
+			t.Errorf("it asks about %q, want %q", got, want)
+		}
 	}
 }
 

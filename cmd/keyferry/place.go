@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net/url"
 
 	"github.com/keyferry/keyferry/broker/config"
@@ -8,13 +9,18 @@ import (
 
 // accountOf is whose a target is, in its provider's words: account, project or
 // tenant. Every answer must come from it.
-func accountOf(t config.Target) string {
-	for _, account := range []string{t.Account, t.Project} {
-		if account != "" {
-			return account
-		}
+func accountOf(t config.Target) string { return cmp.Or(t.Account, t.Project, t.Tenant) }
+
+// whose is accountOf with the word for it.
+func whose(t config.Target) string {
+	switch {
+	case t.Account != "":
+		return "account " + t.Account
+	case t.Project != "":
+		return "project " + t.Project
+	default:
+		return "tenant " + t.Tenant
 	}
-	return t.Tenant
 }
 
 // placeOf is where in it keys go: region, location and ring, or the host of a vault.
