@@ -62,6 +62,7 @@ func (p *Provider) accept(e broker.Effect, in broker.ImportIn) (*key, *version, 
 	now := p.c.Now().UTC()
 	w.used, v.effect, v.batch = true, e.ID(), w.ref
 	v.validFrom, v.validTo = in.ValidFrom, in.ValidTo
+	v.destroyed, v.deletionAt = false, time.Time{} // what is given back is on its way, as Google has it
 	v.failed, v.arriving = "", &arriving{at: now.Add(end.Takes), material: m, fails: end.Fails}
 	v.arrive(now)
 	return k, v, nil
