@@ -10,8 +10,8 @@ import (
 // Orphan is a key at a target that carries the broker's mark and that no
 // placement on record names, a version of a key of ours that none names, or a wrapping
 // key that no operation on record had made: made by a call whose answer came after all,
-// or by somebody else. It is never used, and never deleted without being
-// asked for by a person.
+// or by somebody else; or what was taken back and is there again. It is never used, and
+// never deleted without being asked for by a person.
 type Orphan struct {
 	Target      string      `json:"target"`
 	Key         KeyRef      `json:"key"`
@@ -127,8 +127,11 @@ func (b *Broker) recordedAt(ctx context.Context, t Target) (recorded, error) {
 			if p.Target != t.Name {
 				continue
 			}
-			known.keys[p.Version.Key.ID] = true
-			if p.Version.ID != "" || p.Step == PlacementIntended {
+			gone := p.Step == PlacementAbandoned // or there again, which is listed
+			if !gone || t.Provider.Capabilities().manyVersions() {
+				known.keys[p.Version.Key.ID] = true
+			}
+			if p.Version.ID != "" && !gone || p.Step == PlacementIntended {
 				known.versions[VersionRef{Key: p.Version.Key, ID: p.Version.ID}] = true
 			}
 		}
