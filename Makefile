@@ -12,7 +12,7 @@ help: ## what there is
 setup: ## install and build all that demo and test need, below .cache except for system packages
 	@scripts/setup
 
-demo: ## a key from a real token into LocalStack and our AWS emulator, proven, with the inventory
+demo: ## keys from real tokens into LocalStack and our emulators of three clouds, proven, with the inventory
 	@$(run) scripts/setup demo && scripts/demo
 
 test: ## lint, vet, every test with the race detector, known vulnerabilities; a summary of what was left out
@@ -27,8 +27,8 @@ bench: setup ## the benchmarks, with their ratios
 fuzz: ## every fuzz target for FUZZTIME (20s)
 	@scripts/fuzz $(FUZZTIME)
 
-emulators: ## start the emulators, print endpoints and exports; ^C stops them
-	@$(run) go run ./cmd/localclouds
+emulators: ## start the emulators until ^C; exports and the targets of a config go to .cache/emulators
+	@$(run) go run ./cmd/localclouds --out .cache/emulators
 
 live: ## the live checklist's automatic part, against the accounts of KEYFERRY_LIVE_CONFIG
 	@scripts/live

@@ -77,6 +77,7 @@ func flags() []cli.Flag {
 		&cli.StringFlag{Name: "listen", Value: "127.0.0.1:0", Usage: "HTTP `ADDR` of the AWS emulator; port 0 is any free one"},
 		&cli.StringFlag{Name: "listen-tls", Value: "127.0.0.1:0", Usage: "its HTTPS `ADDR`"},
 		&cli.StringFlag{Name: "admin", Value: "127.0.0.1:0", Usage: "its admin `ADDR`, which asks for no credentials"},
+		&cli.StringFlag{Name: "out", Usage: "`DIR` for CA, credentials, the exports, and targets.yaml: the part of a keyferry.yaml that names these clouds"},
 		&cli.StringFlag{Name: "ca-out", Usage: "`FILE` for the certificate of the CA of all emulators (default: one that goes when the program ends)"},
 		&cli.StringFlag{Name: "credentials-out", Usage: "`DIR` for credentials of the emulators (default: one that goes when the program ends)"},
 		&cli.StringFlag{Name: "wrapping-keys", Value: ".cache/wrapping-keys", Usage: "`DIR` of wrapping keys made ahead; empty for none"},
@@ -96,7 +97,13 @@ func start(c *cli.Context, std streams, now func() time.Time) (err error) {
 	if err != nil {
 		return fmt.Errorf("make a folder for CA and credentials: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
+	defer func(made string) { _ = os.RemoveAll(made) }(dir)
+	if out := c.String("out"); out != "" {
+		dir = out
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make the folder of --out: %w", err)
+		}
+	}
 	into := files{ca: cmp.Or(c.String("ca-out"), filepath.Join(dir, "ca.pem")), credentials: cmp.Or(c.String("credentials-out"), dir)}
 	clouds, err := localstack.Start(c.Context, config(c, into.ca, now))
 	if err != nil {
@@ -106,6 +113,11 @@ func start(c *cli.Context, std streams, now func() time.Time) (err error) {
 	at, err := where(clouds, into)
 	if err != nil {
 		return err
+	}
+	if c.IsSet("out") {
+		if err := at.write(dir); err != nil {
+			return err
+		}
 	}
 	if c.Args().Present() {
 		return at.run(c.Context, c.Args().Slice(), std)
