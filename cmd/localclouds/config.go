@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -55,8 +56,8 @@ func (p place) azure(b *strings.Builder, name, kind, vault string) {
 // does shows at once.
 func target(b *strings.Builder, name, provider string, fields ...string) {
 	fmt.Fprintf(b, "  - name: %s\n    provider: %s\n    environment: test\n", name, provider)
-	for i := 0; i < len(fields); i += 2 {
-		fmt.Fprintf(b, "    %s: %q\n", fields[i], fields[i+1])
+	for field := range slices.Chunk(fields, 2) {
+		fmt.Fprintf(b, "    %s: %q\n", field[0], field[1])
 	}
 	b.WriteString("    settle: 5s\n    poll: 1s\n")
 }
