@@ -42,6 +42,8 @@ func asleep(o Observation, now time.Time) string {
 		return "it is disabled"
 	case o.ValidFrom.After(now):
 		return "it is not valid before " + stamp(o.ValidFrom)
+	case !o.ValidTo.IsZero() && !o.ValidTo.After(now):
+		return "it is past its valid-to " + stamp(o.ValidTo)
 	default:
 		return ""
 	}
@@ -55,7 +57,7 @@ func (l *line) settledIn(p *place, o Observation) (bool, error) {
 	switch {
 	case o.State == RemoteEnabled && o.HasMaterial && !p.endHolds(o): // a renewal's may be seen late
 		return false, l.notOurs(p, fmt.Errorf("valid-to is %s there, %s was asked", end(o.ValidTo), end(p.placement.ValidTo)))
-	case o.State == RemoteEnabled && o.HasMaterial:
+	case o.HasMaterial && (o.State == RemoteEnabled || o.State == RemoteDisabled && p.withheld(l.key.Purpose)):
 		return true, nil
 	case o.State == RemoteFailed:
 		return true, l.notOurs(p, fmt.Errorf("%s: %w", first(o.Reason, "the target could not import it"), errImportFailed))

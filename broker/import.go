@@ -108,7 +108,7 @@ func (l *line) stage(ctx context.Context, p *place) error {
 		return err
 	}
 	if err := l.prove(ctx, p); err != nil { //      8 prove
-		return err
+		return l.hide(ctx, p, err)
 	}
 	return l.withhold(ctx, p)
 }

@@ -13,6 +13,9 @@ func (l *line) prove(ctx context.Context, p *place) error {
 	if p.placement.Step != PlacementStaged {
 		return nil
 	}
+	if err := l.shown(ctx, p); err != nil {
+		return err
+	}
 	if err := l.arrived(ctx, p); errors.Is(err, errImportFailed) {
 		return l.failImport(ctx, p, err)
 	} else if err != nil {
@@ -119,7 +122,7 @@ func (l *line) challenge(ctx context.Context, p *place, v VersionRef, level Proo
 	var theirs Answer
 	err = l.again(ctx, func(ctx context.Context) (err error) { theirs, err = p.target.Provider.Prove(ctx, v, c); return err })
 	if err != nil {
-		return Answer{}, nil, fmt.Errorf("ask the target: %w", err)
+		return Answer{}, nil, askedError{fmt.Errorf("ask the target: %w", err)}
 	}
 	return theirs, transcript(c, theirs), c.Compare(mine, theirs, l.b.o.Now())
 }

@@ -53,32 +53,39 @@ func (l *line) turn(ctx context.Context, p *place, step Step, kind ActionKind, w
 			return err
 		}
 	}
-	var receipt Receipt
+	seen, receipt, err := l.switchTo(ctx, p, rec.Effect, kind, want)
+	if err != nil {
+		return err
+	}
+	p.placement.Remote, p.placement.SeenAt, p.asleep = want, l.b.o.Now(), asleep(seen, l.b.o.Now())
+	return l.settle(ctx, p, rec, want, map[string]any{"state": want, "receipt": receipt})
+}
+
+// switchTo asks for a state until the version is seen in it.
+func (l *line) switchTo(ctx context.Context, p *place, e Effect, kind ActionKind, want RemoteState) (seen Observation, receipt Receipt, err error) {
 	for range attempts {
-		seen, err := l.turned(ctx, p, want)
-		if err != nil {
-			return err
-		}
-		if seen.State == want {
-			p.placement.Remote, p.placement.SeenAt, p.asleep = want, l.b.o.Now(), asleep(seen, l.b.o.Now())
-			return l.settle(ctx, p, rec, want, map[string]any{"state": want, "receipt": receipt})
+		if seen, err = l.turned(ctx, p, want); err != nil || seen.State == want {
+			return seen, receipt, err
 		}
 		err = l.again(ctx, func(ctx context.Context) (err error) {
-			receipt, err = p.target.Provider.Do(ctx, rec.Effect, p.placement.Version, Action{Kind: kind})
+			receipt, err = p.target.Provider.Do(ctx, e, p.placement.Version, Action{Kind: kind})
 			return err
 		})
 		if err != nil && !errors.Is(err, Unclear) && !errors.Is(err, Conflict) {
-			return err
+			return seen, receipt, err
 		}
 		err = eventually(ctx, p.caps.Settle, p.caps.Poll, func() (bool, error) {
-			seen, err := l.turned(ctx, p, want)
+			seen, err = l.turned(ctx, p, want)
 			return err != nil || seen.State == want, err
 		})
 		if err != nil {
-			return err
+			return seen, receipt, err
 		}
 	}
-	return &Error{Kind: Unavailable, Op: string(kind), Object: p.placement.Version.Key.ID, Cause: fmt.Errorf("%d times asked for, and it is not %s", attempts, want)}
+	if seen.State == want {
+		return seen, receipt, nil
+	}
+	return seen, receipt, &Error{Kind: Unavailable, Op: string(kind), Object: p.placement.Version.Key.ID, Cause: fmt.Errorf("%d times asked for, and it is not %s", attempts, want)}
 }
 
 // turned is the version, whose state must be one of the two that it can be turned to.

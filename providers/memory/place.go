@@ -46,6 +46,7 @@ func (p *Provider) placeApart(k *key, in broker.ImportIn, m material) (*version,
 	case v.sha256 != "" && v.sha256 != m.sha256():
 		return nil, fmt.Errorf("it is other material than version %s had: %w", v.id, broker.Differs)
 	default:
+		v.disabled = false // an import ends enabled, whatever the version was before
 		return v, nil
 	}
 }
