@@ -258,7 +258,7 @@ func (l *line) consumed(ctx context.Context, p *place) (held Observation, err er
 		return nil
 	})
 	if err != nil {
-		return Observation{}, fmt.Errorf("look at %s at target %s: %w", p.placement.Consumer, p.target.Name, err)
+		return Observation{}, askedError{fmt.Errorf("look at %s at target %s: %w", p.placement.Consumer, p.target.Name, err)}
 	}
 	return held, nil
 }

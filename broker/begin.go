@@ -29,11 +29,13 @@ func (b *Broker) begin(ctx context.Context, w want, lease Lease) (*line, error) 
 			return nil, err
 		}
 		p.placement.Transport = Transport{Mechanism: p.plan.Mechanism, Way: p.plan.Way}
-		if err := l.nameIsFree(ctx, p); err != nil {
-			return nil, err
-		}
 		l.places = append(l.places, p)
 	}
+	release, err := l.namesAreFree(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	_, err = l.apply(ctx, importBegun, nil, Change{
 		NewKey: &l.key, NewVersion: &l.version, NewOperation: &l.op, Placements: l.placements(),
 	}, map[string]any{

@@ -149,6 +149,7 @@ type RenewRequest struct {
 	Target  string    // "" all of the version's targets
 	ValidTo time.Time // zero: no end
 	FromNow bool      // ValidTo was counted from now: a renewal on record keeps its own
+	KeepEnd bool      // each placement keeps the end it has: its material is brought back
 	Why
 }
 
@@ -195,7 +196,8 @@ type IntendedTarget struct {
 	Mechanism   Mechanism  `json:"mechanism"`
 	Way         Way        `json:"way"`
 	Proof       ProofLevel `json:"proof"`
-	Consumer    string     `json:"consumer,omitempty"`
+	KeyName     string     `json:"key_name,omitempty"` // that the key gets there, where it has one of its own
+	Consumer    string     `json:"consumer,omitempty"` // what consumers use; "" where they learn it with the import
 	ValidTo     time.Time  `json:"valid_to,omitzero"`
 }
 

@@ -85,3 +85,17 @@ func KindOf(err error) Kind {
 	}
 	return Unclear
 }
+
+// askedError is one of a target's, when it was asked something: not of the store, the
+// token, or a record that does not match.
+type askedError struct{ error }
+
+// Unwrap implements the convention of package errors.
+func (e askedError) Unwrap() error { return e.error }
+
+// ofTarget reports whether an error says no more than that one target could not be
+// asked.
+func ofTarget(err error) bool {
+	_, asked := errors.AsType[askedError](err)
+	return asked && !errors.Is(err, Tampered)
+}

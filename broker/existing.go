@@ -16,6 +16,9 @@ type existing struct {
 	params Params
 	why    Why
 	all    bool // also placements that were taken back already
+	// each target is trusted when it is asked: one that cannot be, or is not in the
+	// config any more, does not keep the others from it.
+	each bool
 	// fromNow: the end was counted from now, and an operation on record keeps its own.
 	fromNow bool
 }
@@ -33,6 +36,9 @@ func (b *Broker) startExisting(ctx context.Context, want existing) (*line, func(
 	}
 	var targets []Target
 	for _, p := range placements {
+		if want.each {
+			continue
+		}
 		t, err := b.target(p.Target)
 		if err != nil {
 			return nil, nil, err
@@ -66,7 +72,7 @@ func (b *Broker) existingLine(ctx context.Context, want existing, lease Lease) (
 	}
 	l, err := b.newExisting(ctx, view, version, want, lease)
 	if err == nil {
-		err = l.addPlaces(placements)
+		err = l.addPlaces(placements, want.each)
 	}
 	if err != nil || want.kind == OpVerify {
 		return l, err
@@ -94,7 +100,7 @@ func (b *Broker) existingLine(ctx context.Context, want existing, lease Lease) (
 func (b *Broker) unfinished(ctx context.Context, view KeyView, op OperationView, asked Operation, lease Lease) (*line, error) {
 	o := op.Operation
 	same := o.Kind == asked.Kind && o.Number == asked.Number && slices.Equal(o.Targets, asked.Targets) &&
-		o.Params.ValidTo.Equal(asked.Params.ValidTo)
+		o.Params.ValidTo.Equal(asked.Params.ValidTo) && o.Params.KeepEnd == asked.Params.KeepEnd
 	if same && o.State != UndecidedState {
 		return b.rebuild(ctx, view, op, lease)
 	}
@@ -119,9 +125,15 @@ func (b *Broker) newExisting(ctx context.Context, view KeyView, version KeyVersi
 	return l, nil
 }
 
-func (l *line) addPlaces(placements []Placement) error {
+// addPlaces gives the line its places; those at targets that are gone from the config
+// only where each is for itself.
+func (l *line) addPlaces(placements []Placement, each bool) error {
 	for _, placement := range placements {
 		t, err := l.b.target(placement.Target)
+		if err != nil && each {
+			l.places = append(l.places, &place{target: Target{Name: placement.Target}, placement: placement})
+			continue
+		}
 		if err != nil {
 			return err
 		}

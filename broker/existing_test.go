@@ -200,6 +200,70 @@ func TestRenewalLooksEverywhereBeforeItSends(t *testing.T) {
 	}
 }
 
+// Without a word about the end, the same material comes again with the end it had.
+func TestRenewalKeepsTheEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	w.imported(t, ending(w))
+	to := w.now.Add(30 * 24 * time.Hour)
+	v := w.refOf(t, "aes")
+	if _, err := w.target.Do(t.Context(), broker.Effect{Operation: "theirs"}, v, broker.Action{Kind: broker.DeleteMaterial}); err != nil {
+		t.Fatal(err)
+	}
+	req := broker.RenewRequest{Name: "aes", KeepEnd: true}
+	plan, err := w.run(nil).PlanRenew(t.Context(), req)
+	if err != nil || !plan.Targets[0].ValidTo.Equal(to) {
+		t.Errorf("planned: %+v, %v", plan, err)
+	}
+	if _, err := w.run(nil).Renew(t.Context(), req); err != nil {
+		t.Fatal(err)
+	}
+	w.exactlyOne(t, "aes")
+	w.ends(t, to)
+	w.now = to.Add(time.Hour)
+	for _, ask := range []func() error{
+		func() error { _, err := w.run(nil).PlanRenew(t.Context(), req); return err },
+		func() error { _, err := w.run(nil).Renew(t.Context(), req); return err },
+	} {
+		if err := ask(); !errors.Is(err, broker.Misuse) || !strings.Contains(err.Error(), "is past: give --valid-to or --no-end") {
+			t.Errorf("after its end: %v", err)
+		}
+	}
+}
+
+// Where an end only moves, nothing comes again: said by the plan and by the command.
+func TestNothingComesAgainWhereAnEndMoves(t *testing.T) {
+	t.Parallel()
+	w := clouds(t)
+	w.imported(t, at("k", "newest"))
+	for _, req := range []broker.RenewRequest{{Name: "k", KeepEnd: true}, {Name: "k"}} {
+		_, planned := w.run(nil).PlanRenew(t.Context(), req)
+		_, err := w.run(nil).Renew(t.Context(), req)
+		if !errors.Is(err, broker.Unsupported) || planned == nil || planned.Error() != err.Error() {
+			t.Errorf("%+v: planned %v, done %v", req, planned, err)
+		}
+	}
+}
+
+// What is restored while it waits for its activation is withheld again.
+func TestWhatIsRestoredIsWithheldAgain(t *testing.T) {
+	t.Parallel()
+	w := clouds(t)
+	req := at("k", "numbered")
+	req.NoActivate = true
+	v := w.imported(t, req).Key.Placements[0].Version
+	if _, err := w.provider("numbered").Do(t.Context(), broker.Effect{Operation: "theirs"}, v, broker.Action{Kind: broker.Schedule}); err != nil {
+		t.Fatal(err)
+	}
+	w.now = w.now.Add(31 * 24 * time.Hour)
+	if _, err := w.run(nil).Renew(t.Context(), broker.RenewRequest{Name: "k", KeepEnd: true}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.remote(t, "numbered", "k"); got != broker.RemoteDisabled {
+		t.Errorf("it is %s", got)
+	}
+}
+
 func TestAbortKilledAnywhere(t *testing.T) {
 	t.Parallel()
 	scenario{

@@ -60,10 +60,14 @@ func (b *Broker) intendedAt(t Target, w want, plans []Plan) (IntendedTarget, err
 		return IntendedTarget{}, err
 	}
 	level, _ := levelAt(t, caps, b.enrolled(t.Name), Key{Spec: w.spec, Purpose: w.purpose})
-	return IntendedTarget{
+	out := IntendedTarget{
 		Target: t.Name, Environment: t.Environment, Account: t.Pins[PinAccount], Place: t.Place,
-		Mechanism: plan.Mechanism, Way: plan.Way, Proof: level, Consumer: t.nameOf(w.name), ValidTo: w.validTo,
-	}, nil
+		Mechanism: plan.Mechanism, Way: plan.Way, Proof: level, Consumer: t.consumerOf(w.name), ValidTo: w.validTo,
+	}
+	if caps.NamesKeys {
+		out.KeyName = t.nameOf(w.name)
+	}
+	return out, nil
 }
 
 // PlanActivate says what Activate would do, and touches nothing.
@@ -98,10 +102,10 @@ func (b *Broker) PlanRenew(ctx context.Context, req RenewRequest) (Intended, err
 			return Intended{}, err
 		}
 		needsCopy = needsCopy || !t.Provider.Capabilities().ValidTo.Moves
-		if err := checkValidTo(req.Name, t.Provider.Capabilities(), req.ValidTo, b.o.Now()); err != nil {
+		if err := endFits(req.Name, t, placements[i], req.params(), b.o.Now()); err != nil {
 			return Intended{}, err
 		}
-		out.Targets[i].ValidTo = req.ValidTo
+		out.Targets[i].ValidTo = req.params().endOf(placements[i])
 	}
 	return out, renewable(req.Name, version, placements, needsCopy)
 }

@@ -74,7 +74,7 @@ func (l *line) challengeKept(ctx context.Context, p *place) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("ask the target: %w", err)
+		return askedError{fmt.Errorf("ask the target: %w", err)}
 	}
 	sum := sha256.Sum256(theirs.Value)
 	if same("answer", kept[0].Answer, sum[:]) != nil {

@@ -6,6 +6,34 @@ import (
 	"strings"
 )
 
+// namesAreFree asks it of every place. Nobody else begins with one of these names until
+// they are released, when this import is on record.
+func (l *line) namesAreFree(ctx context.Context) (release func(), err error) {
+	var taken []func()
+	release = func() {
+		for _, free := range taken {
+			free()
+		}
+	}
+	for _, p := range l.places {
+		name := p.placement.ourName()
+		if name == "" {
+			continue
+		}
+		place := []string{p.caps.Provider, p.target.Pins[PinAccount], first(p.target.Place, p.target.Name), name}
+		_, free, err := l.b.take(ctx, "name", strings.ToLower(strings.Join(place, "/")))
+		if err == nil {
+			taken = append(taken, free)
+			err = l.nameIsFree(ctx, p)
+		}
+		if err != nil {
+			release()
+			return nil, err
+		}
+	}
+	return release, nil
+}
+
 // nameIsFree refuses to begin where the name that the key or its consumers will use
 // already leads somewhere: an import never takes it from another key.
 func (l *line) nameIsFree(ctx context.Context, p *place) error {

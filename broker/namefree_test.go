@@ -80,3 +80,34 @@ func TestAliasesDifferByCase(t *testing.T) {
 		}
 	}
 }
+
+// Two imports at the same moment, whose names are one there: the second is refused,
+// whenever it comes.
+func TestTwoNamesThatAreOneAreNotBegunAtOnce(t *testing.T) {
+	t.Parallel()
+	w := clouds(t)
+	o := w.options()
+	o.Holder, o.Stale = "another", nil
+	other, err := broker.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var second error
+	w.inject = func(call string, before bool) error {
+		if call == "newest look" && !before {
+			w.inject = nil
+			_, second = other.Import(t.Context(), at("DB", "newest"))
+		}
+		return nil
+	}
+	if _, err := w.run(nil).Import(t.Context(), at("db", "newest")); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(second, broker.Conflict) || !strings.Contains(second.Error(), "take the lease of name") {
+		t.Errorf("%v", second)
+	}
+	if _, err := w.store.Key(t.Context(), "DB"); !errors.Is(err, broker.NotFound) {
+		t.Errorf("DB is on record: %v", err)
+	}
+	w.oneEverywhere(t, "db", "newest")
+}

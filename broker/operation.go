@@ -59,6 +59,7 @@ type Operation struct {
 // same.
 type Params struct {
 	ValidTo    time.Time `json:"valid_to,omitzero"`
+	KeepEnd    bool      `json:"keep_end,omitempty"`   // of a renewal: each placement keeps the end it has
 	ActivateAt time.Time `json:"activate_at,omitzero"` // zero: as soon as it is proven
 	NoActivate bool      `json:"no_activate,omitempty"`
 	// Object is the id of material that is adopted, not generated.

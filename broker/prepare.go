@@ -137,7 +137,7 @@ func look(ctx context.Context, t Target, q Query) ([]Observation, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look at target %s: %w", t.Name, err)
+		return nil, askedError{fmt.Errorf("look at target %s: %w", t.Name, err)}
 	}
 	return seen, nil
 }

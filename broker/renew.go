@@ -13,7 +13,7 @@ import (
 // copy expired or was deleted.
 func (b *Broker) Renew(ctx context.Context, req RenewRequest) (Result, error) {
 	l, release, err := b.startExisting(ctx, existing{
-		kind: OpRenew, name: req.Name, number: req.Number, target: req.Target, why: req.Why, fromNow: req.FromNow, params: Params{ValidTo: req.ValidTo.UTC().Truncate(time.Second)},
+		kind: OpRenew, name: req.Name, number: req.Number, target: req.Target, why: req.Why, fromNow: req.FromNow, params: req.params(),
 	})
 	if err != nil {
 		return Result{}, err
@@ -25,10 +25,14 @@ func (b *Broker) Renew(ctx context.Context, req RenewRequest) (Result, error) {
 	if _, err := l.renewals(ctx); err != nil {
 		return Result{}, err
 	}
-	if err := l.open(ctx, "renewal.begun", map[string]any{"valid_to": end(l.op.Params.ValidTo)}); err != nil {
+	if err := l.open(ctx, "renewal.begun", map[string]any{"valid_to": end(l.op.Params.ValidTo), "keep_end": l.op.Params.KeepEnd}); err != nil {
 		return Result{}, err
 	}
 	return l.run(ctx)
+}
+
+func (req RenewRequest) params() Params {
+	return Params{ValidTo: req.ValidTo.UTC().Truncate(time.Second), KeepEnd: req.KeepEnd}
 }
 
 // renewalFits is asked at the start and when going on: the end may have passed,
@@ -38,17 +42,38 @@ func (l *line) renewalFits() error {
 		return err
 	}
 	for _, p := range l.places {
-		if err := checkValidTo(l.key.Name, p.caps, l.op.Params.ValidTo, l.b.o.Now()); err != nil {
+		if err := endFits(l.key.Name, p.target, p.placement, l.op.Params, l.b.o.Now()); err != nil {
 			return err
-		}
-		if p.caps.ValidTo.Moves && l.op.Params.ValidTo.IsZero() {
-			return &Error{
-				Kind: Unsupported, Op: "renew", Object: "key " + l.key.Name + " at target " + p.target.Name,
-				Cause: errors.New(p.caps.Service + " moves an end, and does not take it away"), Hint: "give --valid-to, or name the other targets with --target",
-			}
 		}
 	}
 	return nil
+}
+
+// endOf is the end that a renewal gives a placement.
+func (o Params) endOf(p Placement) time.Time {
+	if o.KeepEnd {
+		return p.ValidTo
+	}
+	return o.ValidTo
+}
+
+// endFits refuses an end that a target cannot give its placement. It is a pure
+// decision.
+func endFits(name string, t Target, p Placement, asked Params, now time.Time) error {
+	caps, to := t.Provider.Capabilities(), asked.endOf(p)
+	refuse := func(cause, hint string) error {
+		return &Error{Kind: Unsupported, Op: "renew", Object: "key " + name + " at target " + t.Name, Cause: errors.New(cause), Hint: hint}
+	}
+	switch {
+	case caps.ValidTo.Moves && asked.KeepEnd:
+		return refuse(caps.Service+" moves an end, and takes no material again", "give --valid-to, or name the other targets with --target")
+	case caps.ValidTo.Moves && to.IsZero():
+		return refuse(caps.Service+" moves an end, and does not take it away", "give --valid-to, or name the other targets with --target")
+	case asked.KeepEnd && !to.IsZero() && !to.After(now):
+		return misuse("renew "+name, fmt.Sprintf("its valid-to at target %s, %s, is past: give --valid-to or --no-end", t.Name, stamp(to)))
+	default:
+		return checkValidTo(name, caps, to, now)
+	}
 }
 
 // renewable: what was never imported, failed its proof, or is gone from the token
@@ -88,6 +113,11 @@ func (l *line) renewing(ctx context.Context) error {
 	}
 	for _, renew := range send {
 		if err := renew(); err != nil {
+			return err
+		}
+	}
+	for _, p := range l.places {
+		if err := l.withholdAgain(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -137,7 +167,7 @@ func (l *line) materialThere(ctx context.Context) error {
 // place before anything is sent to one.
 func (l *line) renewalAt(ctx context.Context, p *place) (ImportIn, error) {
 	v := p.placement.Version
-	in := ImportIn{Key: v.Key, Kind: ImportExisting, Version: &v, Spec: l.key.Spec, ValidTo: l.op.Params.ValidTo}
+	in := ImportIn{Key: v.Key, Kind: ImportExisting, Version: &v, Spec: l.key.Spec, ValidTo: l.op.Params.endOf(p.placement)}
 	if rec, begun := l.effects[l.effect(p, StepRenew).ID()]; begun { // what it was begun as, it is
 		var intent importIntent
 		if err := json.Unmarshal(rec.Intent, &intent); err != nil {
@@ -153,6 +183,12 @@ func (l *line) renewalAt(ctx context.Context, p *place) (ImportIn, error) {
 	if len(seen) == 1 && !seen[0].HasMaterial {
 		in.Kind = ImportRestore
 	}
+	if len(seen) == 1 && seen[0].State == RemoteScheduled {
+		return ImportIn{}, &Error{
+			Kind: Conflict, Op: "renew", Object: v.Key.ID, Cause: fmt.Errorf("it is to be deleted at %s", end(seen[0].DeletionAt)),
+			Hint: "cancel that at the target, where it still has the material; then nothing needs to be imported",
+		}
+	}
 	if in.Kind == ImportExisting && !p.caps.ValidTo.Native {
 		return ImportIn{}, &Error{
 			Kind: Unsupported, Op: "renew", Object: v.Key.ID, Cause: errors.New("the material is there, and never ends at " + p.caps.Service),
@@ -167,14 +203,29 @@ func (l *line) renewAt(ctx context.Context, p *place, in ImportIn) error {
 	if err != nil {
 		return err
 	}
-	p.placement.ValidTo = l.op.Params.ValidTo
+	p.placement.ValidTo = in.ValidTo
 	if err := l.arrived(ctx, p); err != nil {
 		return err
 	}
 	if err := l.proveRenewed(ctx, p, done.Version); err != nil {
 		return err
 	}
-	return l.settle(ctx, p, rec, done, map[string]any{"version_ref": done.Version, "valid_to": end(l.op.Params.ValidTo), "receipt": done.Receipt})
+	return l.settle(ctx, p, rec, done, map[string]any{"version_ref": done.Version, "valid_to": end(in.ValidTo), "receipt": done.Receipt})
+}
+
+// withholdAgain: what was restored may be enabled, whatever it was before.
+func (l *line) withholdAgain(ctx context.Context, p *place) error {
+	if !p.withheld(l.key.Purpose) || p.given(l.key.Purpose).Immediate(l.version.Number) {
+		return nil
+	}
+	usable, err := l.usableNow(ctx, p)
+	if err == nil && usable {
+		err = l.switched(ctx, p, StepWithhold, Disable, RemoteDisabled)
+	}
+	if err != nil {
+		return fmt.Errorf("withhold at target %s: %w", p.target.Name, err)
+	}
+	return nil
 }
 
 // moveEnd gives a version another end where that needs no import.
@@ -218,6 +269,8 @@ func (l *line) proveRenewed(ctx context.Context, p *place, answered VersionRef) 
 		err = &Error{
 			Kind: Differs, Op: "renew", Object: v.Key.ID, Cause: fmt.Errorf("the target answered with material %s, it was %s", answered.ID, v.ID),
 		}
+	case p.asleep != "" && p.withheld(l.key.Purpose):
+		return nil // it is proven once it is enabled, for its activation
 	case level != ProofReimport && level != ProofAccepted:
 		_, evidence, err = l.challenge(ctx, p, v, level)
 	}

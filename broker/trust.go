@@ -164,7 +164,7 @@ func (b *Broker) identify(ctx context.Context, t Target) error {
 	var id Identity
 	err := again(ctx, func() (err error) { id, err = who.Identify(ctx); return err })
 	if err != nil {
-		return fmt.Errorf("identify at target %s: %w", t.Name, err)
+		return askedError{fmt.Errorf("identify at target %s: %w", t.Name, err)}
 	}
 	if want := t.Pins[PinAccount]; want != id.Account {
 		return &Error{

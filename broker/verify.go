@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Verify proves every placement of a key anew, read-only at the targets. What
-// does not hold is in its row; an error means that it could not be asked.
+// Verify proves every placement of a key anew, read-only at the targets. What does not
+// hold, or cannot be asked, is in its row; an error is one of the token or of records.
 func (b *Broker) Verify(ctx context.Context, req VerifyRequest) ([]Check, error) {
 	view, err := b.o.Store.Key(ctx, req.Name)
 	if err != nil {
@@ -15,7 +15,7 @@ func (b *Broker) Verify(ctx context.Context, req VerifyRequest) ([]Check, error)
 	}
 	var checks []Check
 	for _, v := range view.Versions {
-		want := existing{kind: OpVerify, name: req.Name, number: v.Number, target: req.Target}
+		want := existing{kind: OpVerify, name: req.Name, number: v.Number, target: req.Target, each: true}
 		if _, _, err := pick(view, want); errors.Is(err, NotFound) {
 			continue
 		}
@@ -39,11 +39,7 @@ func (b *Broker) verifyVersion(ctx context.Context, want existing) ([]Check, err
 	defer release()
 	var checks []Check
 	for _, p := range l.places {
-		if p.placement.Step == PlacementIntended {
-			checks = append(checks, l.unfinishedAt(p))
-			continue
-		}
-		c, err := l.verifyAt(ctx, p)
+		c, err := l.checkAt(ctx, p)
 		if err != nil {
 			return checks, fmt.Errorf("verify key %s at target %s: %w", want.name, p.target.Name, err)
 		}
@@ -52,12 +48,49 @@ func (b *Broker) verifyVersion(ctx context.Context, want existing) ([]Check, err
 	return checks, nil
 }
 
-// unfinishedAt: nothing is known to be there, and nothing is asked.
-func (l *line) unfinishedAt(p *place) Check {
-	return Check{
-		Key: l.key.Name, Number: l.version.Number, Target: p.target.Name, At: l.b.o.Now(), Placement: p.placement,
-		Detail: "its import did not finish: keyferry operation list --key " + l.key.Name,
+// checkAt gives every placement its row: a target that cannot be asked says why, and
+// the others are asked all the same. An error is one of the token, of the records, or
+// of an answer that comes from somebody else.
+func (l *line) checkAt(ctx context.Context, p *place) (Check, error) {
+	if p.placement.Step == PlacementIntended {
+		return l.unasked(p, "its import did not finish: keyferry operation list --key "+l.key.Name), nil
 	}
+	t, err := l.b.target(p.target.Name)
+	if err == nil {
+		err = l.b.trust(ctx, []Target{t})
+	}
+	if errors.Is(err, NotFound) && !ofTarget(err) { // not in the config, or not enrolled
+		return l.unasked(p, said(err)), nil
+	}
+	var c Check
+	if err == nil {
+		p.enrolled = l.b.enrolled(t.Name)
+		c, err = l.verifyAt(ctx, p)
+	}
+	if ofTarget(err) && ctx.Err() == nil {
+		return l.unasked(p, "it could not be asked: "+said(err)), nil
+	}
+	return c, err
+}
+
+// unasked is the row of a placement of which nothing new is known.
+func (l *line) unasked(p *place, why string) Check {
+	return Check{
+		Key: l.key.Name, Number: l.version.Number, Target: p.target.Name, Level: p.placement.Proof.Level, At: l.b.o.Now(),
+		Detail: printable(why), Placement: p.placement,
+	}
+}
+
+// said is an error with what to do about it, in one line.
+func said(err error) string {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err.Error()
+	}
+	if hint := first(e.Hint, remedy(e)); hint != "" {
+		return err.Error() + "; " + hint
+	}
+	return err.Error()
 }
 
 // verifyAt looks at the placement and asks for its proof again. What turns out to

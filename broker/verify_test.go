@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,6 +58,66 @@ func TestVerifyNamesWhatDidNotFinish(t *testing.T) {
 	}
 }
 
+// A target that cannot be asked, or is gone from the config, has its row, and the others
+// have theirs.
+func TestVerifyAsksEveryTargetForItself(t *testing.T) {
+	t.Parallel()
+	denied := func(call string) func(*world) {
+		return func(w *world) {
+			w.inject = func(c string, _ bool) error {
+				if c == call {
+					return &broker.Error{Kind: broker.Denied, Op: "ask", Permission: "keys.get"}
+				}
+				return nil
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		spoil func(*world)
+		says  string
+	}{
+		"not seen":       {denied("numbered look"), "it could not be asked: look at target numbered"},
+		"not proven":     {denied("numbered prove"), "grant keys.get"},
+		"not identified": {denied("numbered identify"), "it could not be asked: identify at target numbered"},
+		"not configured": {func(w *world) {
+			w.others = slices.DeleteFunc(w.others, func(t broker.Target) bool { return t.Name == "numbered" })
+		}, "find target numbered: not found"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := clouds(t)
+			w.imported(t, everywhere("k", broker.ECP256))
+			c.spoil(w)
+			checks, err := w.run(nil).Verify(t.Context(), broker.VerifyRequest{Name: "k"})
+			if err != nil || len(checks) != 3 {
+				t.Fatalf("%+v, %v", checks, err)
+			}
+			for _, row := range checks {
+				spoiled := row.Target == "numbered"
+				if row.OK == spoiled || strings.Contains(row.Detail, c.says) != spoiled {
+					t.Errorf("%s: %v, %s", row.Target, row.OK, row.Detail)
+				}
+			}
+		})
+	}
+}
+
+// An answer that comes from somebody else is no row among others.
+func TestVerifyStopsAtAForeignAnswer(t *testing.T) {
+	t.Parallel()
+	w := clouds(t)
+	w.imported(t, everywhere("k", broker.ECP256))
+	w.inject = func(c string, _ bool) error {
+		if c == "numbered look" {
+			return broker.Tampered
+		}
+		return nil
+	}
+	if _, err := w.run(nil).Verify(t.Context(), broker.VerifyRequest{Name: "k"}); !errors.Is(err, broker.Tampered) {
+		t.Errorf("%v", err)
+	}
+}
+
 // What a later check finds replaced is reported, and stays reported.
 func TestVerifyFindsOtherMaterial(t *testing.T) {
 	t.Parallel()
@@ -98,8 +159,8 @@ func TestAKeptChallengeIsSpentBeforeItIsAsked(t *testing.T) {
 			}
 			return nil
 		}
-		if _, err := w.run(nil).Verify(t.Context(), broker.VerifyRequest{Name: "hmac"}); !errors.Is(err, broker.Denied) {
-			t.Fatal(err)
+		if c := w.verified(t, "hmac"); c.OK || !strings.Contains(c.Detail, "denied") {
+			t.Fatalf("%+v", c)
 		}
 	}
 	view, err := w.store.Key(t.Context(), "hmac")

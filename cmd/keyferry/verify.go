@@ -98,6 +98,10 @@ func (s *session) verifyKeys(ctx context.Context) error {
 		if s.Bool("all") && errors.Is(err, broker.NotFound) {
 			continue // it has no placement there
 		}
+		if s.Bool("all") && errors.Is(err, broker.Conflict) {
+			failed = errors.Join(failed, err) // somebody is at work on it: the others are verified all the same
+			continue
+		}
 		if err != nil {
 			failed = err
 			break
