@@ -1,8 +1,10 @@
 package broker
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,6 +23,9 @@ type Capabilities struct {
 	Tags      TagRule
 	ValidTo   ValidToRule
 	Deletion  DeletionRule
+	// NotUsed are the provider's words for what keys could compute and are never made
+	// for, each with the reason.
+	NotUsed map[string]string
 	// SoftwareProtected: keys are kept in software here, which a policy must allow.
 	SoftwareProtected bool
 	// ImportMakesKey: there is no key before its first import.
@@ -53,6 +58,9 @@ type SpecCapability struct {
 	Mechanisms []Mechanism // in order of preference
 	Purposes   []Purpose   // the default one first
 	Proof      map[Purpose]ProofLevel
+	// Algorithms are the provider's words for what a key may be asked to compute, by
+	// purpose; none where its spec says all.
+	Algorithms map[Purpose][]string
 	// Given is what consumers are given, by purpose.
 	Given map[Purpose]Given
 	// SecondVersion: the same key can hold a further version. Otherwise the next
@@ -92,21 +100,34 @@ type NameRule struct {
 	Max     int    // characters
 	Keeps   string // what may stay of a key's name beside letters, digits and -
 	Words   string // the rule for people
+	// Reserved are whole names that no key of ours may have, in upper and lower case.
+	Reserved []string
 }
 
-// Allows reports whether a name keeps the rule.
-func (r NameRule) Allows(name string) bool {
+// Allows reports whether a key may have a name.
+func (r NameRule) Allows(name string) bool { return r.shapes(name) && !r.reserves(name) }
+
+// shapes reports whether a name is made of what names there are made of.
+func (r NameRule) shapes(name string) bool {
 	ok, err := regexp.MatchString(`^(?:`+r.Pattern+`)$`, name)
 	return err == nil && ok && len(name) <= r.Max
 }
 
+// reserves reports whether a name is kept for something else.
+func (r NameRule) reserves(name string) bool {
+	return slices.ContainsFunc(r.Reserved, func(own string) bool { return strings.EqualFold(own, name) })
+}
+
 // TagRule is what a provider allows as tags of the customer's own. The zero value
-// allows what the adapter itself checks.
+// allows all.
 type TagRule struct {
 	Max   int    // how many, beside those of the broker; 0 no limit
 	Name  string // regular expression (RE2) a name must match; "" any
 	Value string // the same for values
 	Words string // the rule for people
+	// Reserved are beginnings of names that are the broker's or the provider's own, in
+	// upper and lower case.
+	Reserved []string
 }
 
 // ValidToRule is a provider's own expiry of material.
@@ -120,8 +141,44 @@ type ValidToRule struct {
 // DeletionRule is a provider's waiting period before it deletes a key.
 type DeletionRule struct {
 	Min, Max, Default time.Duration
+	// Unit is what a period is a whole number of; 0 seconds.
+	Unit time.Duration
+	// Chosen is when a period is said.
+	Chosen Chosen
 	// KeysStay: only versions are destroyed; the key's name stays for ever.
 	KeysStay bool
+}
+
+// Chosen is when it is said how long a key waits for its deletion.
+type Chosen string
+
+// When a waiting period is chosen.
+const (
+	ChosenAtDeletion Chosen = ""         // each time
+	ChosenAtBirth    Chosen = "at birth" // when the key is made, once and for all
+	ChosenNever      Chosen = "never"    // it is the place's own
+)
+
+// refuses says what a waiting period must be; "" it can be had.
+func (r DeletionRule) refuses(window time.Duration) string {
+	unit, in := first(r.Unit, time.Second), ""
+	if unit == day {
+		in = " in whole days"
+	}
+	if window >= r.Min && window <= r.Max && window%unit == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s is not from %s to %s%s", span(window), span(r.Min), span(r.Max), in)
+}
+
+const day = 24 * time.Hour
+
+// span is a period as people write it.
+func span(d time.Duration) string {
+	if d != 0 && d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	return d.String()
 }
 
 // Quota is how often a call may be made, per account and region.

@@ -3,6 +3,7 @@ package broker
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -16,9 +17,10 @@ const nameHash = 8
 
 // fit is a key's name in a pattern like "alias/{name}", as the rule allows it. A name
 // that must be changed keeps what can stay, is shortened, and ends in a hash of the
-// whole name. It is a pure decision: the same name always fits in the same way.
+// whole name. It is a pure decision: the same name always fits in the same way. One
+// that is reserved stays, and is refused: changed, it would be taken for what it is not.
 func (r NameRule) fit(pattern, name string) string {
-	if whole := expandName(pattern, name); r.Allows(whole) {
+	if whole := expandName(pattern, name); r.shapes(whole) {
 		return whole
 	}
 	sum := sha256.Sum256([]byte(name))
@@ -37,14 +39,20 @@ func isPlain(c rune) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-'
 }
 
-// refuses says which of the customer's tags a provider does not allow; "" none.
-func (r TagRule) refuses(tags map[string]string) string {
+// Refuses says which of the customer's tags a provider does not allow, and why; "" none.
+func (r TagRule) Refuses(tags map[string]string) string {
 	if r.Max > 0 && len(tags) > r.Max {
-		return "there are more of them than it has room for beside the broker's own"
+		return fmt.Sprintf("there are %d, and there is room for %d beside the broker's own", len(tags), r.Max)
 	}
 	for _, name := range sortedKeys(tags) {
-		if !matches(r.Name, name) || !matches(r.Value, tags[name]) {
-			return name + ": " + tags[name]
+		own := slices.IndexFunc(r.Reserved, func(own string) bool { return strings.HasPrefix(strings.ToLower(name), strings.ToLower(own)) })
+		switch {
+		case own >= 0:
+			return fmt.Sprintf("the name %.80q begins with %s, which is reserved", name, r.Reserved[own])
+		case !matches(r.Name, name):
+			return fmt.Sprintf("the name %.80q", name)
+		case !matches(r.Value, tags[name]):
+			return fmt.Sprintf("the value %.80q of %.80q", tags[name], name)
 		}
 	}
 	return ""

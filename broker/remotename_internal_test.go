@@ -51,19 +51,34 @@ func TestChangedNamesStayApart(t *testing.T) {
 
 func TestTagsAreHeldToTheRule(t *testing.T) {
 	t.Parallel()
-	rule := TagRule{Max: 2, Name: `[a-z]{1,4}`, Value: `[a-z0-9]*`}
+	rule := TagRule{Max: 2, Name: `[a-zA-Z-]{1,9}`, Value: `[a-z0-9]*`, Reserved: []string{"Own-"}}
 	for want, tags := range map[string]map[string]string{
-		"":         {"team": "a1", "unit": ""},
-		"more":     {"a": "", "b": "", "c": ""},
-		"Team: x":  {"Team": "x"},
-		"team: A":  {"team": "A"},
-		"owner: b": {"owner": "b"},
+		"":                                     {"team": "a1", "owner": ""},
+		"there are 3, and there is room for 2": {"a": "", "b": "", "c": ""},
+		`the name "te am"`:                     {"te am": "x"},
+		`the value "A" of "team"`:              {"team": "A"},
+		`the name ""`:                          {"": "x"},
+		`"own-x" begins with Own-`:             {"own-x": "b"},
+		`"OWN-" begins with Own-`:              {"OWN-": "b"},
 	} {
-		if got := rule.refuses(tags); want == "" && got != "" || !strings.Contains(got, want) {
+		if got := rule.Refuses(tags); want == "" && got != "" || !strings.Contains(got, want) {
 			t.Errorf("%v: %q, want %q", tags, got, want)
 		}
 	}
-	if got := (TagRule{}).refuses(map[string]string{"any": "Thing"}); got != "" {
+	if got := (TagRule{}).Refuses(map[string]string{"any": "Thing"}); got != "" {
 		t.Errorf("no rule refuses %q", got)
+	}
+}
+
+func TestAReservedNameStaysAndIsNotAllowed(t *testing.T) {
+	t.Parallel()
+	rule := NameRule{Pattern: `[a-z-]+`, Max: 20, Reserved: []string{"kept"}}
+	for name, want := range map[string]bool{"kept": false, "kept-too": true, "a": true} {
+		if got := rule.fit("{name}", name); got != name || rule.Allows(got) != want {
+			t.Errorf("%s became %s, allowed %v", name, got, rule.Allows(got))
+		}
+	}
+	if rule.Pattern = `[a-zA-Z-]+`; rule.Allows("Kept") {
+		t.Error("a reserved name is allowed in upper case")
 	}
 }

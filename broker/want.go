@@ -217,37 +217,6 @@ func (w *want) orderReplicas() error {
 	return nil
 }
 
-// fits refuses what a target will never take, before anything happens.
-func (w *want) fits(t Target) error {
-	caps := t.Provider.Capabilities()
-	if name := t.nameOf(w.name); !caps.Names.Allows(name) {
-		return misuse("import "+w.name, fmt.Sprintf("%s does not allow the name %.100q: %s", caps.Service, name, caps.Names.Words))
-	}
-	if why := caps.Tags.refuses(w.tags); why != "" {
-		return misuse("import "+w.name, fmt.Sprintf("%s does not allow these tags: %.200s; allowed: %s", caps.Service, why, caps.Tags.Words))
-	}
-	if t.WrappingKey.Attestation {
-		return &Error{
-			Kind: Unsupported, Op: "import " + w.name, Object: "at target " + t.Name,
-			Cause: errors.New("its config demands that a wrapping key's attestation is checked, which is not possible yet"),
-			Hint:  "attestations are stored and shown as unchecked where it does not demand that",
-		}
-	}
-	if caps.SoftwareProtected && !w.policy.AllowSoftware {
-		return &Error{
-			Kind: Denied, Op: "import " + w.name, Object: "at target " + t.Name, Cause: errors.New("keys are kept in software there"),
-			Hint: "use a target that keeps them in an HSM, or say allow_software: true in the policy",
-		}
-	}
-	if offered := caps.Specs[w.spec]; len(offered.Mechanisms) > 0 && !slices.Contains(offered.Purposes, w.purpose) {
-		return &Error{
-			Kind: Unsupported, Op: "import " + string(w.spec), Object: "into " + caps.Service,
-			Cause: fmt.Errorf("it takes the purposes %s there, not %s", joinWords(offered.Purposes), w.purpose),
-		}
-	}
-	return nil
-}
-
 // checkValidTo holds an end against what a provider can do.
 func checkValidTo(name string, caps Capabilities, validTo, now time.Time) error {
 	rule := caps.ValidTo

@@ -11,9 +11,9 @@ import (
 func (p *Provider) Capabilities() broker.Capabilities {
 	return broker.Capabilities{
 		Provider: "aws", Service: "AWS KMS", Specs: p.c.specs(),
-		Consumer: "alias/{name}", Names: aliasRule(),
+		Consumer: "alias/{name}", Names: aliasRule(), Tags: tagRule(),
 		ValidTo:  broker.ValidToRule{Native: true, Max: maxValidTo},
-		Deletion: broker.DeletionRule{Min: 7 * day, Max: 30 * day, Default: p.c.DeletionWindow},
+		Deletion: broker.DeletionRule{Min: 7 * day, Max: 30 * day, Default: p.c.DeletionWindow, Unit: day},
 		Settle:   p.c.Settle, Poll: p.c.Poll,
 		Quotas: quotas(), HostSuffixes: kmsHosts(p.c.Region, p.c.Partition), Permissions: p.c.neededPermissions(),
 	}

@@ -303,13 +303,14 @@ func TestTagsAreRefusedUnsent(t *testing.T) {
 	s := newScript(t, saying(`{}`))
 	p := adapter(t, s.URL)
 	for want, tags := range map[string]map[string]string{
-		"reserved":      {"AWS:x": "y"},
-		"is reserved":   {"keyferry:x": "y"},
-		"needs a key":   {"": "y"},
-		"the key has":   {strings.Repeat("x", 129): "y"},
-		"the value has": {"x": strings.Repeat("y", 257)},
-		"only letters":  {"x": "a\nb"},
-		"51 tags":       many,
+		"begins with aws:, which is reserved":      {"AWS:x": "y"},
+		"begins with keyferry:, which is reserved": {"Keyferry:x": "y"},
+		`the name ""`:                            {"": "y"},
+		`the name "xxx`:                          {strings.Repeat("x", 129): "y"},
+		`the name "a#b"`:                         {"a#b": "c"},
+		`the value "yyy`:                         {"x": strings.Repeat("y", 257)},
+		`the value "a\nb"`:                       {"x": "a\nb"},
+		"there are 46, and there is room for 45": many,
 	} {
 		in := hmacKey()
 		in.Tags = tags

@@ -13,8 +13,7 @@ func (p *Provider) Capabilities() broker.Capabilities {
 	return broker.Capabilities{
 		Provider: "azure", Service: service, Specs: p.c.specs(),
 		Consumer: "{name}", NamesKeys: true,
-		Names: broker.NameRule{Pattern: `[0-9a-zA-Z-]{1,127}`, Max: 127, Words: "letters, digits and -, at most 127 characters"},
-		Tags:  tagRule(),
+		Names: keyRule(), Tags: tagRule(),
 		// exp and nbf of a version ("About keys": key attributes); an end is moved by an update.
 		ValidTo:           broker.ValidToRule{Native: true, Moves: true, From: true},
 		Deletion:          deletionRule(),
@@ -25,10 +24,17 @@ func (p *Provider) Capabilities() broker.Capabilities {
 	}
 }
 
+// keyRule is Azure's for names of keys ("About keys"); one of them is that of our KEKs.
+func keyRule() broker.NameRule {
+	return broker.NameRule{
+		Pattern: `[0-9a-zA-Z-]{1,127}`, Max: 127, Reserved: []string{kekName}, Words: "letters, digits and -, at most 127 characters",
+	}
+}
+
 // deletionRule is what a vault's retention can be ("Soft-delete overview"). It is the
 // vault's own, and does not change.
 func deletionRule() broker.DeletionRule {
-	return broker.DeletionRule{Min: 7 * day, Max: 90 * day, Default: 90 * day}
+	return broker.DeletionRule{Min: 7 * day, Max: 90 * day, Default: 90 * day, Chosen: broker.ChosenNever}
 }
 
 // quotas are the service limits that an import meets ("Key Vault service limits",

@@ -250,7 +250,7 @@ func TestImportsThatAreNotSent(t *testing.T) {
 		"another's key":  {func(in *broker.ImportIn) { in.Key.ID = "https://evil.vault.localhost/keys/x" }, broker.Tampered, "another vault"},
 		"a version":      {func(in *broker.ImportIn) { in.Key.ID += "/" + someVersion }, broker.Misuse, "version"},
 		"a tag of ours":  {func(in *broker.ImportIn) { in.Of.Tags = map[string]string{"Keyferry-effect": "x"} }, broker.Misuse, "broker's"},
-		"too many tags":  {func(in *broker.ImportIn) { in.Of.Tags = tags(10) }, broker.Misuse, "9 is the limit"},
+		"too many tags":  {func(in *broker.ImportIn) { in.Of.Tags = tags(10) }, broker.Misuse, "there is room for 9"},
 		"a tag too long": {func(in *broker.ImportIn) { in.Of.Tags = map[string]string{"a": strings.Repeat("x", 257)} }, broker.Misuse, "256"},
 		"a nameless tag": {func(in *broker.ImportIn) { in.Of.Tags = map[string]string{"": "x"} }, broker.Misuse, "256"},
 	} {

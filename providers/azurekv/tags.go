@@ -2,9 +2,7 @@ package azurekv
 
 import (
 	"maps"
-	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/keyferry/keyferry/broker"
@@ -37,22 +35,15 @@ const (
 func tagRule() broker.TagRule {
 	return broker.TagRule{
 		Max: maxTags - len(ownTags()), Name: `(?s)^.{1,256}$`, Value: `(?s)^.{0,256}$`,
-		Words: "at most 9 beside the broker's six, names and values of up to 256 characters",
+		Reserved: []string{tagPrefix}, Words: "at most 9 beside the broker's six, names and values of up to 256 characters",
 	}
 }
 
 // checkTags refuses what the vault would, and what looks like the broker's.
 func checkTags(object string, tags map[string]string) error {
-	if most := maxTags - len(ownTags()); len(tags) > most {
-		return refuse(broker.Misuse, "tag", object, "%d tags, %d is the limit", len(tags), most)
-	}
-	for _, name := range slices.Sorted(maps.Keys(tags)) {
-		switch n := utf8.RuneCountInString(name); {
-		case n == 0 || n > maxTagText || utf8.RuneCountInString(tags[name]) > maxTagText:
-			return refuse(broker.Misuse, "tag", object, "the name or value of tag %q is not of 1 to %d characters", short(name), maxTagText)
-		case strings.HasPrefix(strings.ToLower(name), tagPrefix):
-			return refuse(broker.Misuse, "tag", object, "tags that begin with %s are the broker's: %q", tagPrefix, short(name))
-		}
+	rule := tagRule()
+	if why := rule.Refuses(tags); why != "" {
+		return refuse(broker.Misuse, "tag", object, "%s; allowed: %s", why, rule.Words)
 	}
 	return nil
 }

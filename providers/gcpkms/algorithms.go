@@ -82,15 +82,10 @@ var unprovable = map[string]string{
 // algorithmFor is the one that a key of the spec and purpose gets: the one asked for
 // by Google's word, or the usual one. It errs with words where there is none.
 func algorithmFor(spec broker.KeySpec, purpose broker.Purpose, word string) (algorithm, error) {
-	var fitting []string
 	for _, a := range algorithms {
-		if a.spec != spec || a.purpose != purpose {
-			continue
-		}
-		if word == "" || a.id.String() == word {
+		if a.spec == spec && a.purpose == purpose && (word == "" || a.id.String() == word) {
 			return a, nil
 		}
-		fitting = append(fitting, a.id.String())
 	}
 	switch {
 	case word == "":
@@ -98,11 +93,23 @@ func algorithmFor(spec broker.KeySpec, purpose broker.Purpose, word string) (alg
 	case unprovable[word] != "":
 		return algorithm{}, fmt.Errorf("algorithm %s is not used: %s", word, unprovable[word])
 	default:
-		return algorithm{}, fmt.Errorf("algorithm %q is not for %s for %s, but %s", plain(word), spec, purpose, strings.Join(fitting, ", "))
+		return algorithm{}, fmt.Errorf("algorithm %q is not for %s for %s, but %s", plain(word), spec, purpose, strings.Join(algorithmWords(spec, purpose), ", "))
 	}
 }
 
-// algorithmOf is the reverse; false for one that the broker has no words for.
+// algorithmWords are Google's words for what a key of a spec and purpose may compute,
+// the usual one first.
+func algorithmWords(spec broker.KeySpec, purpose broker.Purpose) []string {
+	var words []string
+	for _, a := range algorithms {
+		if a.spec == spec && a.purpose == purpose {
+			words = append(words, a.id.String())
+		}
+	}
+	return words
+}
+
+// algorithmOf is the one of an id; false for one that the broker has no words for.
 func algorithmOf(id algorithmID) (algorithm, bool) {
 	i := slices.IndexFunc(algorithms, func(a algorithm) bool { return a.id == id })
 	if i < 0 {

@@ -11,8 +11,10 @@ import (
 func (p *Provider) Capabilities() broker.Capabilities {
 	return broker.Capabilities{
 		Provider: "gcp", Service: "Google Cloud KMS", Specs: p.c.specs(),
-		Consumer: "{name}", NamesKeys: true, Names: keyRule(), Tags: labelRule(),
-		Deletion:          broker.DeletionRule{Min: minWindow, Max: maxWindow, Default: p.c.DeletionWindow, KeysStay: true},
+		Consumer: "{name}", NamesKeys: true, Names: keyRule(), Tags: labelRule(), NotUsed: unprovable,
+		Deletion: broker.DeletionRule{
+			Min: minWindow, Max: maxWindow, Default: p.c.DeletionWindow, Chosen: broker.ChosenAtBirth, KeysStay: true,
+		},
 		SoftwareProtected: p.c.Protection == Software,
 		ImportLists:       true, SoleWriter: p.c.SoleWriter, PrepareFinds: true,
 		Settle: p.c.Settle, Poll: p.c.Poll,
@@ -37,10 +39,10 @@ func (c Config) specs() map[broker.KeySpec]broker.SpecCapability {
 		}
 		spec := broker.SpecCapability{
 			Mechanisms: mechanisms(s), Purposes: purposes(s), SecondVersion: true,
-			Proof: map[broker.Purpose]broker.ProofLevel{}, Given: map[broker.Purpose]broker.Given{},
+			Proof: map[broker.Purpose]broker.ProofLevel{}, Given: map[broker.Purpose]broker.Given{}, Algorithms: map[broker.Purpose][]string{},
 		}
 		for _, p := range spec.Purposes {
-			spec.Proof[p], spec.Given[p] = proofs[p], broker.GivenVersion
+			spec.Proof[p], spec.Given[p], spec.Algorithms[p] = proofs[p], broker.GivenVersion, algorithmWords(s, p)
 		}
 		if _, ok := spec.Given[broker.Encrypt]; ok {
 			spec.Given[broker.Encrypt] = broker.GivenPrimary

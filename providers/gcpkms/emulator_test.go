@@ -66,30 +66,15 @@ func overTLS(e *emulated, c *gcpkms.Config) {
 func (e *emulated) target() providertest.Target {
 	return providertest.Target{
 		Provider: e.provider, Account: emulatedProject, Now: e.Now,
-		Missing:    broker.KeyRef{ID: gcpemu.DefaultKeyRing + "/cryptoKeys/missing"},
-		Foreign:    broker.KeyRef{ID: "projects/" + elsewhere + "/locations/europe-west3/keyRings/keyferry/cryptoKeys/missing"},
-		Algorithms: algorithmWords(),
-		Break:      e.Break, Plant: e.Plant, Importing: e.Importing,
+		Missing: broker.KeyRef{ID: gcpemu.DefaultKeyRing + "/cryptoKeys/missing"},
+		Foreign: broker.KeyRef{ID: "projects/" + elsewhere + "/locations/europe-west3/keyRings/keyferry/cryptoKeys/missing"},
+		Break:   e.Break, Plant: e.Plant, Importing: e.Importing,
 		Advance: func(d time.Duration) {
 			if _, err := e.admin.Advance(context.Background(), d); err != nil {
 				panic(err)
 			}
 			e.ahead.Add(int64(d))
 		},
-	}
-}
-
-// algorithmWords are those that can be asked for beside the usual ones.
-func algorithmWords() map[broker.KeySpec]map[broker.Purpose][]string {
-	signs := func(words ...string) map[broker.Purpose][]string {
-		return map[broker.Purpose][]string{broker.Sign: words}
-	}
-	return map[broker.KeySpec]map[broker.Purpose][]string{
-		broker.RSA2048: signs("RSA_SIGN_PSS_2048_SHA256", "RSA_SIGN_PKCS1_2048_SHA256"),
-		broker.RSA3072: signs("RSA_SIGN_PKCS1_3072_SHA256"),
-		broker.RSA4096: signs("RSA_SIGN_PSS_4096_SHA512", "RSA_SIGN_PKCS1_4096_SHA256", "RSA_SIGN_PKCS1_4096_SHA512"),
-		broker.ECP256:  signs("EC_SIGN_P256_SHA256"),
-		broker.AES256:  {broker.RawEncrypt: {"AES_256_GCM"}, broker.Encrypt: {"GOOGLE_SYMMETRIC_ENCRYPTION"}},
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/keyferry/keyferry/broker"
@@ -19,6 +18,9 @@ const (
 	labelKeyID     = labelPrefix + "key-id"
 	labelName      = labelPrefix + "key"
 
+	// labelReserved begins the broker's labels, and none of the customer's.
+	labelReserved = "keyferry"
+
 	maxLabels, ownLabels = 64, 4
 )
 
@@ -28,15 +30,12 @@ const (
 	labelValues = `[a-z0-9_-]{0,63}`
 )
 
-var (
-	labelKey   = regexp.MustCompile(`^` + labelKeys + `$`)
-	labelValue = regexp.MustCompile(`^` + labelValues + `$`)
-)
+var labelValue = regexp.MustCompile(`^` + labelValues + `$`)
 
 // labelRule is Google's rule for labels, less the broker's own.
 func labelRule() broker.TagRule {
 	return broker.TagRule{
-		Max: maxLabels - ownLabels, Name: labelKeys, Value: labelValues,
+		Max: maxLabels - ownLabels, Name: labelKeys, Value: labelValues, Reserved: []string{labelReserved},
 		Words: fmt.Sprintf("small letters, digits, _ and -, at most 63 characters, beginning with a letter; %d of them", maxLabels-ownLabels),
 	}
 }
@@ -46,30 +45,19 @@ func labelRule() broker.TagRule {
 func labelsFor(e broker.Effect, in broker.PrepareIn) (map[string]string, error) {
 	all := map[string]string{labelEffect: e.ID(), labelKeyID: in.KeyID}
 	if !labelValue.MatchString(in.KeyID) {
-		return nil, refuseLabel(labelKeyID, "the key's id cannot be the value of a label")
+		return nil, fmt.Errorf("the key's id cannot be the value of label %s: %w", labelKeyID, broker.Misuse)
 	}
 	for label, value := range map[string]string{labelOperation: strings.ToLower(e.Operation), labelName: in.Name} {
 		if labelValue.MatchString(value) {
 			all[label] = value
 		}
 	}
-	if len(in.Tags) > maxLabels-ownLabels {
-		return nil, refuseLabel("", fmt.Sprintf("%d of them, %d are allowed", len(in.Tags), maxLabels-ownLabels))
+	rule := labelRule()
+	if why := rule.Refuses(in.Tags); why != "" {
+		return nil, fmt.Errorf("these labels are not allowed: %s; allowed: %s: %w", why, rule.Words, broker.Misuse)
 	}
-	for _, key := range slices.Sorted(maps.Keys(in.Tags)) {
-		switch {
-		case strings.HasPrefix(key, "keyferry"):
-			return nil, refuseLabel(key, "the prefix is reserved")
-		case !labelKey.MatchString(key), !labelValue.MatchString(in.Tags[key]):
-			return nil, refuseLabel(key, "only "+labelRule().Words)
-		}
-		all[key] = in.Tags[key]
-	}
+	maps.Copy(all, in.Tags)
 	return all, nil
-}
-
-func refuseLabel(key, why string) error {
-	return fmt.Errorf("tag %q: %s: %w", key, why, broker.Misuse)
 }
 
 // mark splits labels into the broker's marks and the customer's own.

@@ -19,6 +19,10 @@ func Default() broker.Capabilities {
 			Pattern: `alias/[a-zA-Z0-9/_-]+`, Max: 256,
 			Words: "letters, digits, / _ and -, at most 256 characters with alias/",
 		},
+		Tags: broker.TagRule{
+			Max: 45, Name: `[a-zA-Z0-9 _.:/=+@-]{1,128}`, Value: `[a-zA-Z0-9 _.:/=+@-]{0,256}`, Reserved: []string{"keyferry:"},
+			Words: "at most 45, with letters, digits, spaces and _.:/=+-@",
+		},
 		ValidTo:  broker.ValidToRule{Native: true, Max: 365 * day},
 		Deletion: broker.DeletionRule{Min: 7 * day, Max: 30 * day, Default: 30 * day},
 		Settle:   time.Minute, Poll: time.Second,
@@ -36,7 +40,7 @@ func specs() map[broker.KeySpec]broker.SpecCapability {
 	kwp := []broker.Mechanism{broker.KWPSHA256, broker.KWPSHA1}
 	out := map[broker.KeySpec]broker.SpecCapability{}
 	for _, s := range broker.KeySpecs() {
-		c := broker.SpecCapability{Mechanisms: oaep, Purposes: purposes(s), Proof: proofs(s), ImportRepeats: true}
+		c := broker.SpecCapability{Mechanisms: oaep, Purposes: purposes(s), Proof: proofs(s), Algorithms: itself(s, purposes(s)), ImportRepeats: true}
 		switch s.Class() {
 		case broker.ClassRSA:
 			c.Mechanisms = kwp
@@ -52,6 +56,19 @@ func specs() map[broker.KeySpec]broker.SpecCapability {
 		default: // it takes all others
 		}
 		out[s] = c
+	}
+	return out
+}
+
+// itself is the only word for what a key computes: that of its spec. For RSA none can be
+// asked for, because its keys take long to make.
+func itself(s broker.KeySpec, purposes []broker.Purpose) map[broker.Purpose][]string {
+	out := map[broker.Purpose][]string{}
+	if s.Class() == broker.ClassRSA {
+		return nil
+	}
+	for _, p := range purposes {
+		out[p] = []string{string(s)}
 	}
 	return out
 }

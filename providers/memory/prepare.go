@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"time"
 
@@ -34,7 +33,7 @@ func (p *Provider) prepare(e broker.Effect, in broker.PrepareIn) (broker.KeyRef,
 	if !p.c.Capabilities.Takes(in.Spec, in.Purpose) {
 		return broker.KeyRef{}, fmt.Errorf("it does not take %s for %s: %w", in.Spec, in.Purpose, broker.Unsupported)
 	}
-	if in.Algorithm != "" && in.Algorithm != string(in.Spec) {
+	if in.Algorithm != "" && !slices.Contains(p.c.Capabilities.Specs[in.Spec].Algorithms[in.Purpose], in.Algorithm) {
 		return broker.KeyRef{}, fmt.Errorf("%q is not how a key of %s computes: %w", in.Algorithm, in.Spec, broker.Unsupported)
 	}
 	if in.Mode == broker.SameKey {
@@ -101,20 +100,11 @@ func (p *Provider) allows(in broker.PrepareIn) error {
 		return fmt.Errorf("the name %q is not allowed: %w", in.RemoteName, broker.Rejected)
 	case rule.KeysStay && in.Window != 0 && (in.Window < rule.Min || in.Window > rule.Max):
 		return fmt.Errorf("a window of %s is not within %s and %s: %w", in.Window, rule.Min, rule.Max, broker.Rejected)
-	case caps.Tags.Max > 0 && len(in.Tags) > caps.Tags.Max:
-		return fmt.Errorf("%d tags are more than %d: %w", len(in.Tags), caps.Tags.Max, broker.Rejected)
 	}
-	for name, value := range in.Tags {
-		if !fits(caps.Tags.Name, name) || !fits(caps.Tags.Value, value) {
-			return fmt.Errorf("the tag %q=%q is not allowed: %w", name, value, broker.Rejected)
-		}
+	if why := caps.Tags.Refuses(in.Tags); why != "" {
+		return fmt.Errorf("these tags are not allowed: %s: %w", why, broker.Rejected)
 	}
 	return nil
-}
-
-func fits(pattern, text string) bool {
-	ok, err := regexp.MatchString(`^(?:`+pattern+`)$`, text)
-	return pattern == "" || err == nil && ok
 }
 
 // newKey is a key that is not there yet.

@@ -14,10 +14,10 @@ func Numbered() broker.Capabilities {
 	c.Names = broker.NameRule{Pattern: `[a-zA-Z0-9_-]{1,63}`, Max: 63, Keeps: "_", Words: "letters, digits, _ and -, at most 63 characters"}
 	c.Tags = broker.TagRule{
 		Max: 60, Name: `[a-z][a-z0-9_-]{0,62}`, Value: `[a-z0-9_-]{0,63}`,
-		Words: "small letters, digits, _ and -, at most 63 characters, 60 of them",
+		Reserved: []string{"keyferry"}, Words: "small letters, digits, _ and -, at most 63 characters, 60 of them",
 	}
 	c.ValidTo = broker.ValidToRule{}
-	c.Deletion = broker.DeletionRule{Min: day, Max: 120 * day, Default: 30 * day, KeysStay: true}
+	c.Deletion = broker.DeletionRule{Min: day, Max: 120 * day, Default: 30 * day, Chosen: broker.ChosenAtBirth, KeysStay: true}
 	c.Specs = specsOf(numbered)
 	return c
 }
@@ -42,6 +42,7 @@ func numbered(s broker.KeySpec) broker.SpecCapability {
 		c = broker.SpecCapability{Unsupported: "it behaves like Google Cloud KMS, which does not take it"}
 	default: // all others
 	}
+	c.Algorithms = itself(s, c.Purposes)
 	c.Proof = proofBy(c.Purposes, map[broker.Purpose]broker.ProofLevel{
 		broker.Encrypt: broker.ProofAccepted, broker.RawEncrypt: broker.ProofCipher, broker.MAC: broker.ProofMAC,
 	})
@@ -55,10 +56,10 @@ func numbered(s broker.KeySpec) broker.SpecCapability {
 func Newest() broker.Capabilities {
 	c := Default()
 	c.Consumer, c.NamesKeys, c.ImportMakesKey, c.ImportMarks, c.KeepsWrappingKeys = "{name}", true, true, true, true
-	c.Names = broker.NameRule{Pattern: `[a-zA-Z0-9-]{1,127}`, Max: 127, Words: "letters, digits and -, at most 127 characters"}
-	c.Tags = broker.TagRule{Max: 10, Name: `.{1,256}`, Value: `.{0,256}`, Words: "at most 256 characters, 10 of them"}
+	c.Names = broker.NameRule{Pattern: `[a-zA-Z0-9-]{1,127}`, Max: 127, Reserved: []string{"wrapping-key"}, Words: "letters, digits and -, at most 127 characters"}
+	c.Tags = broker.TagRule{Max: 10, Name: `.{1,256}`, Value: `.{0,256}`, Reserved: []string{"keyferry-"}, Words: "at most 256 characters, 10 of them"}
 	c.ValidTo = broker.ValidToRule{Native: true, Moves: true, From: true}
-	c.Deletion = broker.DeletionRule{Min: 90 * day, Max: 90 * day, Default: 90 * day}
+	c.Deletion = broker.DeletionRule{Min: 90 * day, Max: 90 * day, Default: 90 * day, Chosen: broker.ChosenNever}
 	c.Specs = specsOf(newest)
 	return c
 }
@@ -75,6 +76,7 @@ func newest(s broker.KeySpec) broker.SpecCapability {
 	if s.Class() == broker.ClassHMAC || s == broker.Ed25519 {
 		return broker.SpecCapability{Unsupported: "it behaves like Azure Managed HSM, which does not take it"}
 	}
+	c.Algorithms = itself(s, c.Purposes)
 	c.Proof = proofBy(c.Purposes, map[broker.Purpose]broker.ProofLevel{broker.Encrypt: broker.ProofCipher, broker.RawEncrypt: broker.ProofCipher})
 	return c
 }

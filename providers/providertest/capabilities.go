@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func consistent(c broker.Capabilities) error {
 		return fmt.Errorf("keys have names of ours, and %q has no place for one", c.Consumer)
 	case (c.ValidTo.Moves || c.ValidTo.From) && !c.ValidTo.Native:
 		return fmt.Errorf("an end that is not the provider's own cannot be moved: %+v", c.ValidTo)
-	case c.Tags != (broker.TagRule{}) && c.Tags.Words == "", nameErr != nil, valueErr != nil:
+	case c.Tags.Words == "" && !reflect.DeepEqual(c.Tags, broker.TagRule{}), nameErr != nil, valueErr != nil:
 		return fmt.Errorf("tag rule %+v", c.Tags)
 	default:
 		return nil
@@ -76,6 +77,11 @@ func wholeSpec(caps broker.Capabilities, s broker.KeySpec) error {
 			return fmt.Errorf("for %s: %w", p, err)
 		}
 	}
+	for p := range c.Algorithms {
+		if !slices.Contains(c.Purposes, p) {
+			return fmt.Errorf("algorithms for %s, which is not taken", p)
+		}
+	}
 	switch {
 	case s.Class() == broker.ClassRSA && c.Mechanisms[0].Direct():
 		return errors.New("an RSA key does not fit under OAEP")
@@ -94,6 +100,8 @@ func wholePurpose(c broker.SpecCapability, p broker.Purpose) error {
 		return errors.New("no proof")
 	case !slices.Contains(known, given):
 		return fmt.Errorf("consumers are given %q", given)
+	case slices.Contains(c.Algorithms[p], ""):
+		return errors.New("an algorithm without a word")
 	case (given == broker.GivenPrimary || given == broker.GivenNewest) && !c.SecondVersion:
 		return fmt.Errorf("consumers are given the %s version of keys that hold one", given)
 	default:
@@ -101,7 +109,7 @@ func wholePurpose(c broker.SpecCapability, p broker.Purpose) error {
 	}
 }
 
-func nameRule(_ context.Context, h *harness) error {
+func nameRule(ctx context.Context, h *harness) error {
 	rule := h.caps().Names
 	if _, err := regexp.Compile(rule.Pattern); err != nil || rule.Words == "" {
 		return fmt.Errorf("rule %+v: %w", rule, err)
@@ -112,6 +120,21 @@ func nameRule(_ context.Context, h *harness) error {
 	for _, name := range []string{"", "../x", "schlüssel", strings.Repeat("x", 300), "a b", "a\nb"} {
 		if rule.Allows(h.nameOf(name)) && name != "" || rule.Allows(name) {
 			return fmt.Errorf("%q is allowed", name)
+		}
+	}
+	return h.reservedNames(ctx)
+}
+
+// reservedNames: a name that is kept for something else is refused, in any case.
+func (h *harness) reservedNames(ctx context.Context) error {
+	for _, own := range h.caps().Names.Reserved {
+		for _, name := range []string{own, strings.ToUpper(own)} {
+			in := h.simple()
+			in.RemoteName = name
+			_, err := h.Provider.Prepare(ctx, h.effect(broker.StepPrepare), in)
+			if err := is(err, broker.Misuse, broker.Rejected); err != nil || h.caps().Names.Allows(name) {
+				return fmt.Errorf("%q is not refused: %w", name, err)
+			}
 		}
 	}
 	return nil

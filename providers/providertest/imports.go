@@ -132,8 +132,8 @@ func (h *harness) under(ctx context.Context, w broker.WrappingKey, key broker.Ke
 }
 
 func eachAlgorithm(ctx context.Context, h *harness) error {
-	for s, purposes := range h.Algorithms {
-		for p, words := range purposes {
+	for s, offered := range h.caps().Specs {
+		for p, words := range offered.Algorithms {
 			for _, word := range words {
 				in := h.want(s, p)
 				in.Algorithm = word

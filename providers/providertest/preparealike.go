@@ -154,5 +154,12 @@ func tagRule(ctx context.Context, h *harness) error {
 	if err := h.tagsRefused(ctx, map[string]string{"team": strings.Repeat("x", 2000)}); err != nil {
 		return fmt.Errorf("a long value: %w", err)
 	}
+	for _, own := range h.caps().Tags.Reserved {
+		for _, name := range []string{own + "x", strings.ToUpper(own) + "X"} {
+			if err := h.tagsRefused(ctx, map[string]string{name: "value"}); err != nil {
+				return fmt.Errorf("%s, which is not the customer's: %w", name, err)
+			}
+		}
+	}
 	return nil
 }

@@ -154,13 +154,15 @@ func TestWholeSpec(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(*broker.SpecCapability){
-		"no reason":      func(c *broker.SpecCapability) { c.Mechanisms = nil },
-		"no purposes":    func(c *broker.SpecCapability) { c.Purposes = nil },
-		"no proof":       func(c *broker.SpecCapability) { c.Proof = nil },
-		"no such given":  func(c *broker.SpecCapability) { c.Given[broker.Sign] = "oldest" },
-		"newest of one":  func(c *broker.SpecCapability) { c.Given[broker.Sign] = broker.GivenNewest },
-		"RSA under OAEP": func(c *broker.SpecCapability) { c.Mechanisms = []broker.Mechanism{broker.OAEPSHA256} },
-		"lost for good":  func(c *broker.SpecCapability) { c.ImportRepeats = false },
+		"no reason":                func(c *broker.SpecCapability) { c.Mechanisms = nil },
+		"no purposes":              func(c *broker.SpecCapability) { c.Purposes = nil },
+		"no proof":                 func(c *broker.SpecCapability) { c.Proof = nil },
+		"no such word":             func(c *broker.SpecCapability) { c.Algorithms = map[broker.Purpose][]string{broker.Sign: {""}} },
+		"an algorithm for nothing": func(c *broker.SpecCapability) { c.Algorithms = map[broker.Purpose][]string{broker.MAC: {"x"}} },
+		"no such given":            func(c *broker.SpecCapability) { c.Given[broker.Sign] = "oldest" },
+		"newest of one":            func(c *broker.SpecCapability) { c.Given[broker.Sign] = broker.GivenNewest },
+		"RSA under OAEP":           func(c *broker.SpecCapability) { c.Mechanisms = []broker.Mechanism{broker.OAEPSHA256} },
+		"lost for good":            func(c *broker.SpecCapability) { c.ImportRepeats = false },
 	} {
 		c := whole()
 		change(&c)

@@ -18,9 +18,6 @@ type Target struct {
 
 	// Soon is how long what has happened may take to show; 0 is 15 seconds.
 	Soon time.Duration
-	// Algorithms are the provider's words that PrepareIn.Algorithm may be; nil where a
-	// key computes what its spec says.
-	Algorithms map[broker.KeySpec]map[broker.Purpose][]string
 	// ForeignWrappingKey is a ref of a wrapping key, well formed and of another account,
 	// where wrapping keys are kept.
 	ForeignWrappingKey string

@@ -88,10 +88,7 @@ func Open(caps func() broker.Capabilities) func(t *testing.T) providertest.Targe
 		return providertest.Target{
 			Provider: o.Provider, Account: Account, Now: o.clock.Now, Advance: o.clock.Advance, Break: o.faults.breaks,
 			Missing: broker.KeyRef{ID: "memory:" + Account + ":key/missing"},
-			Algorithms: map[broker.KeySpec]map[broker.Purpose][]string{
-				broker.AES256: {broker.Encrypt: {"aes-256"}}, broker.ECP384: {broker.Sign: {"ec-p384"}},
-			},
-			Plant: o.plant, PlantWrappingKey: o.plantWrappingKey,
+			Plant:   o.plant, PlantWrappingKey: o.plantWrappingKey,
 			Importing: func(_ *testing.T, i providertest.Importing) { o.become(i) },
 		}
 	}
