@@ -23,6 +23,11 @@ func (b *Broker) Abort(ctx context.Context, req AbortRequest) (Aborted, error) {
 	if err := l.abortable(); err != nil {
 		return Aborted{}, err
 	}
+	for _, p := range l.places {
+		if err := l.op.windowFits(p.target, p.placement, req.Window); err != nil {
+			return Aborted{}, err
+		}
+	}
 	l.why = req.Why
 	out := Aborted{Material: l.version.Material.ID}
 	for _, p := range l.places {
@@ -52,7 +57,17 @@ func (b *Broker) PlanAbort(ctx context.Context, req AbortRequest) (Aborted, erro
 		out.Material = v.Material.ID
 	}
 	for _, p := range view.Placements {
-		if p.Number == op.Operation.Number && p.Version.Key.ID != "" && p.Step != PlacementAbandoned {
+		if p.Number != op.Operation.Number || p.Step == PlacementAbandoned {
+			continue
+		}
+		t, err := b.target(p.Target)
+		if err == nil {
+			err = op.Operation.windowFits(t, p, req.Window)
+		}
+		if err != nil {
+			return Aborted{}, err
+		}
+		if p.Version.Key.ID != "" {
 			out.Scheduled = append(out.Scheduled, p.Version)
 		}
 	}
@@ -83,9 +98,10 @@ func (b *Broker) openAbort(ctx context.Context, id string) (*line, func(), error
 	return l, release, nil
 }
 
-// abandonIntent is on record before anything is taken back, with who and why.
+// abandonIntent is on record before anything is taken back, with who and why; without
+// a window where none can be chosen then.
 type abandonIntent struct {
-	Window string `json:"window"`
+	Window string `json:"window,omitempty"`
 	Reason string `json:"reason"`
 }
 
@@ -134,8 +150,11 @@ func (l *line) takeBack(ctx context.Context, p *place, window time.Duration, out
 		p.placement.Step = PlacementAbandoned
 		return nil
 	}
-	window = first(window, p.placement.Terms.Window, p.target.Window, p.caps.Deletion.Default)
-	intent := abandonIntent{Window: window.String(), Reason: l.why.Reason}
+	window = p.target.windowOf(p.placement, window)
+	intent := abandonIntent{Reason: l.why.Reason}
+	if window != 0 {
+		intent.Window = window.String()
+	}
 	rec, _, err := l.intend(ctx, p, StepAbandon, intent, map[string]any{"key_ref": v.Key.ID, "window": intent.Window})
 	if err != nil {
 		return err

@@ -11,8 +11,8 @@ import (
 )
 
 // Do performs one action. Deletion is of the whole key and lasts as long as the vault
-// retains what is deleted, whatever window is asked for; nothing is ever purged, and
-// nothing rotated.
+// retains what is deleted: a window can only be one that some vault has, and chooses
+// nothing. Nothing is ever purged, and nothing rotated.
 func (p *Provider) Do(ctx context.Context, _ broker.Effect, v broker.VersionRef, a broker.Action) (broker.Receipt, error) {
 	if _, err := p.nameOf(v.Key); err != nil {
 		return broker.Receipt{}, err
