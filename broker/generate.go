@@ -2,8 +2,6 @@ package broker
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 )
@@ -40,19 +38,18 @@ func (l *line) born(ctx context.Context, event string, in GenerateIn, m Material
 	l.version.Material = m
 	_, err = l.apply(ctx, event, nil, Change{Version: &l.version}, map[string]any{
 		"material": m.ID, "spec": m.Spec, "attributes": m.Attributes, "token": info, "kcv": fmt.Sprintf("%x", m.KCV),
-		"usage": in.Usage, "check_value": checkValue(m),
+		"usage": in.Usage, "check_value": m.CheckValue(),
 	})
 	return err
 }
 
-// checkValue of a pair is SHA-256 over its public key's SubjectPublicKeyInfo; for
-// secrets there is none that identifies.
-func checkValue(m Material) string {
+// CheckValue of a pair is SHA-256, hex, over its public key's SubjectPublicKeyInfo; for
+// secrets there is none that identifies, and it is "".
+func (m Material) CheckValue() string {
 	if len(m.PublicKey) == 0 {
 		return ""
 	}
-	sum := sha256.Sum256(m.PublicKey)
-	return hex.EncodeToString(sum[:])
+	return fingerprint(m.PublicKey)
 }
 
 // generateAfresh: half a pair, or two objects, left by a run that was killed

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"slices"
 	"strings"
@@ -16,7 +18,12 @@ func TestOneKeyGoesToEveryTargetOfAPolicy(t *testing.T) {
 	w := cloudsWorld(t)
 	plan := asks[broker.Intended](w, args("import all signing/release --policy everywhere --dry-run")...)
 	if len(plan.Targets) != 3 {
-		t.Errorf("planned is %+v", plan)
+		t.Fatalf("planned is %+v", plan)
+	}
+	for i, want := range []broker.IntendedTarget{{Consumer: "alias/signing/release"}, {KeyName: "signing-release-"}, {KeyName: "signing-release-"}} {
+		if got := plan.Targets[i]; got.Consumer != want.Consumer || !strings.HasPrefix(got.KeyName, want.KeyName) || want.KeyName == "" && got.KeyName != "" {
+			t.Errorf("consumers of target %s use %q of key %q, want %+v", got.Target, got.Consumer, got.KeyName, want)
+		}
 	}
 	w.must(args("import all signing/release --policy everywhere")...)
 	rows := asks[[]placementRow](w, "inventory")
@@ -68,6 +75,24 @@ func TestPlacementsStandSideBySide(t *testing.T) {
 	}
 	if strings.Contains(table, "attestation") {
 		t.Errorf("what nobody has is shown:\n%s", table)
+	}
+}
+
+// The check value is what a person compares with what a cloud shows.
+func TestCheckValueOfAPairIsShown(t *testing.T) {
+	t.Parallel()
+	w := cloudsWorld(t)
+	w.must(args("import all signing/release --policy everywhere")...)
+	w.must(args("import aws payments/db --policy payments")...)
+	sum := sha256.Sum256(asks[broker.KeyView](w, args("key show signing/release")...).Versions[0].Material.PublicKey)
+	want := hex.EncodeToString(sum[:])
+	for _, command := range []string{"key show signing/release", "key versions signing/release"} {
+		if table := w.must(args(command)...).out; !strings.Contains(table, want) || !strings.Contains(table, "CHECK VALUE") {
+			t.Errorf("%s does not show %s:\n%s", command, want, table)
+		}
+	}
+	if table := w.must(args("key show payments/db")...).out; strings.Contains(table, "CHECK VALUE") {
+		t.Errorf("a secret has none:\n%s", table)
 	}
 }
 

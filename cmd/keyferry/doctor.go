@@ -30,8 +30,10 @@ func (p *program) doctor() *cli.Command {
 			if c.String("policy") != "" {
 				return c.leastPolicy()
 			}
-			if c.Bool("proof") {
-				return misuse("--proof goes with --policy")
+			for _, flag := range []string{"proof", "target"} {
+				if c.IsSet(flag) {
+					return misuse("--%s goes with --policy", flag)
+				}
 			}
 			return c.working(ctx, func(s *session) error { return s.examine(ctx) })
 		},
@@ -90,6 +92,9 @@ func (c *call) leastPolicy() error {
 func (c *call) policyTarget(cfg *config.Config, name string) (config.Target, error) {
 	asked := c.String("target")
 	if t, ok := cfg.Target(name); ok {
+		if asked != "" && asked != name {
+			return t, misuse("--policy: %s is a target: --target %s says nothing about it", name, asked)
+		}
 		return t, nil
 	}
 	var names []string

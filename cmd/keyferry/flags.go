@@ -95,6 +95,17 @@ func (c *call) pairs(flag string) (map[string]string, error) {
 	return out, nil
 }
 
+// without refuses flags that say nothing beside another one: what is asked for is never
+// left out in silence.
+func (c *call) without(beside string, flags ...string) error {
+	for _, flag := range flags {
+		if c.IsSet(flag) {
+			return misuse("--%s says nothing about --%s", flag, beside)
+		}
+	}
+	return nil
+}
+
 // choice reads a flag that must be one of the words; "" where it was not given.
 func choice[S ~string](c *call, flag string, allowed []S) (S, error) {
 	word := S(c.String(flag))

@@ -63,3 +63,25 @@ func TestTagsAndOwnersSelectKeys(t *testing.T) {
 		t.Errorf("by owner: %+v", rows)
 	}
 }
+
+// What is asked for is never left out in silence: who reads the answer would take it for
+// an answer to all of the question.
+func TestFlagsThatSayNothingAreRefused(t *testing.T) {
+	t.Parallel()
+	w := cloudsWorld(t)
+	for line, says := range map[string]string{
+		"inventory --orphans --owner team":               "--owner says nothing about --orphans",
+		"inventory --orphans --tag a=b":                  "--tag says nothing about --orphans",
+		"inventory --orphans --state active":             "--state says nothing about --orphans",
+		"inventory --orphans --expiring 90d":             "--expiring says nothing about --orphans",
+		"doctor --target aws-test":                       "--target goes with --policy",
+		"doctor --proof":                                 "--proof goes with --policy",
+		"doctor --policy aws-test --target azure-test":   "--target azure-test says nothing about it",
+		"doctor --policy azure-test --target no-such-at": "--target no-such-at says nothing about it",
+	} {
+		w.refuses(exitMisused, args(line), says)
+	}
+	w.must(args("inventory --orphans --target aws-test")...)
+	w.must(args("doctor --policy aws --target aws-test")...)
+	w.must(args("doctor --policy aws-test --target aws-test")...)
+}

@@ -38,6 +38,9 @@ func (p *program) inventory() *cli.Command {
 		flags: append(filterFlags(), &cli.BoolFlag{Name: "orphans", Usage: "list what no record names instead"}),
 		run: func(ctx context.Context, c *call) error {
 			if c.Bool("orphans") {
+				if err := c.without("orphans", "owner", "tag", "state", "expiring"); err != nil {
+					return err
+				}
 				return c.working(ctx, func(s *session) error { return s.orphans(ctx) })
 			}
 			return c.reading(ctx, func(s *session) error { return s.listPlacements(ctx) })

@@ -52,6 +52,7 @@ type versionRow struct {
 	Retain      broker.Retain     `json:"retain"`
 	Provenance  string            `json:"provenance"`
 	Material    broker.MaterialID `json:"material"`
+	CheckValue  string            `json:"check_value" table:"filled"` // of a pair: SHA-256 over its public key; no secret has one
 	TokenSerial string            `json:"token_serial" table:"-"`
 	CreatedAt   time.Time         `json:"created_at"`
 	ActivatedAt time.Time         `json:"activated_at,omitzero"`
@@ -62,7 +63,7 @@ func versionRows(k broker.KeyView) []versionRow {
 	for _, v := range k.Versions {
 		rows = append(rows, versionRow{
 			Key: k.Key.Name, Version: v.Number, State: v.State, Retain: v.Retain, Provenance: v.Provenance,
-			Material: v.Material.ID, TokenSerial: v.Material.TokenSerial, CreatedAt: v.CreatedAt, ActivatedAt: v.ActivatedAt,
+			Material: v.Material.ID, CheckValue: v.Material.CheckValue(), TokenSerial: v.Material.TokenSerial, CreatedAt: v.CreatedAt, ActivatedAt: v.ActivatedAt,
 		})
 	}
 	return rows
