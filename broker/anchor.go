@@ -10,8 +10,13 @@ import (
 // anchorName is the one record the broker keeps on a token.
 const anchorName = "audit head"
 
-// errOlderStore: what was done since is missing, and going on could do it twice.
-var errOlderStore = errors.New("the store is older than that, or was rewritten")
+// Why a token does not go on with a store.
+var (
+	// errOlderStore: what was done since is missing, and going on could do it twice.
+	errOlderStore = errors.New("the store is older than that, or was rewritten")
+	// errOtherStore: what the token was used for is on record elsewhere.
+	errOtherStore = errors.New("the token remembers another store")
+)
 
 // anchored is what the token remembers of the store.
 type anchored struct {
@@ -26,10 +31,11 @@ func (b *Broker) checkAnchor(ctx context.Context, setup TokenSetup, log *auditLo
 		return err
 	}
 	var why error
-	kind := Tampered
+	kind, hint := Tampered, "restore the newest backup; to go on with this store on purpose, as it is the newest there is: "
 	switch {
 	case kept.Store != log.genesis:
-		kind, why = Conflict, fmt.Errorf("the token remembers another store, which began with %.16s…", kept.Store)
+		kind, why = Conflict, fmt.Errorf("%w, which began with %.16s…", errOtherStore, kept.Store)
+		hint = "name that store in the config, or use another token; to go on with this store on purpose, after which that one is refused: "
 	case log.hashes[kept.Head.Seq] != kept.Head.Hash:
 		why = fmt.Errorf("the token remembers entry %d of this store (%.16s…), which is not in it: %w", kept.Head.Seq, kept.Head.Hash, errOlderStore)
 	default:
@@ -37,7 +43,7 @@ func (b *Broker) checkAnchor(ctx context.Context, setup TokenSetup, log *auditLo
 	}
 	return &Error{
 		Kind: kind, Op: "check the store", Object: fmt.Sprintf("at audit entry %d", log.Head.Seq), Cause: why,
-		Hint: "restore the newest backup; to go on with this store on purpose, enrol the token with it: keyferry token enrol, with --restored where it is an older one",
+		Hint: hint + "keyferry token enrol --environment " + setup.Environment + " --restored --reason …",
 	}
 }
 

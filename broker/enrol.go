@@ -13,14 +13,15 @@ const Production = "production"
 
 // EnrolToken gives the token its seal key and puts it under seal. Enrolling again
 // after a change of config is allowed to whoever holds the token. A store that is
-// older than what the token remembers is Tampered: EnrolRestored takes it.
+// older than what the token remembers is Tampered, another one than it remembers a
+// Conflict: EnrolRestored takes both.
 func (b *Broker) EnrolToken(ctx context.Context, why Why) (Enrolment, error) {
 	return b.enrolToken(ctx, why, false)
 }
 
-// EnrolRestored goes on with a store that was restored from an older backup, by a
-// person's decision and for a reason: what was done since is not on record. What
-// that left at the targets is then found by Orphans.
+// EnrolRestored goes on with a store that was restored from an older backup, or with
+// another one than the token served, by a person's decision and for a reason: what was
+// done since is not on record. What that left at the targets is then found by Orphans.
 func (b *Broker) EnrolRestored(ctx context.Context, why Why) (Enrolment, error) {
 	if why.Reason == "" {
 		return Enrolment{}, misuse("enrol the token with a restored store", "a reason is required: --reason …")
@@ -43,11 +44,7 @@ func (b *Broker) enrolToken(ctx context.Context, why Why, restored bool) (Enrolm
 	if err != nil {
 		return Enrolment{}, err
 	}
-	err = b.witness(ctx, func(*auditLog) error { return nil })
-	switch {
-	case errors.Is(err, Conflict): // a token that served another store may serve this one from now on
-	case restored && errors.Is(err, errOlderStore): // on record before the token forgets the newer one
-	case err != nil:
+	if err := b.mayServe(ctx, setup, restored); err != nil {
 		return Enrolment{}, err
 	}
 	info, err := setup.Token.Info(ctx)
@@ -58,11 +55,32 @@ func (b *Broker) enrolToken(ctx context.Context, why Why, restored bool) (Enrolm
 		Kind: EnrolToken, Name: setup.Name, Environment: setup.Environment, TokenSerial: info.Serial,
 		Pins: maps.Clone(setup.Pins), At: b.o.Now(),
 	}
-	e, err = b.enrol(ctx, setup, e, why, map[string]any{"token": info, "restored": restored, "token_remembered": before.Head.Seq})
+	e, err = b.enrol(ctx, setup, e, why, map[string]any{"token": info, "restored": restored, "token_remembered": before.Head.Seq, "token_remembered_store": before.Store})
 	if err == nil && restored {
 		err = b.rememberThis(ctx, setup)
 	}
 	return e, err
+}
+
+// MayEnrolToken is nil where EnrolToken, or EnrolRestored, would not refuse this store.
+// Nothing is changed.
+func (b *Broker) MayEnrolToken(ctx context.Context, restored bool) error {
+	setup, err := b.token()
+	if err != nil {
+		return err
+	}
+	return b.mayServe(ctx, setup, restored)
+}
+
+// mayServe: a token that remembers another store, or more of this one than is in it,
+// serves it by a person's decision alone. Else the store that it served would be refused
+// from then on, and nobody had been told.
+func (b *Broker) mayServe(ctx context.Context, setup TokenSetup, restored bool) error {
+	err := b.witness(ctx, func(log *auditLog) error { return b.checkAnchor(ctx, setup, log) })
+	if restored && (errors.Is(err, errOlderStore) || errors.Is(err, errOtherStore)) {
+		return nil // on record before the token forgets what it remembered
+	}
+	return err
 }
 
 // makeSealKey makes the seal key of a token that has none yet. One that had one

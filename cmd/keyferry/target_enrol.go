@@ -32,6 +32,7 @@ func (s *session) enrolTarget(ctx context.Context, name string) error {
 			return err
 		}
 		e := broker.Enrolment{Kind: broker.EnrolTarget, Name: name, Environment: t.Environment, Pins: pins}
+		s.p.say("a dry run: nobody was asked and nothing was enrolled; these fields would be held")
 		return s.print(answer{value: e, tables: []any{enrolmentFacts(e)}})
 	}
 	if err := s.confirm(ctx, "Enrol target "+name, name); err != nil {

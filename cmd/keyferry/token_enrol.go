@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -28,14 +30,15 @@ func (p *program) tokenEnrol() *cli.Command {
 		about: "The seal key authenticates the broker's records. Material never crosses environments, so the\n" +
 			"environment is named here as well as in the config. Enrol again after a change of the token's config.\n" +
 			"A store that was restored from an older backup is refused until --restored says, with a reason, that it is\n" +
-			"the newest there is; keyferry inventory --orphans then lists what was done since.",
+			"the newest there is; keyferry inventory --orphans then lists what was done since. So is another store than\n" +
+			"the token served before, which is refused in its turn once the token has been given to this one.",
 		examples: []string{
 			"keyferry token enrol --environment test", "keyferry token enrol --environment test --dry-run",
 			"keyferry token enrol --environment test --restored --reason 'disk lost, backup of Monday' --dry-run",
 		},
 		flags: changeFlags(
 			&cli.StringFlag{Name: "environment", Usage: "the token's environment, as in the config: `NAME`"},
-			&cli.BoolFlag{Name: "restored", Usage: "the store is older than the token remembers, and is the newest there is; needs --reason"},
+			&cli.BoolFlag{Name: "restored", Usage: "the store is older than the token remembers, or another one, and is the newest there is; needs --reason"},
 		),
 		run: func(ctx context.Context, c *call) error {
 			return c.working(ctx, func(s *session) error { return s.enrolToken(ctx) })
@@ -45,10 +48,13 @@ func (p *program) tokenEnrol() *cli.Command {
 
 func (s *session) enrolToken(ctx context.Context) error {
 	want := s.config.Token.Environment
-	if got := s.String("environment"); got != want {
-		return misuse("enrol token %s: --environment is %q, the config says %q; both must name the same", s.config.Token.Name, got, want)
+	if err := s.sameEnvironment(want); err != nil {
+		return err
 	}
 	if s.Bool("dry-run") {
+		if err := s.broker.MayEnrolToken(ctx, s.Bool("restored")); err != nil {
+			return err
+		}
 		info, err := s.token.Info(ctx)
 		if err != nil {
 			return err
@@ -56,6 +62,7 @@ func (s *session) enrolToken(ctx context.Context) error {
 		e := broker.Enrolment{
 			Kind: broker.EnrolToken, Name: s.config.Token.Name, Environment: want, TokenSerial: info.Serial, Pins: tokenPins(s.config.Token),
 		}
+		s.p.say("a dry run: the token was not enrolled, and would be enrolled as this")
 		return s.print(answer{value: e, tables: []any{enrolmentFacts(e)}})
 	}
 	if err := s.confirm(ctx, "Enrol token "+s.config.Token.Name); err != nil {
@@ -70,4 +77,17 @@ func (s *session) enrolToken(ctx context.Context) error {
 		return err
 	}
 	return s.print(answer{value: e, tables: []any{enrolmentFacts(e)}})
+}
+
+// sameEnvironment holds --environment against the config.
+func (s *session) sameEnvironment(want string) error {
+	got := s.String("environment")
+	if got == want {
+		return nil
+	}
+	why := fmt.Errorf("--environment is %q, the config says %q; both must name the same", got, want)
+	if got == "" {
+		why = errors.New("--environment is missing: it is named here as well as in the config, for the token belongs to it for ever")
+	}
+	return &broker.Error{Kind: broker.Misuse, Op: "enrol token", Object: s.config.Token.Name, Cause: why, Hint: "keyferry token enrol --environment " + want}
 }
