@@ -65,7 +65,7 @@ func TestPinnedAtGoogle(t *testing.T) {
 
 // changed is a change of the field after it was enrolled.
 func (f pinnedField) changed() wrong {
-	w := wrong{target: "gcp", spoils: sets("gcp", f.name, f.now), asks: f.asks, bad: bad{name: f.name + " " + filepath.Base(f.now), code: 1}}
+	w := wrong{target: "gcp", spoils: setsAtGoogle(f.name, f.now), asks: f.asks, bad: bad{name: f.name + " " + filepath.Base(f.now), code: 1}}
 	w.says = []string{f.name + ` is "` + f.now + `" in the config, "` + f.enrolled + `" was enrolled`, "keyferry target enrol"}
 	if f.instead != "" {
 		w.code, w.says = 2, []string{f.instead}
@@ -134,20 +134,19 @@ func googleFields(t *testing.T) []string {
 	return slices.Collect(maps.Keys(target.Properties))
 }
 
-// sets writes a field of a target; without a value it leaves it out.
-func sets(target, field, value string) func(*testing.T, *clouds) {
+// setsAtGoogle writes a field of the target; without a value it leaves it out.
+func setsAtGoogle(field, value string) func(*testing.T, *clouds) {
 	return func(t *testing.T, c *clouds) {
 		t.Helper()
-		head := "  - name: " + target + "\n"
-		before, after, ok := strings.Cut(string(c.state(t).config), head)
+		before, after, ok := strings.Cut(string(c.state(t).config), atGoogle)
 		if !ok {
-			t.Fatalf("there is no target %s", target)
+			t.Fatal("there is no such target")
 		}
 		end := strings.Index(after, "\n  - name: ") + 1
 		lines := slices.DeleteFunc(strings.SplitAfter(after[:end], "\n"), func(line string) bool { return strings.HasPrefix(line, "    "+field+":") })
 		if value != "" {
 			lines = append(lines, "    "+field+": "+value+"\n")
 		}
-		fatal(t, os.WriteFile(c.config, []byte(before+head+strings.Join(lines, "")+after[end:]), 0o600))
+		fatal(t, os.WriteFile(c.config, []byte(before+atGoogle+strings.Join(lines, "")+after[end:]), 0o600))
 	}
 }
