@@ -23,7 +23,7 @@ func (b *Broker) begin(ctx context.Context, w want, lease Lease) (*line, error) 
 	for _, t := range w.targets {
 		p := l.newPlace(t, Placement{
 			KeyID: l.key.ID, Number: l.version.Number, Target: t.Name, Step: PlacementIntended,
-			Consumer: t.consumerOf(w.name), ValidTo: w.validTo, Terms: w.terms(t),
+			Consumer: t.consumerOf(w.name), ValidTo: w.endAt(t), Terms: w.terms(t),
 		})
 		if err := l.plan(ctx, p); err != nil {
 			return nil, err

@@ -199,6 +199,7 @@ type IntendedTarget struct {
 	KeyName     string     `json:"key_name,omitempty"` // that the key gets there, where it has one of its own
 	Consumer    string     `json:"consumer,omitempty"` // what consumers use; "" where they learn it with the import
 	ValidTo     time.Time  `json:"valid_to,omitzero"`
+	Note        string     `json:"note,omitempty"` // what of the policy does not count there, and why
 }
 
 // Check is the outcome of verifying one placement.
@@ -230,14 +231,14 @@ type Finding struct {
 	Detail  string `json:"detail,omitempty"`
 }
 
-// Cell is one key spec at one target: by which plan, or why not.
+// Cell is one key spec for one purpose at one target: by which plan, or why not.
 type Cell struct {
 	Spec      KeySpec    `json:"spec"`
 	Target    string     `json:"target"`
 	Mechanism Mechanism  `json:"mechanism,omitempty"`
 	Way       Way        `json:"way,omitempty"`
 	Proof     ProofLevel `json:"proof,omitempty"`
-	Purpose   Purpose    `json:"purpose,omitempty"` // where the spec's usual one is not taken
+	Purpose   Purpose    `json:"purpose,omitempty"` // "" the spec's usual one
 	Reason    string     `json:"reason,omitempty"`  // why not
 }
 

@@ -3,6 +3,7 @@ package broker_test
 import (
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,12 +100,13 @@ func withoutAlgorithms(specs map[broker.KeySpec]broker.SpecCapability) map[broke
 }
 
 // refusedFirst holds that import and dry run refuse alike, and that nothing came of it:
-// no call of any target, no entry, no object.
+// no entry, and no call that makes or changes anything.
 func (w *world) refusedFirst(t *testing.T, req broker.ImportRequest, kind broker.Kind, says string) {
 	t.Helper()
 	before, called := len(w.events(t)), []string(nil)
 	w.inject = func(call string, _ bool) error {
-		if !strings.HasPrefix(call, "store ") {
+		looks := []string{"token Seal", "token Info", "token Anchor"} // who is there, and whether the records hold
+		if !strings.HasPrefix(call, "store ") && !strings.HasSuffix(call, " identify") && !slices.Contains(looks, call) {
 			called = append(called, call)
 		}
 		return nil

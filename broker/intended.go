@@ -62,7 +62,7 @@ func (b *Broker) intendedAt(t Target, w want, plans []Plan) (IntendedTarget, err
 	level, _ := levelAt(t, caps, b.enrolled(t.Name), Key{Spec: w.spec, Purpose: w.purpose})
 	out := IntendedTarget{
 		Target: t.Name, Environment: t.Environment, Account: t.Pins[PinAccount], Place: t.Place,
-		Mechanism: plan.Mechanism, Way: plan.Way, Proof: level, Consumer: t.consumerOf(w.name), ValidTo: w.validTo,
+		Mechanism: plan.Mechanism, Way: plan.Way, Proof: level, Consumer: t.consumerOf(w.name), ValidTo: w.endAt(t), Note: w.endless(t),
 	}
 	if caps.NamesKeys {
 		out.KeyName = t.nameOf(w.name)

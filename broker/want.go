@@ -140,14 +140,14 @@ func (w *want) checkPolicy() error {
 // import begins: one that is on record keeps its end.
 func (w *want) checkTimes(now time.Time) error {
 	w.validTo = w.req.ValidTo.UTC().Truncate(time.Second)
-	if w.validTo.IsZero() && w.policy.ValidFor > 0 {
+	if w.validTo.IsZero() && w.policy.ValidFor > 0 && slices.ContainsFunc(w.targets, Target.ends) {
 		w.validTo = now.Add(w.policy.ValidFor).Truncate(time.Second)
 	}
 	if w.policy.ValidAfter > 0 {
 		w.from = now.Add(w.policy.ValidAfter).Truncate(time.Second)
 	}
 	for _, t := range w.targets {
-		if err := checkValidTo(w.name, t.Provider.Capabilities(), w.validTo, now); err != nil {
+		if err := checkValidTo(w.name, t.Provider.Capabilities(), w.endAt(t), now); err != nil {
 			return err
 		}
 		if err := w.checkValidFrom(t.Provider.Capabilities()); err != nil {
@@ -159,6 +159,26 @@ func (w *want) checkTimes(now time.Time) error {
 	}
 	return nil
 }
+
+// endAt is the end of the version at a target. A policy's valid_for counts where the
+// provider knows an end; one that was asked for in so many words counts everywhere.
+func (w *want) endAt(t Target) time.Time {
+	if w.req.ValidTo.IsZero() && !t.ends() {
+		return time.Time{}
+	}
+	return w.validTo
+}
+
+// endless says that the policy's valid_for does not count at a target; "" it does.
+func (w *want) endless(t Target) string {
+	if w.policy.ValidFor == 0 || !w.req.ValidTo.IsZero() || t.ends() {
+		return ""
+	}
+	return "no end there: " + t.Provider.Capabilities().Service + " has no expiry of its own"
+}
+
+// ends reports whether the provider ends a version by itself.
+func (t Target) ends() bool { return t.Provider.Capabilities().ValidTo.Native }
 
 // checkValidFrom refuses a beginning where the provider knows none, or after the end.
 func (w *want) checkValidFrom(caps Capabilities) error {
@@ -226,7 +246,10 @@ func checkValidTo(name string, caps Capabilities, validTo, now time.Time) error 
 	case !validTo.After(now):
 		return misuse("import "+name, "valid-to "+stamp(validTo)+" is in the past")
 	case !rule.Native:
-		return &Error{Kind: Unsupported, Op: "set valid-to of " + name, Object: "at " + caps.Service, Cause: fmt.Errorf("it has no expiry of its own")}
+		return &Error{
+			Kind: Unsupported, Op: "set valid-to of " + name, Object: "at " + caps.Service, Cause: errors.New("it has no expiry of its own"),
+			Hint: "leave the end out, or name the other targets with --target; valid_for in a policy counts where there is an expiry",
+		}
 	case rule.Max > 0 && validTo.After(now.Add(rule.Max)):
 		return misuse("import "+name, fmt.Sprintf("valid-to %s is more than %d days ahead, the most that %s allows", stamp(validTo), int(rule.Max.Hours()/24), caps.Service))
 	}

@@ -57,7 +57,7 @@ type Policy struct {
 	Mechanisms         []broker.Mechanism `json:"mechanisms,omitempty" doc:"the allowed ways of wrapping; all if left out"`
 	AllowSoftware      bool               `json:"allow_software,omitempty" doc:"also at targets that keep keys in software"`
 	Algorithms         map[string]string  `json:"algorithms,omitempty" doc:"what keys compute, in each provider's own words; its usual one for the spec if left out"`
-	ValidFor           Duration           `json:"valid_for,omitempty" doc:"life of the cloud's copy; no end if left out"`
+	ValidFor           Duration           `json:"valid_for,omitempty" doc:"life of the cloud's copy, where a provider knows one; no end if left out"`
 	ValidAfter         Duration           `json:"valid_after,omitempty" doc:"the cloud's copy is not used before that has passed; at once if left out"`
 	DeletionWindow     Duration           `json:"deletion_window,omitempty" doc:"waiting period before a key that was taken back is deleted; the target's if left out"`
 	Activate           *bool              `json:"activate,omitempty" doc:"false: versions stay staged until keyferry activate gives them to consumers"`
