@@ -144,38 +144,3 @@ func (d *Diagnosis) permissions(ctx context.Context, subject string, t Target) {
 		d.add(subject, "look", refused, "")
 	}
 }
-
-// matrix says for each key spec and target by which plan it goes, or why not.
-func (d *Diagnosis) matrix(targets []Target, enrolled []Enrolment) {
-	for _, spec := range KeySpecs() {
-		for _, t := range targets {
-			caps := t.Provider.Capabilities()
-			cell := Cell{Spec: spec, Target: t.Name}
-			plan, err := choose(spec, caps, d.Plans, Policy{})
-			if err != nil {
-				cell.Reason = reasonOf(err)
-			} else {
-				e, _ := find(enrolled, EnrolTarget, t.Name)
-				cell.Mechanism, cell.Way = plan.Mechanism, plan.Way
-				purpose := first(caps.Specs[spec].Purposes...)
-				if purpose != spec.Purposes()[0] {
-					cell.Purpose = purpose // it does not take the usual one
-				}
-				cell.Proof, _ = levelAt(t, caps, e, Key{Spec: spec, Purpose: purpose})
-			}
-			d.Matrix = append(d.Matrix, cell)
-		}
-	}
-}
-
-// reasonOf is an error's cause without what the matrix shows anyway; of many
-// reasons the nearest: the plans have the others.
-func reasonOf(err error) string {
-	if r, ok := errors.AsType[refusals](err); ok {
-		return r.nearest()
-	}
-	if e, ok := errors.AsType[*Error](err); ok && e.Cause != nil {
-		return e.Cause.Error()
-	}
-	return err.Error()
-}

@@ -185,15 +185,21 @@ func TestMatrixHasEveryTarget(t *testing.T) {
 	t.Parallel()
 	w := cloudsWorld(t)
 	d := asks[broker.Diagnosis](w, "doctor")
-	cells := map[string]broker.Cell{}
+	cells, pairs := map[string]broker.Cell{}, map[string]bool{}
 	for _, c := range d.Matrix {
-		cells[string(c.Spec)+" "+c.Target] = c
+		cell := string(c.Spec) + " " + c.Target
+		if _, there := cells[cell]; there {
+			cell += " " + string(c.Purpose) // a further purpose
+		}
+		cells[cell] = c
+		pairs[string(c.Spec)+" "+c.Target] = true
 	}
-	if len(d.Matrix) != 3*len(broker.KeySpecs()) {
-		t.Errorf("the matrix has %d cells", len(d.Matrix))
+	if len(pairs) != 3*len(broker.KeySpecs()) || len(cells) != len(d.Matrix) {
+		t.Errorf("the matrix has %d cells of %d specs at targets", len(d.Matrix), len(pairs))
 	}
 	for cell, proof := range map[string]broker.ProofLevel{
 		"aes-256 aws-test": broker.ProofReimport, "aes-256 gcp-test": broker.ProofAccepted, "aes-256 azure-test": broker.ProofCipher,
+		"aes-256 gcp-test raw-encrypt": broker.ProofCipher, "rsa-3072 aws-test decrypt": broker.ProofPublicKey,
 	} {
 		if cells[cell].Proof != proof || cells[cell].Mechanism == "" {
 			t.Errorf("%s is %+v", cell, cells[cell])

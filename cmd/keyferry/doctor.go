@@ -15,7 +15,7 @@ func (p *program) doctor() *cli.Command {
 	return p.command(leaf{
 		name: "doctor", usage: "look at everything an import needs, and say what is wrong",
 		about: "It creates nothing at a provider, and in the token only a throwaway object that it destroys.\n" +
-			"The matrix says for each key spec and target by which plan a key goes there, or why not.\n" +
+			"The matrix says for each key spec, target and purpose by which plan a key under no policy goes there, or why not.\n" +
 			"With --policy it prints the least permissions that keyferry needs at a target, as the provider's own\n" +
 			"tools take them; with --proof also given, those of the separate identity that asks for proofs.",
 		examples: []string{
