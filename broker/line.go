@@ -214,9 +214,19 @@ func (l *line) advise(cause error) error {
 		told.RetryAfter, told.Changed = e.RetryAfter, first(e.Changed, told.Changed)
 		hints = append(hints, first(e.Hint, remedy(e)))
 	}
-	hints = append(hints, fmt.Sprintf("keyferry operation resume %s goes on from here; keyferry operation abort %s --reason … takes it back", l.op.ID, l.op.ID))
+	hints = append(hints, l.waysOn())
 	told.Hint = strings.Join(slices.DeleteFunc(hints, func(h string) bool { return h == "" }), "; then ")
 	return &told
+}
+
+// waysOn are the commands that end an unfinished line: what has failed somewhere for
+// good is not resumed, but taken back.
+func (l *line) waysOn() string {
+	back := fmt.Sprintf("keyferry operation abort %s --reason … takes it back", l.op.ID)
+	if l.op.Kind == OpImport && l.usable() != nil {
+		return back + "; import under another name"
+	}
+	return fmt.Sprintf("keyferry operation resume %s goes on from here; %s", l.op.ID, back)
 }
 
 // remedy is the advice for what has none of its own: a permission is missing, or the

@@ -23,7 +23,6 @@ func (l *line) usable() error {
 func (l *line) unusable(why error) error {
 	return &Error{
 		Kind: Conflict, Op: "import", Object: fmt.Sprintf("key %s version %d", l.key.Name, l.version.Number), Cause: why,
-		Hint: "keyferry operation abort " + l.op.ID + " --reason … takes it back; import under another name",
 	}
 }
 

@@ -87,6 +87,9 @@ func TestAnImportThatACloudCouldNotFinish(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "the wrapped key is malformed") {
 			t.Fatalf("%v", err)
 		}
+		if told, ok := errors.AsType[*broker.Error](err); !ok || strings.Contains(told.Hint, "operation resume") || !strings.Contains(told.Hint, "operation abort") {
+			t.Errorf("what is spent is not resumed: %+v", told)
+		}
 	}
 	var id string
 	for op, err := range w.store.Operations(t.Context(), broker.OperationFilter{KeyName: "k"}) {

@@ -134,7 +134,7 @@ func (p *Provider) advice(rec *record, d details, err error) string {
 	if d.reason == "SERVICE_DISABLED" {
 		return "gcloud services enable cloudkms.googleapis.com --project " + p.c.Project
 	}
-	if at := rec.receipt.ServerTime; !at.IsZero() && rec.localTime.Sub(at).Abs() > maxSkew {
+	if at := rec.receipt.ServerTime; status.Code(err) == codes.Unauthenticated && !at.IsZero() && rec.localTime.Sub(at).Abs() > maxSkew {
 		return fmt.Sprintf("this machine's clock is %s off the provider's: set it right", rec.localTime.Sub(at).Round(time.Second))
 	}
 	return ""
