@@ -258,11 +258,11 @@ type AuditReport struct {
 	Faults  []string `json:"faults,omitempty"` // what was edited, removed or reordered
 }
 
-// target by name, as configured.
+// target by name, as configured; an error where it could not be opened.
 func (b *Broker) target(name string) (Target, error) {
 	for _, t := range b.o.Targets {
 		if t.Name == name {
-			return t, nil
+			return t, t.fault()
 		}
 	}
 	return Target{}, &Error{

@@ -30,6 +30,9 @@ func (b *Broker) Doctor(ctx context.Context) (Diagnosis, error) {
 	}
 	b.examineToken(ctx, setup, enrolled, &d)
 	for _, t := range b.o.Targets {
+		if d.isShut(t) {
+			continue
+		}
 		b.examineTarget(ctx, setup, t, enrolled, &d)
 	}
 	d.matrix(b.o.Targets, enrolled)

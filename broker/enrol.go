@@ -195,7 +195,11 @@ func (b *Broker) CheckEnrolments(ctx context.Context) error {
 		return err
 	}
 	for _, t := range b.o.Targets {
-		faults = append(faults, b.trust(ctx, []Target{t}))
+		err := t.fault()
+		if err == nil {
+			err = b.trust(ctx, []Target{t})
+		}
+		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
 }

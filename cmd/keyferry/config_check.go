@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/keyferry/keyferry/broker/config"
 )
 
 // checked is what config check says of a config that holds.
@@ -11,6 +14,18 @@ type checked struct {
 	Config   string `json:"config"`
 	Targets  int    `json:"targets"`
 	Policies int    `json:"policies"`
+}
+
+// tryTargets opens each target, and closes it again.
+func (p *program) tryTargets(ctx context.Context, cfg *config.Config) error {
+	for _, t := range cfg.Targets {
+		_, done, err := p.openTarget(ctx, cfg, t)
+		if err != nil {
+			return fmt.Errorf("open target %s: %w", t.Name, err)
+		}
+		done()
+	}
+	return nil
 }
 
 func (p *program) configCheck() *cli.Command {
@@ -23,11 +38,9 @@ func (p *program) configCheck() *cli.Command {
 			if err != nil {
 				return err
 			}
-			_, closeTargets, err := p.openTargets(ctx, cfg)
-			if err != nil {
+			if err := p.tryTargets(ctx, cfg); err != nil {
 				return err
 			}
-			closeTargets()
 			out := checked{Config: cfg.Path, Targets: len(cfg.Targets), Policies: len(cfg.Policies)}
 			return c.print(answer{value: out, tables: []any{facts(out)}})
 		},

@@ -50,10 +50,7 @@ func (c *call) working(ctx context.Context, f func(*session) error) error {
 	if err != nil {
 		return err
 	}
-	targets, closeTargets, err := c.p.openTargets(ctx, cfg)
-	if err != nil {
-		return err
-	}
+	targets, closeTargets := c.p.openTargets(ctx, cfg)
 	defer closeTargets()
 	return c.withStore(ctx, store.Options{Path: string(cfg.Store)}, func(st *store.Store) error {
 		return c.withToken(ctx, cfg, func(token broker.Token) error {

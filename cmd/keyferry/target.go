@@ -14,9 +14,10 @@ import (
 	"github.com/keyferry/keyferry/broker/config"
 )
 
-// openTargets prepares every configured target; none is spoken to. close gives
-// their connections back.
-func (p *program) openTargets(ctx context.Context, c *config.Config) (targets []broker.Target, closeAll func(), err error) {
+// openTargets prepares every configured target; none is spoken to. One that cannot be
+// opened says so when it is used, and is in nobody's way. close gives their connections
+// back.
+func (p *program) openTargets(ctx context.Context, c *config.Config) (targets []broker.Target, closeAll func()) {
 	var closers []func()
 	closeAll = func() {
 		for _, f := range closers {
@@ -26,13 +27,26 @@ func (p *program) openTargets(ctx context.Context, c *config.Config) (targets []
 	for _, t := range c.Targets {
 		target, done, err := p.openTarget(ctx, c, t)
 		if err != nil {
-			closeAll()
-			return nil, nil, fmt.Errorf("open target %s: %w", t.Name, err)
+			targets = append(targets, p.shutTarget(t, err))
+			continue
 		}
 		closers = append(closers, done)
 		targets = append(targets, target)
 	}
-	return targets, closeAll, nil
+	return targets, closeAll
+}
+
+// shutTarget is one that cannot be opened. It is pinned as far as tells whether another
+// is the same place.
+func (p *program) shutTarget(t config.Target, why error) broker.Target {
+	title := t.Provider
+	for _, known := range p.providers {
+		if known.name == t.Provider {
+			title = known.title
+		}
+	}
+	pins := map[string]string{broker.PinAccount: accountOf(t), broker.PinEndpoint: t.Endpoint}
+	return brokerTarget(t, openTarget{provider: broker.Shut(t.Provider, title, why)}, pins)
 }
 
 // openTarget reads a target's files once: what is used is what is held against the

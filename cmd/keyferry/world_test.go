@@ -39,6 +39,7 @@ type world struct {
 	target      *cloud.Provider            // aws-test
 	clouds      map[string]*cloud.Provider // all of them
 	fault       cloud.Fault                // may be nil
+	shut        map[string]error           // targets that do not open
 	genuine     bool
 	interactive bool
 	stdin       string
@@ -177,6 +178,9 @@ func (w *world) program(out, stderr *bytes.Buffer) *program {
 	}
 	for i := range p.providers {
 		p.providers[i].open = func(_ context.Context, a asked) (openTarget, error) {
+			if err := w.shut[a.Name]; err != nil {
+				return openTarget{}, err
+			}
 			return openTarget{provider: w.cloudAt(a.Name), genuine: w.genuine, close: func() {}}, nil
 		}
 	}
