@@ -1,9 +1,12 @@
 package e2e_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/keyferry/keyferry/hsm/softtoken"
+	"github.com/keyferry/keyferry/localstack/faults"
 )
 
 // One key at every target of a policy, in three clouds, by one command; again, it says
@@ -33,4 +36,59 @@ func TestOneKeyInThreeClouds(t *testing.T) {
 			c.auditHolds(t)
 		})
 	}
+}
+
+// An import that one cloud stops is gone on with by its operation, or taken back at all.
+func TestAnImportThatOneCloudStops(t *testing.T) {
+	t.Parallel()
+	c := newClouds(t, softtoken.SoftHSM)
+	c.must(t, "operation", "resume", c.stopped(t, "resumed"), "--reason", "test")
+	c.judgeAll(t, cloudTargets(), "resumed")
+	before := c.usable(t)
+	c.must(t, "operation", "abort", c.stopped(t, "aborted"), "--reason", "test")
+	for target, p := range c.placements(t, "aborted") {
+		if p.Step != "abandoned" {
+			t.Errorf("taken back, it is %s at %s", p.Step, target)
+		}
+	}
+	if now := c.usable(t); !slices.Equal(now, before) {
+		t.Errorf("usable were %q, and are %q", before, now)
+	}
+	c.auditHolds(t)
+}
+
+// stopped is an import that Azure stops, after all others have been staged.
+func (c *clouds) stopped(t *testing.T, name string) (operation string) {
+	t.Helper()
+	id, err := c.azure.Admin().Add(t.Context(), faults.Rule{Kind: faults.Deny, Match: faults.Match{Action: "ImportKey"}, Count: -1})
+	fatal(t, err)
+	if out := c.run(t, importsAll(name, "ec-p384", "pairs")...); out.code != 3 || !contains(out.stderr, "operation resume") {
+		t.Fatal(out)
+	}
+	fatal(t, c.azure.Admin().Remove(t.Context(), id))
+	for target, p := range c.placements(t, name) {
+		if p.Step == "active" {
+			t.Errorf("%s was given to consumers at %s, and is not everywhere", name, target)
+		}
+	}
+	return c.unfinished(t)
+}
+
+// usable are the keys with something in them that can be used, at all clouds.
+func (c *clouds) usable(t *testing.T) []string {
+	t.Helper()
+	var refs []string
+	for _, admin := range c.admins() {
+		report, err := admin.Report(t.Context())
+		fatal(t, err)
+		for _, k := range report.Keys {
+			for _, v := range k.Versions {
+				if !k.Pending && v.Present && !strings.Contains(v.State, "DESTROY") && !strings.HasPrefix(strings.ToLower(k.State), "disabled") {
+					refs = append(refs, k.Ref+"/"+v.ID)
+				}
+			}
+		}
+	}
+	slices.Sort(refs)
+	return refs
 }
