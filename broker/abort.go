@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -32,10 +33,18 @@ func (b *Broker) Abort(ctx context.Context, req AbortRequest) (Aborted, error) {
 	out := Aborted{Material: l.version.Material.ID}
 	for _, p := range l.places {
 		if err := l.takeBack(ctx, p, req.Window, &out); err != nil {
-			return out, l.advise(fmt.Errorf("take back at target %s: %w", p.target.Name, err))
+			return out, l.adviseAbort(fmt.Errorf("take back at target %s: %w", p.target.Name, err))
 		}
 	}
-	return out, l.abandon(ctx, &out)
+	if err := l.abandon(ctx, &out); err != nil {
+		return out, l.adviseAbort(err)
+	}
+	return out, nil
+}
+
+// adviseAbort tells a person what an abort leaves behind that did not come to its end.
+func (l *line) adviseAbort(cause error) error {
+	return l.advised(cause, "abort "+string(l.op.Kind)+" of", FinishAbort(l.op.ID))
 }
 
 // PlanAbort says what Abort would take back, and touches nothing.
@@ -57,7 +66,13 @@ func (b *Broker) PlanAbort(ctx context.Context, req AbortRequest) (Aborted, erro
 		out.Material = v.Material.ID
 	}
 	for _, p := range view.Placements {
-		if p.Number != op.Operation.Number || p.Step == PlacementAbandoned {
+		if p.Number != op.Operation.Number {
+			continue
+		}
+		if p.Version.Key.ID != "" {
+			out.Keys = append(out.Keys, TakenBack{Target: p.Target, Version: p.Version, State: p.Remote})
+		}
+		if p.Step == PlacementAbandoned {
 			continue
 		}
 		t, err := b.target(p.Target)
@@ -105,20 +120,6 @@ type abandonIntent struct {
 	Reason string `json:"reason"`
 }
 
-// abandoning: an operation that is being taken back is not resumed.
-func abandoning(op OperationView) error {
-	for _, r := range op.Effects {
-		if r.Effect.Step == StepAbandon {
-			return &Error{
-				Kind: Conflict, Op: "go on with", Object: "operation " + op.Operation.ID,
-				Cause: errors.New("it is being taken back"),
-				Hint:  "keyferry operation abort " + op.Operation.ID + " --reason … finishes that",
-			}
-		}
-	}
-	return nil
-}
-
 func (l *line) abortable() error {
 	var why string
 	switch {
@@ -137,6 +138,9 @@ func (l *line) abortable() error {
 func (l *line) takeBack(ctx context.Context, p *place, window time.Duration, out *Aborted) error {
 	if l.op.Kind != OpImport {
 		return l.leaveAsSeen(ctx, p)
+	}
+	if done, err := l.takenBack(ctx, p, out); err != nil || done {
+		return err
 	}
 	if err := l.findUnrecorded(ctx, p); err != nil {
 		return err
@@ -162,16 +166,29 @@ func (l *line) takeBack(ctx context.Context, p *place, window time.Duration, out
 	if err := l.releaseConsumer(ctx, p); err != nil {
 		return err
 	}
-	seen, err := scheduleDeletion(ctx, p.target, rec.Effect, v, window)
+	seen, err := scheduleDeletion(ctx, p.target, rec.Effect, v, deletion{window, l.patience(p, "its deletion to be seen")})
 	if err != nil {
 		return err
 	}
-	out.add(v, seen)
+	out.add(p, seen)
 	p.placement.Step, p.placement.Remote, p.placement.SeenAt = PlacementAbandoned, seen.State, l.b.o.Now()
 	if rec.Done() {
 		return nil
 	}
 	return l.settle(ctx, p, rec, seen.State, map[string]any{"key_ref": v.Key.ID, "state": seen.State, "deletion_at": seen.DeletionAt})
+}
+
+// takenBack: what is on record as taken back is looked at once, and not waited for. It
+// is done unless somebody brought it back meanwhile.
+func (l *line) takenBack(ctx context.Context, p *place, out *Aborted) (bool, error) {
+	if rec := l.effects[l.effect(p, StepAbandon).ID()]; !rec.Done() {
+		return false, nil
+	}
+	seen, _, gone, err := left(ctx, p.target, p.placement.Version.Key)
+	if err == nil && gone {
+		out.add(p, seen)
+	}
+	return gone, err
 }
 
 // oursToTakeBack: where a key comes to be with its first import, its name may be
@@ -181,10 +198,11 @@ func (l *line) oursToTakeBack(ctx context.Context, p *place) (bool, error) {
 	if !p.caps.ImportMakesKey || p.placement.Version.Key.ID == "" {
 		return true, nil
 	}
-	if _, sent := l.effects[l.effect(p, StepImport).ID()]; !sent {
+	rec, sent := l.effects[l.effect(p, StepImport).ID()]
+	if !sent {
 		return false, nil
 	}
-	seen, err := l.lookSettled(ctx, p, Query{Versions: &p.placement.Version.Key})
+	seen, err := l.allThatCame(ctx, p, rec)
 	if err != nil {
 		return false, err
 	}
@@ -204,6 +222,22 @@ func (l *line) oursToTakeBack(ctx context.Context, p *place) (bool, error) {
 	}
 }
 
+// allThatCame are a key's versions. An import that is not settled on record may bring
+// one until the target has settled; what is on record may only be seen late.
+func (l *line) allThatCame(ctx context.Context, p *place, rec EffectRecord) (seen []Observation, err error) {
+	query := Query{Versions: &p.placement.Version.Key}
+	if !rec.Done() {
+		l.tellWait(ctx, p, "an import whose answer is not on record", p.caps.Settle)
+		return l.lookSettled(ctx, p, query)
+	}
+	patience := l.patience(p, "its version to be seen")
+	err = patience(ctx, l.unseenFor(p, rec), p.caps.Poll, func() (bool, error) {
+		seen, err = l.look(ctx, p, query)
+		return err != nil || slices.ContainsFunc(seen, func(o Observation) bool { return o.KeyID == l.key.ID }), err
+	})
+	return seen, err
+}
+
 // leaveAsSeen: a renewal that is given up may have arrived all the same. What the
 // target has, and when that ends, is what is on record afterwards.
 func (l *line) leaveAsSeen(ctx context.Context, p *place) error {
@@ -211,6 +245,7 @@ func (l *line) leaveAsSeen(ctx context.Context, p *place) error {
 		return nil
 	}
 	v := p.placement.Version
+	l.tellWait(ctx, p, "a renewal that may still arrive", p.caps.Settle)
 	seen, err := l.lookSettled(ctx, p, Query{Version: &v})
 	if err != nil {
 		return err
@@ -237,6 +272,7 @@ func (l *line) findUnrecorded(ctx context.Context, p *place) error {
 	if err := json.Unmarshal(rec.Intent, &in); err != nil {
 		return fmt.Errorf("decode intent: %w", err)
 	}
+	l.tellWait(ctx, p, "a key whose making is not on record", p.caps.Settle)
 	key, found, err := l.findPrepared(ctx, p, rec, in)
 	if err != nil || !found {
 		return err
@@ -264,16 +300,19 @@ func (l *line) releaseConsumer(ctx context.Context, p *place) error {
 // consumerOf is like consumerNow; a name that was to be moved and is not seen yet
 // has the target's settle time to appear.
 func (l *line) consumerOf(ctx context.Context, p *place) (now string, err error) {
-	_, moved := l.effects[l.effect(p, StepActivate).ID()]
-	err = eventually(ctx, p.caps.Settle, p.caps.Poll, func() (bool, error) {
+	rec, moved := l.effects[l.effect(p, StepActivate).ID()]
+	patience := l.patience(p, "the name consumers use to be seen")
+	err = patience(ctx, l.unseenFor(p, rec), p.caps.Poll, func() (bool, error) {
 		now, err = l.consumerNow(ctx, p)
 		return err != nil || now != "" || !moved, err
 	})
 	return now, err
 }
 
-// add counts what is really on its way to deletion.
-func (a *Aborted) add(v VersionRef, seen Observation) {
+// add says what became of a key, and counts what is really on its way to deletion.
+func (a *Aborted) add(p *place, seen Observation) {
+	v := p.placement.Version
+	a.Keys = append(a.Keys, TakenBack{Target: p.target.Name, Version: v, State: seen.State, DeletionAt: seen.DeletionAt})
 	if seen.State != RemoteScheduled {
 		return
 	}
@@ -281,69 +320,6 @@ func (a *Aborted) add(v VersionRef, seen Observation) {
 	if seen.DeletionAt.After(a.DeletionAt) {
 		a.DeletionAt = seen.DeletionAt
 	}
-}
-
-// scheduleDeletion has the target delete the key after the window, and returns
-// what is seen of it then: scheduled, or destroyed where it is no longer there.
-// Scheduled already, it is left so.
-func scheduleDeletion(ctx context.Context, t Target, e Effect, v VersionRef, window time.Duration) (Observation, error) {
-	seen, gone, err := lookGone(ctx, t, v.Key, false)
-	for range attempts {
-		if err != nil || gone {
-			return seen, err
-		}
-		err = again(ctx, func() error {
-			_, err := t.Provider.Do(ctx, e, v, Action{Kind: Schedule, Window: window})
-			return err
-		})
-		if err != nil && !errors.Is(err, Unclear) && !errors.Is(err, Conflict) {
-			return Observation{}, err
-		}
-		seen, gone, err = lookGone(ctx, t, v.Key, true)
-	}
-	if err != nil || gone {
-		return seen, err
-	}
-	return Observation{}, &Error{Kind: Unavailable, Op: "schedule deletion of", Object: v.Key.ID, Cause: fmt.Errorf("it was asked for, and the key is %s", seen.State)}
-}
-
-// lookGone looks at a key until it is seen, or, asked, until it is gone, or the target
-// has settled; gone is that nothing of it can be used any more. A key that is not seen by then is
-// destroyed; one that stays without versions is gone as far as a key can be.
-func lookGone(ctx context.Context, t Target, key KeyRef, asked bool) (seen Observation, gone bool, err error) {
-	caps := t.Provider.Capabilities()
-	query := Query{Key: &key}
-	if caps.Deletion.KeysStay {
-		query = Query{Versions: &key}
-	}
-	err = eventually(ctx, caps.Settle, caps.Poll, func() (bool, error) {
-		found, err := look(ctx, t, query)
-		if err != nil {
-			return true, err
-		}
-		seen, gone = remains(key, found)
-		return (len(found) > 0 || caps.Deletion.KeysStay) && (gone || !asked), nil
-	})
-	return seen, gone, err
-}
-
-// remains is what of a key, or of its versions, is furthest from being gone; pure.
-func remains(key KeyRef, found []Observation) (worst Observation, gone bool) {
-	worst, gone = Observation{Version: VersionRef{Key: key}, State: RemoteDestroyed}, true
-	for _, o := range found {
-		switch o.State {
-		case RemoteDestroyed, RemoteFailed:
-		case RemoteScheduled:
-			if gone && !o.DeletionAt.Before(worst.DeletionAt) {
-				worst = o
-			}
-		default:
-			if gone {
-				worst, gone = o, false
-			}
-		}
-	}
-	return worst, gone
 }
 
 func (l *line) abandon(ctx context.Context, out *Aborted) error {

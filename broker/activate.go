@@ -14,6 +14,20 @@ type activateIntent struct {
 	Before   string `json:"before"` // key ref; "" none, as for every first version
 }
 
+// activeAlready names the operation that last gave the version to consumers.
+func (l *line) activeAlready(ctx context.Context) (Result, error) {
+	for op, err := range l.b.o.Store.Operations(ctx, OperationFilter{KeyName: l.key.Name, States: []OperationState{Finished}}) {
+		if err != nil {
+			return Result{}, fmt.Errorf("read operations of key %s: %w", l.key.Name, err)
+		}
+		if o := op.Operation; o.Number == l.version.Number && (o.Kind == OpActivate || o.Kind == OpImport) {
+			l.op = o
+			break
+		}
+	}
+	return l.view(ctx, true)
+}
+
 // due reports whether consumers shall get the version now.
 func (l *line) due() bool {
 	if l.op.Params.NoActivate {

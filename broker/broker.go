@@ -218,9 +218,18 @@ type Check struct {
 // Aborted says what was taken back and what stays behind.
 type Aborted struct {
 	Operation  Operation    `json:"operation"`
+	Keys       []TakenBack  `json:"taken_back,omitempty"`
 	Scheduled  []VersionRef `json:"scheduled,omitempty"`  // at the targets, for deletion
 	DeletionAt time.Time    `json:"deletion_at,omitzero"` // of the last of them
 	Material   MaterialID   `json:"material,omitempty"`   // stays in the token
+}
+
+// TakenBack is what became of a version's key at one target.
+type TakenBack struct {
+	Target     string      `json:"target"`
+	Version    VersionRef  `json:"version"`
+	State      RemoteState `json:"state"` // as seen: scheduled, or destroyed where nothing of it is left
+	DeletionAt time.Time   `json:"deletion_at,omitzero"`
 }
 
 // Finding is one line of doctor.

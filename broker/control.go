@@ -165,7 +165,7 @@ func (c controlRun) clear(ctx context.Context) error {
 		if !ours || o.State == RemoteScheduled || o.State == RemoteDestroyed {
 			continue
 		}
-		if _, err := scheduleDeletion(ctx, c.target, c.effect, o.Version, c.window()); err != nil {
+		if _, err := scheduleDeletion(ctx, c.target, c.effect, o.Version, deletion{c.window(), eventually}); err != nil {
 			return fmt.Errorf("schedule the throwaway key for deletion: %w", err)
 		}
 	}

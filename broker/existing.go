@@ -88,7 +88,7 @@ func (b *Broker) existingLine(ctx context.Context, want existing, lease Lease) (
 			return b.unfinished(ctx, view, op, l.op, lease)
 		}
 		if op.Operation.State == Finished && op.Operation.Number == version.Number {
-			if err := abandoning(op); err != nil {
+			if err := op.Resumable(); err != nil {
 				return nil, err
 			}
 		}
@@ -98,6 +98,9 @@ func (b *Broker) existingLine(ctx context.Context, want existing, lease Lease) (
 
 // unfinished: one operation on a key at a time; the same one asked again goes on.
 func (b *Broker) unfinished(ctx context.Context, view KeyView, op OperationView, asked Operation, lease Lease) (*line, error) {
+	if err := op.Resumable(); err != nil {
+		return nil, err
+	}
 	o := op.Operation
 	same := o.Kind == asked.Kind && o.Number == asked.Number && slices.Equal(o.Targets, asked.Targets) &&
 		o.Params.ValidTo.Equal(asked.Params.ValidTo) && o.Params.KeepEnd == asked.Params.KeepEnd
@@ -190,8 +193,7 @@ func (b *Broker) Activate(ctx context.Context, req ActivateRequest) (Result, err
 	}
 	defer release()
 	if !l.resumed && l.version.State == Active && l.allActive() {
-		key, err := b.o.Store.Key(ctx, req.Name)
-		return Result{Key: key, AlreadyDone: true}, err
+		return l.activeAlready(ctx)
 	}
 	for _, p := range l.places {
 		if p.placement.Step == PlacementActive {

@@ -208,13 +208,18 @@ func (l *line) stop(ctx context.Context, cause error) error {
 
 // advise tells a person what an unfinished line leaves behind and what to do.
 func (l *line) advise(cause error) error {
-	told := Error{Kind: KindOf(cause), Op: string(l.op.Kind), Object: "key " + l.key.Name, Cause: cause, Changed: l.leftBehind()}
+	return l.advised(cause, string(l.op.Kind), l.waysOn())
+}
+
+// advised is the cause as what became of op, with what is left and the way on.
+func (l *line) advised(cause error, op, way string) error {
+	told := Error{Kind: KindOf(cause), Op: op, Object: "key " + l.key.Name, Cause: cause, Changed: l.leftBehind()}
 	var hints []string
 	if e, ok := errors.AsType[*Error](cause); ok {
 		told.RetryAfter, told.Changed = e.RetryAfter, first(e.Changed, told.Changed)
 		hints = append(hints, first(e.Hint, remedy(e)))
 	}
-	hints = append(hints, l.waysOn())
+	hints = append(hints, way)
 	told.Hint = strings.Join(slices.DeleteFunc(hints, func(h string) bool { return h == "" }), "; then ")
 	return &told
 }

@@ -35,6 +35,8 @@ func (b *Broker) reopen(ctx context.Context, w want, lease Lease) (*line, error)
 		return nil, err
 	case op.Operation.ID == "":
 		return nil, nil
+	case op.Standing() == Aborting:
+		return nil, op.Resumable()
 	case op.Operation.State == UndecidedState:
 		return nil, &Error{
 			Kind: Undecided, Op: "import", Object: "key " + w.name, Cause: errors.New(op.Operation.Problem),
@@ -99,7 +101,7 @@ func (b *Broker) rebuild(ctx context.Context, view KeyView, op OperationView, le
 	if l.op.State == Abandoned {
 		return l, nil
 	}
-	if err := abandoning(op); err != nil {
+	if err := op.Resumable(); err != nil {
 		return nil, err
 	}
 	if l.op.State == Finished {

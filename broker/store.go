@@ -101,6 +101,6 @@ type KeyFilter struct {
 // OperationFilter selects operations; empty fields select all.
 type OperationFilter struct {
 	KeyName string
-	States  []OperationState
-	Limit   int // 0: all
+	States  []OperationState // as OperationView.Standing tells them
+	Limit   int              // 0: all
 }

@@ -111,7 +111,7 @@ func (s *Store) Operations(ctx context.Context, f broker.OperationFilter) iter.S
 		w.and(`key_name = ?`, f.KeyName)
 	}
 	if len(f.States) > 0 {
-		w.and(`state IN (?`+strings.Repeat(`, ?`, len(f.States)-1)+`)`, anys(f.States)...)
+		w.and(standing+` IN (?`+strings.Repeat(`, ?`, len(f.States)-1)+`)`, anys(f.States)...)
 	}
 	query := `SELECT * FROM operations` + w.sql()
 	if f.Limit > 0 {
@@ -120,6 +120,10 @@ func (s *Store) Operations(ctx context.Context, f broker.OperationFilter) iter.S
 	}
 	return s.operations(ctx, query, w.args...)
 }
+
+// standing is broker.OperationView.Standing in SQL.
+const standing = `CASE WHEN state <> 'abandoned'
+	AND EXISTS (SELECT 1 FROM effects WHERE operation = operations.id AND step = 'abandon') THEN 'aborting' ELSE state END`
 
 // operations yields the rows of a query on operations, newest first, with their
 // effects.

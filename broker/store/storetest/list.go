@@ -134,6 +134,10 @@ func listOperations(t *testing.T, open Open) {
 		apply(t, s, broker.Change{NewOperation: &broker.Operation{
 			ID: id, KeyName: []string{"k", "l"}[i%2], State: states[i%len(states)], Number: i, StartedAt: at(-i % 5),
 		}})
+		if i >= 6 && i <= 9 { // finished, failed, undecided, abandoned
+			e := broker.Effect{Operation: id, Target: "t", Step: broker.StepAbandon}
+			apply(t, s, broker.Change{Intent: &broker.EffectRecord{Effect: e, Intent: []byte(`{}`), At: noon()}})
+		}
 	}
 	for name, c := range map[string]struct {
 		f    broker.OperationFilter
@@ -143,7 +147,9 @@ func listOperations(t *testing.T, open Open) {
 		"of a key":         {broker.OperationFilter{KeyName: "l"}, []int{11, 9, 7, 5, 3, 1}},
 		"of no key":        {broker.OperationFilter{KeyName: "x"}, nil},
 		"in a state":       {broker.OperationFilter{States: []broker.OperationState{broker.Running}}, []int{10, 5, 0}},
-		"in two states":    {broker.OperationFilter{States: []broker.OperationState{broker.Running, broker.Finished}}, []int{11, 10, 6, 5, 1, 0}},
+		"in two states":    {broker.OperationFilter{States: []broker.OperationState{broker.Running, broker.Finished}}, []int{11, 10, 5, 1, 0}},
+		"taken back":       {broker.OperationFilter{States: []broker.OperationState{broker.Abandoned}}, []int{9, 4}},
+		"half taken back":  {broker.OperationFilter{States: []broker.OperationState{broker.Aborting}}, []int{8, 7, 6}},
 		"the newest":       {broker.OperationFilter{Limit: 2}, []int{11, 10}},
 		"more than are":    {broker.OperationFilter{Limit: 99}, []int{11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0}},
 		"newest of a key":  {broker.OperationFilter{KeyName: "k", Limit: 1}, []int{10}},
