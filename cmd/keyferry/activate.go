@@ -24,17 +24,28 @@ func (p *program) activate() *cli.Command {
 				if err != nil || s.Bool("dry-run") {
 					return s.printPlan(intended, err)
 				}
-				if err := s.confirm(ctx, "Activate "+req.Name, intendedTargets(intended)...); err != nil {
-					return err
+				if !intended.Done {
+					if err := s.confirm(ctx, "Activate "+req.Name, intendedTargets(intended)...); err != nil {
+						return err
+					}
 				}
 				r, err := s.broker.Activate(ctx, req)
 				if err != nil {
 					return err
 				}
-				return s.printResult(r)
+				return s.printActivated(intended.Number, r)
 			})
 		},
 	})
+}
+
+// printActivated: active already, nothing happened that could be shown; the key is.
+func (s *session) printActivated(number int, r broker.Result) error {
+	if !r.AlreadyDone {
+		return s.printResult(r)
+	}
+	s.p.say("version %d of key %s is active already", number, r.Key.Key.Name)
+	return s.print(answer{value: r, tables: keyAnswer(r.Key, s.placementRows(r.Key)).tables})
 }
 
 func (s *session) printPlan(in broker.Intended, err error) error {

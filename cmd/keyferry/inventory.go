@@ -53,10 +53,14 @@ func (s *session) listPlacements(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	aborting, err := s.aborting(ctx, "")
+	if err != nil {
+		return err
+	}
 	rows := []placementRow{}
 	err = s.eachKey(ctx, func(k broker.KeyView) error {
 		at, err := s.plannedActivation(ctx, k)
-		for _, r := range s.placementRows(k) {
+		for _, r := range aborting.rows(s.placementRows(k)) {
 			if fits(r, filter) {
 				rows = append(rows, r.planned(at, s.p.now()))
 			}

@@ -17,7 +17,11 @@ func (p *program) keyShow() *cli.Command {
 				if err != nil {
 					return fmt.Errorf("show key %s: %w", c.argument(), err)
 				}
-				return s.print(keyAnswer(k, s.placementRows(k)))
+				aborting, err := s.aborting(ctx, k.Key.Name)
+				if err != nil {
+					return err
+				}
+				return s.print(keyAnswer(k, aborting.rows(s.placementRows(k))))
 			})
 		},
 	})

@@ -12,15 +12,18 @@ import (
 
 // abortedRow is a key at a provider that an abort schedules for deletion.
 type abortedRow struct {
-	KeyRef     string `json:"key_ref"`
-	VersionRef string `json:"version_ref"`
+	Target     string             `json:"target"`
+	KeyRef     string             `json:"key_ref"`
+	VersionRef string             `json:"version_ref"`
+	State      broker.RemoteState `json:"state"`
+	DeletionAt time.Time          `json:"deletion_at,omitzero"`
 }
 
 func (p *program) operationAbort() *cli.Command {
 	return p.command(leaf{
 		name: "abort", usage: "take an unfinished or unwanted import back", args: []string{"ID"},
 		about: "The key at the provider is scheduled for deletion after its waiting period, during which the deletion can be\n" +
-			"cancelled there. The object in the token is named and stays. A reason is required.",
+			"cancelled there; each has its own date. Stopped midway, the same command goes on. The object in the token is named and stays. A reason is required.",
 		examples: []string{
 			"keyferry operation abort " + exampleID + " --reason 'wrong spec'",
 			"keyferry operation abort " + exampleID + " --reason 'wrong spec' --window 7d --dry-run",
@@ -64,12 +67,9 @@ func (s *session) printAborted(a broker.Aborted) error {
 	if a.Material != "" {
 		head = append(head, fact{"stays in the token", string(a.Material)})
 	}
-	if !a.DeletionAt.IsZero() {
-		head = append(head, fact{"deletion at", a.DeletionAt.UTC().Format(time.RFC3339)})
-	}
 	var rows []abortedRow
-	for _, v := range a.Scheduled {
-		rows = append(rows, abortedRow{KeyRef: v.Key.ID, VersionRef: v.ID})
+	for _, k := range a.Keys {
+		rows = append(rows, abortedRow{Target: k.Target, KeyRef: k.Version.Key.ID, VersionRef: k.Version.ID, State: k.State, DeletionAt: k.DeletionAt})
 	}
 	return s.print(answer{value: a, tables: []any{head, rows}})
 }

@@ -10,7 +10,7 @@ import (
 func (p *program) operationResume() *cli.Command {
 	return p.command(leaf{
 		name: "resume", usage: "go on with an operation from wherever it stands", args: []string{"ID"},
-		about:    "Also with an undecided one: it looks again. A finished one is left as it is.",
+		about:    "Also with an undecided one: it looks again. A finished one is left as it is, and one that is being taken back goes on with its abort alone.",
 		examples: []string{"keyferry operation resume " + exampleID, "keyferry operation resume " + exampleID + " --dry-run"},
 		flags:    changeFlags(),
 		run: func(ctx context.Context, c *call) error {
@@ -28,6 +28,9 @@ func (s *session) planResume(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("resume operation %s: %w", s.argument(), err)
 	}
+	if err := o.Resumable(); err != nil {
+		return err
+	}
 	if o.Operation.State.Open() {
 		s.p.say("it would go on after the effects below")
 	} else {
@@ -40,6 +43,9 @@ func (s *session) resume(ctx context.Context) error {
 	o, err := s.store.Operation(ctx, s.argument())
 	if err != nil {
 		return fmt.Errorf("resume operation %s: %w", s.argument(), err)
+	}
+	if err := o.Resumable(); err != nil {
+		return err
 	}
 	if o.Operation.State.Open() {
 		what := fmt.Sprintf("Resume %s of %s", o.Operation.Kind, o.Operation.KeyName)

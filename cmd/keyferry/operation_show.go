@@ -17,7 +17,7 @@ func (p *program) operationShow() *cli.Command {
 				if err != nil {
 					return fmt.Errorf("show operation %s: %w", c.argument(), err)
 				}
-				return c.print(answer{value: o, tables: []any{facts(operationRowOf(o.Operation)), effectRows(o)}})
+				return c.print(answer{value: standing(o), tables: []any{facts(viewRowOf(o)), effectRows(o)}})
 			})
 		},
 	})
