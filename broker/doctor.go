@@ -102,6 +102,9 @@ func (b *Broker) examineTarget(ctx context.Context, setup TokenSetup, t Target, 
 		}
 		d.clock(subject, id.Receipt.ServerTime, b.o.Now())
 	}
+	if id, err := b.identifyProof(ctx, t); err != nil || id.Account != "" {
+		d.add(subject, "proof credentials", err, id.Principal)
+	}
 	d.permissions(ctx, subject, t)
 }
 

@@ -129,6 +129,10 @@ func (b *Broker) EnrolTarget(ctx context.Context, name string, why Why) (Enrolme
 	if err := b.reidentify(ctx, t); err != nil {
 		return Enrolment{}, err
 	}
+	prover, err := b.identifyProof(ctx, t)
+	if err != nil {
+		return Enrolment{}, err
+	}
 	findings, err := b.control(ctx, setup, t)
 	if err != nil {
 		return Enrolment{}, fmt.Errorf("try out target %s: %w", t.Name, err)
@@ -141,7 +145,11 @@ func (b *Broker) EnrolTarget(ctx context.Context, name string, why Why) (Enrolme
 		Kind: EnrolTarget, Name: t.Name, Environment: t.Environment, TokenSerial: info.Serial,
 		Pins: maps.Clone(t.Pins), Findings: findings, At: b.o.Now(),
 	}
-	return b.enrol(ctx, setup, e, why, map[string]any{"principal": b.principal(t.Name)})
+	details := map[string]any{"principal": b.principal(t.Name)}
+	if prover.Principal != "" {
+		details = with(details, "proof_principal", prover.Principal)
+	}
+	return b.enrol(ctx, setup, e, why, details)
 }
 
 // trustedToken is the token, its enrolment held against its seal.

@@ -177,6 +177,25 @@ func (b *Broker) identify(ctx context.Context, t Target) error {
 	return nil
 }
 
+// ProofIdentifier says who proofs are asked for as, where that is somebody else than
+// who imports: zero where it is not.
+type ProofIdentifier interface {
+	IdentifyProof(ctx context.Context) (Identity, error)
+}
+
+// identifyProof asks a target who proofs will be asked for as, so that a wrong name
+// shows before there is material that cannot be proven.
+func (b *Broker) identifyProof(ctx context.Context, t Target) (id Identity, err error) {
+	who, ok := t.Provider.(ProofIdentifier)
+	if !ok {
+		return Identity{}, nil
+	}
+	if err := again(ctx, func() (err error) { id, err = who.IdentifyProof(ctx); return err }); err != nil {
+		return Identity{}, fmt.Errorf("identify for proofs at target %s: %w", t.Name, err)
+	}
+	return id, nil
+}
+
 // The pins that the broker itself reads.
 const (
 	PinAccount  = "account"  // an Identity's account is held against it

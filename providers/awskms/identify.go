@@ -16,9 +16,21 @@ const identityCall = "GetCallerIdentity"
 // Identify asks STS who the credentials are. The account is as answered: the
 // broker holds it against the enrolment.
 func (p *Provider) Identify(ctx context.Context) (broker.Identity, error) {
-	c := call{name: identityCall, verb: "identify", object: p.String()}
+	return p.identify(ctx, "identify", p.sts)
+}
+
+// IdentifyProof does the same as the proof role.
+func (p *Provider) IdentifyProof(ctx context.Context) (broker.Identity, error) {
+	if p.c.ProofRoleARN == "" {
+		return broker.Identity{}, nil
+	}
+	return p.identify(ctx, "identify as "+p.c.ProofRoleARN+" at", newSTS(p.c, p.wire, p.as.proving))
+}
+
+func (p *Provider) identify(ctx context.Context, verb string, as *sts.Client) (broker.Identity, error) {
+	c := call{name: identityCall, verb: verb, object: p.String()}
 	rec := &record{receipt: broker.Receipt{Call: c.name}}
-	out, err := p.sts.GetCallerIdentity(recording(ctx, rec), &sts.GetCallerIdentityInput{}, func(o *sts.Options) { o.Retryer = p.reads })
+	out, err := as.GetCallerIdentity(recording(ctx, rec), &sts.GetCallerIdentityInput{}, func(o *sts.Options) { o.Retryer = p.reads })
 	if err != nil {
 		return broker.Identity{}, translate(c, rec, err)
 	}

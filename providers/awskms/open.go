@@ -32,6 +32,7 @@ type Provider struct {
 var _ interface {
 	broker.Provider
 	broker.Identifier
+	broker.ProofIdentifier
 } = (*Provider)(nil)
 
 // Open checks the configuration and prepares the clients. It calls no service:

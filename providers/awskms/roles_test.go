@@ -153,6 +153,15 @@ func TestProofRole(t *testing.T) {
 	if err != nil || !strings.Contains(id.Principal, ":assumed-role/importer/") {
 		t.Errorf("it is %s, %v", id.Principal, err)
 	}
+	if id, err := p.IdentifyProof(t.Context()); err != nil || !strings.Contains(id.Principal, ":assumed-role/prover/") || id.Account != account {
+		t.Errorf("it proves as %+v, %v", id, err)
+	}
+	if id, err := r.as(t, importer).IdentifyProof(t.Context()); err != nil || id != (broker.Identity{}) {
+		t.Errorf("without a proof role it proves as %+v, %v", id, err)
+	}
+	if _, err := open("p-2").IdentifyProof(t.Context()); inWords(t, err).Permission != "sts:AssumeRole" || !strings.Contains(err.Error(), prover) {
+		t.Errorf("identified with another external id: %v", err)
+	}
 	if err := mac.run(t.Context(), open("p-2")); inWords(t, err).Permission != "sts:AssumeRole" {
 		t.Errorf("with another external id: %v", err)
 	}

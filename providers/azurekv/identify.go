@@ -12,9 +12,21 @@ import (
 // are tried. The account is the tenant, which challenge and token were held against;
 // the principal is what the token says of its holder.
 func (p *Provider) Identify(ctx context.Context) (broker.Identity, error) {
-	c := call{name: "ListKeys", verb: "identify at", object: p.c.VaultURL}
+	return p.identify(ctx, call{verb: "identify at"}, p.keys, p.who)
+}
+
+// IdentifyProof does the same with the credentials of proofs, which may read keys too.
+func (p *Provider) IdentifyProof(ctx context.Context) (broker.Identity, error) {
+	if p.prover == nil {
+		return broker.Identity{}, nil
+	}
+	return p.identify(ctx, call{verb: "identify with the credentials of proofs at", proof: true}, p.proof, p.prover)
+}
+
+func (p *Provider) identify(ctx context.Context, c call, as *azkeys.Client, who *pinned) (broker.Identity, error) {
+	c.name, c.object = "ListKeys", p.c.VaultURL
 	var receipt broker.Receipt
-	pager := p.keys.NewListKeyPropertiesPager(nil)
+	pager := as.NewListKeyPropertiesPager(nil)
 	for n := 0; pager.More() && n < maxEmptyPages; n++ {
 		page, r, err := invoke(ctx, p, c, func(ctx context.Context, _ *azkeys.Client) (azkeys.ListKeyPropertiesResponse, error) {
 			return pager.NextPage(ctx)
@@ -38,5 +50,5 @@ func (p *Provider) Identify(ctx context.Context) (broker.Identity, error) {
 			break
 		}
 	}
-	return broker.Identity{Account: p.c.Tenant, Principal: p.who.principal(), Receipt: receipt}, nil
+	return broker.Identity{Account: p.c.Tenant, Principal: who.principal(), Receipt: receipt}, nil
 }

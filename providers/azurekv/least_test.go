@@ -279,12 +279,32 @@ func TestLeastPermissions(t *testing.T) {
 					t.Errorf("with every permission, %s: %v", word, err)
 				}
 			}
+			r.proves(t, p)
 			for _, permission := range p.Capabilities().Permissions {
 				if !permission.Later {
 					r.missing(t, p.Capabilities().Permissions, permission.Action)
 				}
 			}
 		})
+	}
+}
+
+// proves: the credentials of proofs say who they are with the least, and wrong ones are
+// refused; where there are none of their own, nobody is asked.
+func (r *restricted) proves(t *testing.T, p *azurekv.Provider) {
+	t.Helper()
+	if id, err := p.IdentifyProof(t.Context()); err != nil || id.Account != r.config.Tenant || !strings.Contains(id.Principal, prover) {
+		t.Errorf("it proves as %+v, %v", id, err)
+	}
+	if id, err := r.whole(t).IdentifyProof(t.Context()); err != nil || id != (broker.Identity{}) {
+		t.Errorf("without credentials of their own proofs are asked for as %+v, %v", id, err)
+	}
+	c, typo := r.config, *r.config.ProofCredentials
+	typo.ClientID = "00000000-0000-4000-8000-000000000bad"
+	c.ProofCredentials = &typo
+	_, err := open(t, c).IdentifyProof(t.Context())
+	if got := inWords(t, err); got.Kind != broker.Denied || !strings.Contains(got.Op, "proofs") {
+		t.Errorf("with a wrong client id: %v", err)
 	}
 }
 

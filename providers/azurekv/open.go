@@ -12,17 +12,18 @@ import (
 
 // Provider is the keys of one vault. It is safe for concurrent use.
 type Provider struct {
-	c     Config
-	pins  map[string]string
-	wire  *wire
-	who   *pinned
-	keys  *azkeys.Client
-	proof *azkeys.Client // uses keys
+	c           Config
+	pins        map[string]string
+	wire        *wire
+	who, prover *pinned
+	keys        *azkeys.Client
+	proof       *azkeys.Client // uses keys
 }
 
 var _ interface {
 	broker.Provider
 	broker.Identifier
+	broker.ProofIdentifier
 } = (*Provider)(nil)
 
 // Open checks the configuration and prepares the clients. It calls no service: tokens
@@ -47,7 +48,7 @@ func Open(c Config) (*Provider, error) {
 	}
 	p.proof = p.keys
 	if c.ProofCredentials != nil {
-		if p.proof, _, err = p.client(*c.ProofCredentials); err != nil {
+		if p.proof, p.prover, err = p.client(*c.ProofCredentials); err != nil {
 			return nil, misuse(c, err)
 		}
 	}

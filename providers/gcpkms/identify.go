@@ -41,6 +41,19 @@ func (p *Provider) Identify(ctx context.Context) (broker.Identity, error) {
 	return broker.Identity{Account: projectOf(ring.GetName()), Principal: name, Receipt: receipt}, nil
 }
 
+// IdentifyProof has a token made of the account that proofs are asked for as: there is
+// nothing that it may look at without a key.
+func (p *Provider) IdentifyProof(ctx context.Context) (broker.Identity, error) {
+	if p.c.ProofImpersonate == "" {
+		return broker.Identity{}, nil
+	}
+	if _, err := p.prover.token(ctx); err != nil {
+		c := call{verb: "impersonate for proofs", object: p.c.ProofImpersonate}
+		return broker.Identity{}, p.translate(ctx, c, &record{}, err)
+	}
+	return broker.Identity{Account: p.c.Project, Principal: p.c.ProofImpersonate}, nil
+}
+
 func projectOf(name string) string {
 	project, _, _ := strings.Cut(strings.TrimPrefix(name, "projects/"), "/")
 	return project

@@ -28,6 +28,7 @@ type Provider struct {
 var _ interface {
 	broker.Provider
 	broker.Identifier
+	broker.ProofIdentifier
 } = (*Provider)(nil)
 
 // Open checks the configuration, reads the credentials and prepares the connection.

@@ -91,10 +91,17 @@ func TestApartInOneConfig(t *testing.T) {
 		gcpemu.Principal{Email: account("prover"), Permissions: granted(t, all, func(p broker.Permission) bool { return p.Proof })},
 	)
 	apart := func(g *gcpkms.Config) { g.Impersonate, g.ProofImpersonate = account("importer"), account("prover") }
-	if err := line(t.Context(), e.really(t, file(t)(e.server.ServiceAccountJSON()), apart), "apart"); err != nil {
+	both := e.really(t, file(t)(e.server.ServiceAccountJSON()), apart)
+	if err := line(t.Context(), both, "apart"); err != nil {
 		t.Error(err)
 	}
+	if id, err := both.IdentifyProof(t.Context()); err != nil || id.Principal != account("prover") || id.Account != emulatedProject {
+		t.Errorf("it proves as %+v, %v", id, err)
+	}
 	alone := e.really(t, file(t)(e.server.ServiceAccountJSON()), func(g *gcpkms.Config) { g.Impersonate = account("importer") })
+	if id, err := alone.IdentifyProof(t.Context()); err != nil || id != (broker.Identity{}) {
+		t.Errorf("without an account of its own it proves as %+v, %v", id, err)
+	}
 	if err := line(t.Context(), alone, "alone"); inWords(t, err).Permission != "cloudkms.cryptoKeyVersions.useToSign" {
 		t.Errorf("who imports proves: %v", err)
 	}
@@ -120,6 +127,11 @@ func TestWhoMayNotImpersonate(t *testing.T) {
 		p := e.really(t, poor, func(g *gcpkms.Config) { g.Impersonate = as })
 		if got := inWords(t, prepare(t, p)); got.Kind != broker.Denied || got.Permission != "iam.serviceAccounts.getAccessToken" {
 			t.Errorf("as %s: %v", as, got)
+		}
+		proving := e.really(t, poor, func(g *gcpkms.Config) { g.ProofImpersonate = as })
+		_, err := proving.IdentifyProof(t.Context())
+		if got := inWords(t, err); got.Kind != broker.Denied || got.Permission != "iam.serviceAccounts.getAccessToken" || got.Object != as {
+			t.Errorf("proving as %s: %v", as, got)
 		}
 		if !slices.ContainsFunc(p.Capabilities().Permissions, func(p broker.Permission) bool { return p.Action == "iam.serviceAccounts.getAccessToken" }) {
 			t.Error("the permission is not among those that are needed")
