@@ -152,10 +152,12 @@ func (l *line) makeWrappingKey(ctx context.Context, p *place, e Effect, in Wrapp
 	var key WrappingKey
 	var err error
 	for range attempts {
+		if err != nil {
+			l.b.o.Log.WarnContext(ctx, "answer lost, another wrapping key is made", "operation", l.op.ID, "target", p.target.Name, "error", err)
+		}
 		if key, err = l.askWrappingKey(ctx, p, e, in); !errors.Is(err, Unclear) {
 			break
 		}
-		l.b.o.Log.WarnContext(ctx, "answer lost, another wrapping key is made", "operation", l.op.ID, "target", p.target.Name, "error", err)
 	}
 	if err == nil && key.Ref == "" {
 		err = &Error{Kind: Rejected, Op: "make a wrapping key", Object: "at target " + p.target.Name, Cause: errors.New("the answer names none")}

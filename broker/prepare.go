@@ -64,11 +64,18 @@ func (l *line) prepared(ctx context.Context, p *place, rec EffectRecord, known b
 	if err := json.Unmarshal(rec.Intent, &in); err != nil {
 		return Prepared{}, fmt.Errorf("decode intent: %w", err)
 	}
-	for range attempts {
+	var lost error
+	for try := 0; ; try++ {
 		if known && !p.caps.PrepareFinds {
 			if key, ok, err := l.findPrepared(ctx, p, rec, in); err != nil || ok {
 				return Prepared{Key: key}, err
 			}
+		}
+		if try == attempts {
+			break
+		}
+		if lost != nil {
+			l.b.o.Log.WarnContext(ctx, "answer lost: prepare again", "operation", l.op.ID, "target", p.target.Name, "error", lost)
 		}
 		var made Prepared
 		err := l.again(ctx, func(ctx context.Context) (err error) {
@@ -78,8 +85,10 @@ func (l *line) prepared(ctx context.Context, p *place, rec EffectRecord, known b
 		if !errors.Is(err, Unclear) {
 			return made, err
 		}
-		l.b.o.Log.WarnContext(ctx, "answer lost, looking", "operation", l.op.ID, "step", "prepare", "target", p.target.Name, "error", err)
-		known = true
+		known, lost = true, err
+	}
+	if p.caps.PrepareFinds {
+		return Prepared{}, fmt.Errorf("after %d tries: %w", attempts, lost)
 	}
 	return Prepared{}, &Error{
 		Kind: Unavailable, Op: "prepare a key", Object: "at target " + p.target.Name,

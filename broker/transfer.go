@@ -104,6 +104,9 @@ func (l *line) send(ctx context.Context, p *place, step Step, in ImportIn) (Effe
 	}
 	var last error
 	for range attempts {
+		if last != nil {
+			l.b.o.Log.WarnContext(ctx, "import again with a new wrapping key", "operation", l.op.ID, "target", p.target.Name, "error", last)
+		}
 		if err := l.keyStands(ctx, p, in); err != nil {
 			return EffectRecord{}, Imported{}, err
 		}
@@ -130,9 +133,7 @@ func (l *line) send(ctx context.Context, p *place, step Step, in ImportIn) (Effe
 			if err != nil || found {
 				return rec, done, err
 			}
-			l.b.o.Log.WarnContext(ctx, "answer lost and nothing there: import again", "operation", l.op.ID, "target", p.target.Name, "error", last)
-		case errors.Is(err, Expired) && ctx.Err() == nil:
-			l.b.o.Log.WarnContext(ctx, "import again with a new wrapping key", "operation", l.op.ID, "target", p.target.Name, "error", err)
+		case errors.Is(err, Expired) && ctx.Err() == nil: // a new one is fetched
 		default:
 			return rec, Imported{}, err
 		}
