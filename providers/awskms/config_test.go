@@ -156,63 +156,6 @@ func TestSmallWrappingKeysLeaveP521OutOfOAEP(t *testing.T) {
 	}
 }
 
-// TestPinsHoldWhatDecides: a change of any field that decides where material goes,
-// or who may use it, changes a pin.
-func TestPinsHoldWhatDecides(t *testing.T) {
-	t.Parallel()
-	open := func(c awskms.Config) map[string]string {
-		p, err := awskms.Open(t.Context(), c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p.Pins()
-	}
-	before := open(base())
-	if before["account"] != account || before["region"] != region || before["partition"] != "aws" || before["ca"] != "system" {
-		t.Errorf("pins %v", before)
-	}
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	server := emulate(t, nil).server
-	if err := os.WriteFile(ca, server.CAPEM(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for pin, change := range map[string]func(*awskms.Config){
-		"account":           func(c *awskms.Config) { c.Account = other },
-		"region":            func(c *awskms.Config) { c.Region = "us-east-1" },
-		"role":              func(c *awskms.Config) { c.RoleARN = "arn:aws:iam::" + account + ":role/x" },
-		"external_id":       func(c *awskms.Config) { c.ExternalID = "x" },
-		"proof_role":        func(c *awskms.Config) { c.ProofRoleARN = "arn:aws:iam::" + account + ":role/x" },
-		"proof_external_id": func(c *awskms.Config) { c.ProofExternalID = "x" },
-		"primary_region":    func(c *awskms.Config) { c.PrimaryRegion = there },
-		"primary_endpoint": func(c *awskms.Config) {
-			c.PrimaryRegion, c.PrimaryEndpoint = there, "https://kms-fips.us-east-1.amazonaws.com"
-		},
-		"endpoint":          func(c *awskms.Config) { c.Endpoint = "https://kms-fips.eu-west-1.amazonaws.com" },
-		"sts_endpoint":      func(c *awskms.Config) { c.STSEndpoint = "https://sts.amazonaws.com" },
-		"proxy":             func(c *awskms.Config) { c.Proxy = "http://proxy:3128" },
-		"ca":                func(c *awskms.Config) { c.CAFile = ca },
-		"key_policy":        func(c *awskms.Config) { c.KeyPolicy = `{"Version":"2012-10-17","Statement":[]}` },
-		"wrapping_key_bits": func(c *awskms.Config) { c.WrappingKeyBits = 3072 },
-		"deletion_window":   func(c *awskms.Config) { c.DeletionWindow = 7 * 24 * time.Hour },
-	} {
-		c := base()
-		change(&c)
-		if after := open(c); after[pin] == before[pin] {
-			t.Errorf("%s stays %q", pin, after[pin])
-		}
-	}
-	for _, pin := range []string{"proof_role", "proof_external_id", "primary_region", "primary_endpoint"} {
-		if _, ok := before[pin]; ok {
-			t.Errorf("%s is held without being said, and breaks enrolments from before", pin)
-		}
-	}
-	c := base()
-	c.Proxy = "http://user:password@proxy:3128"
-	if strings.Contains(open(c)["proxy"], "password") {
-		t.Error("a pin has a password in it")
-	}
-}
-
 // TestEnvironmentDoesNotCount: what the SDK would take from its environment and
 // files leads nowhere; credentials from there do count.
 func TestEnvironmentDoesNotCount(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,7 +19,6 @@ import (
 type Provider struct {
 	c      Config
 	policy policy
-	pins   map[string]string
 	as     signedAs
 	kms    *kms.Client
 	proof  *kms.Client // uses keys
@@ -60,15 +58,11 @@ func Open(ctx context.Context, c Config) (*Provider, error) {
 		return nil, &broker.Error{Kind: broker.Misuse, Op: "load AWS configuration for", Object: c.Account + "/" + c.Region, Cause: err}
 	}
 	return &Provider{
-		c: c, policy: policy, pins: c.pins(policy.hash), wire: wire, reads: readRetryer(), as: as,
+		c: c, policy: policy, wire: wire, reads: readRetryer(), as: as,
 		kms: newKMS(c, wire, as.importing, c.Region, c.Endpoint), proof: newKMS(c, wire, as.proving, c.Region, c.Endpoint),
 		sts: newSTS(c, wire, as.importing),
 	}, nil
 }
-
-// Pins are the fields of the configuration that an enrolment holds on to, by name:
-// what decides where material goes and who may use it there.
-func (p *Provider) Pins() map[string]string { return maps.Clone(p.pins) }
 
 // Close gives idle connections back.
 func (p *Provider) Close() { p.wire.transport.CloseIdleConnections() }

@@ -3,7 +3,6 @@ package azurekv_test
 import (
 	"crypto/x509"
 	"errors"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -135,76 +134,6 @@ func TestGenuine(t *testing.T) {
 	c.CAPEM = authorityPEM(t)
 	if open(t, c).Genuine() {
 		t.Error("under a CA of one's own it is genuine")
-	}
-}
-
-// TestPinsHoldWhatDecides: a change of any field that decides where material goes, how
-// it is kept, or as whom, changes a pin.
-func TestPinsHoldWhatDecides(t *testing.T) {
-	t.Parallel()
-	before := open(t, base()).Pins()
-	want := map[string]string{
-		"provider": "azure", broker.PinAccount: tenant, "vault": "https://payments.vault.azure.net", "kind": "vault", "protection": "hsm",
-		"authority": "https://login.microsoftonline.com", "ca": "system", "proxy": "", "kek_valid_for": "720h0m0s", "wrapping_key_bits": "4096",
-		"credentials": "default", "client_id": "",
-	}
-	if !maps.Equal(before, want) {
-		t.Errorf("pins %v", before)
-	}
-	changed := map[string]bool{}
-	proof := func(c *azurekv.Config) {
-		c.ProofCredentials = &azurekv.Credentials{Kind: azurekv.ManagedIdentity, ClientID: client}
-	}
-	for pin, change := range map[string]func(*azurekv.Config){
-		broker.PinAccount:   func(c *azurekv.Config) { c.Tenant = otherTenant },
-		"vault":             func(c *azurekv.Config) { c.VaultURL = "https://others.vault.azure.net" },
-		"kind":              func(c *azurekv.Config) { c.Kind = azurekv.ManagedHSM },
-		"protection":        func(c *azurekv.Config) { c.Protection = azurekv.Software },
-		"authority":         func(c *azurekv.Config) { c.Authority = "https://login.microsoftonline.us" },
-		"ca":                func(c *azurekv.Config) { c.CAPEM = authorityPEM(t) },
-		"proxy":             func(c *azurekv.Config) { c.Proxy = "http://user:secret@proxy:3128" },
-		"kek_valid_for":     func(c *azurekv.Config) { c.KEKValidFor = 60 * 24 * time.Hour },
-		"wrapping_key_bits": func(c *azurekv.Config) { c.WrappingKeyBits = 3072 },
-		"credentials":       func(c *azurekv.Config) { c.Credentials = azurekv.Credentials{Kind: azurekv.ManagedIdentity} },
-		"client_id": func(c *azurekv.Config) {
-			c.Credentials = azurekv.Credentials{Kind: azurekv.ManagedIdentity, ClientID: client}
-		},
-		"proof_credentials": proof,
-		"proof_client_id":   proof,
-	} {
-		c := base()
-		change(&c)
-		after := open(t, c).Pins()
-		if after[pin] == before[pin] || strings.Contains(after[pin], "secret") {
-			t.Errorf("%s: %q, then %q", pin, before[pin], after[pin])
-		}
-		changed[pin] = true
-	}
-	for pin := range before {
-		if pin != "provider" && !changed[pin] {
-			t.Errorf("nothing changes %s", pin)
-		}
-	}
-}
-
-// TestPinsAreACopy, and the CA's is of its text, wherever that comes from.
-func TestPinsAreACopy(t *testing.T) {
-	t.Parallel()
-	c := base()
-	c.CAPEM = authorityPEM(t)
-	p := open(t, c)
-	text := p.Pins()["ca"]
-	p.Pins()["vault"] = "x"
-	if len(text) != 64 || p.Pins()["vault"] == "x" {
-		t.Errorf("pins %v", p.Pins())
-	}
-	c.CAFile, c.CAPEM = write(t, "ca.pem", c.CAPEM), nil
-	if got := open(t, c).Pins()["ca"]; got != text {
-		t.Errorf("from a file %s, as text %s", got, text)
-	}
-	c.CAFile, c.RootCAs = "", x509.NewCertPool()
-	if got := open(t, c).Pins()["ca"]; got != "pool" {
-		t.Errorf("of a pool %s", got)
 	}
 }
 

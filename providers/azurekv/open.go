@@ -1,8 +1,6 @@
 package azurekv
 
 import (
-	"maps"
-
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
@@ -13,7 +11,6 @@ import (
 // Provider is the keys of one vault. It is safe for concurrent use.
 type Provider struct {
 	c           Config
-	pins        map[string]string
 	wire        *wire
 	who, prover *pinned
 	keys        *azkeys.Client
@@ -42,7 +39,7 @@ func Open(c Config) (*Provider, error) {
 	if err != nil {
 		return nil, misuse(c, err)
 	}
-	p := &Provider{c: c, pins: c.pins(), wire: wire}
+	p := &Provider{c: c, wire: wire}
 	if p.keys, p.who, err = p.client(c.Credentials); err != nil {
 		return nil, misuse(c, err)
 	}
@@ -71,9 +68,6 @@ func (p *Provider) client(as Credentials) (*azkeys.Client, *pinned, error) {
 	}})
 	return client, who, err
 }
-
-// Pins are the fields of the configuration that an enrolment holds on to, by name.
-func (p *Provider) Pins() map[string]string { return maps.Clone(p.pins) }
 
 // Close gives idle connections back.
 func (p *Provider) Close() { p.wire.transport.CloseIdleConnections() }

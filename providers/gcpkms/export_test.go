@@ -28,3 +28,6 @@ func Machine(ctx context.Context, client *http.Client, now func() time.Time) (to
 
 // ParsePEM is how public keys are read.
 func ParsePEM(text string) ([]byte, error) { return parsePEM(text) }
+
+// Class says whose an endpoint is, and of which kind.
+func Class(endpoint, location string) string { return class(endpoint, location) }

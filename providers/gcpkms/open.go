@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 // Provider is KMS in one key ring. It is safe for concurrent use.
 type Provider struct {
 	c           Config
-	pins        map[string]string
 	wire        *wire
 	tokens      *http.Transport
 	kms         kmspb.KeyManagementServiceClient
@@ -43,7 +41,7 @@ func Open(_ context.Context, c Config) (*Provider, error) {
 	if err != nil {
 		return nil, c.misuse(err)
 	}
-	p := &Provider{c: c, pins: c.pins()}
+	p := &Provider{c: c}
 	client, transport, err := newTokenClient(c)
 	if err != nil {
 		return nil, c.misuse(err)
@@ -58,10 +56,6 @@ func Open(_ context.Context, c Config) (*Provider, error) {
 	p.kms, p.locations = kmspb.NewKeyManagementServiceClient(p.wire.conn), location.NewLocationsClient(p.wire.conn)
 	return p, nil
 }
-
-// Pins are the fields of the configuration that an enrolment holds on to, by name:
-// what decides where material goes, how it is kept there, and as whom.
-func (p *Provider) Pins() map[string]string { return maps.Clone(p.pins) }
 
 // Close closes the connections.
 func (p *Provider) Close() {
