@@ -46,7 +46,7 @@ func TestAdoptLeavesEverythingElseToAPerson(t *testing.T) {
 		"spec":       func(o *Observation) { o.Spec = HMAC256 },
 		"purpose":    func(o *Observation) { o.Purpose = Sign },
 		"key policy": func(o *Observation) { o.PolicyMatch = false },
-		"age":        func(o *Observation) { o.CreatedAt = intendedAtNoon.Add(-clockSlack - time.Second) },
+		"age":        func(o *Observation) { o.CreatedAt = intendedAtNoon.Add(-ClockSlack - time.Second) },
 	}
 	for name, change := range spoil {
 		t.Run(name, func(t *testing.T) {

@@ -151,9 +151,9 @@ func look(ctx context.Context, t Target, q Query) ([]Observation, error) {
 	return seen, nil
 }
 
-// clockSlack is how far a provider's clock may be from ours; AWS refuses requests
+// ClockSlack is how far a provider's clock may be from ours; AWS refuses requests
 // that are more than five minutes off.
-const clockSlack = 5 * time.Minute
+const ClockSlack = 5 * time.Minute
 
 // adopt decides which of the keys that carry an effect's mark is the one we made.
 // A mark can be set by others, so it only nominates: the key must be empty, ours
@@ -189,7 +189,7 @@ func unlike(in PrepareIn, intended time.Time, o Observation) string {
 	switch {
 	case o.HasMaterial:
 		return "it has material already"
-	case o.CreatedAt.Before(intended.Add(-clockSlack)):
+	case o.CreatedAt.Before(intended.Add(-ClockSlack)):
 		return "it was made before the operation began"
 	case !o.PolicyMatch:
 		return "its key policy is not the one that was sent"

@@ -29,10 +29,14 @@ func targetNames(targets []Target) []string {
 // maxPrintable is the most of somebody else's text that is kept, in bytes.
 const maxPrintable = 4000
 
-// printable is text that may have come from a target, fit for a record and a
-// terminal: valid UTF-8 without control characters, and not endless.
-func printable(text string) string {
-	text = strings.ToValidUTF8(text[:min(len(text), maxPrintable)], "\uFFFD")
+// printable is such text, fit for a record.
+func printable(text string) string { return Printable(text, maxPrintable) }
+
+// Printable is text that may have come from a target, fit for a record and a terminal:
+// valid UTF-8 without control characters, of at most so many bytes before those are
+// replaced.
+func Printable(text string, most int) string {
+	text = strings.ToValidUTF8(text[:min(len(text), most)], "\uFFFD")
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return '\uFFFD'

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
@@ -115,17 +114,8 @@ func (q quoted) Unwrap() error { return q.err }
 // maxMessage is the most of an endpoint's own text that is passed on, in bytes.
 const maxMessage = 2000
 
-// plain is an endpoint's text without what could forge a line, move a cursor or be
-// refused by a record.
-func plain(text string) string {
-	text = strings.ToValidUTF8(text[:min(len(text), maxMessage)], "\uFFFD")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return '\uFFFD'
-		}
-		return r
-	}, text)
-}
+// plain is an endpoint's text without what could forge a line or move a cursor.
+func plain(text string) string { return broker.Printable(text, maxMessage) }
 
 // oneLine is an endpoint's words, which are often in several lines, as one.
 func oneLine(text string) string { return plain(strings.Join(strings.Fields(text), " ")) }

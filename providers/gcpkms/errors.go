@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -173,17 +172,8 @@ func (p *Provider) cause(ctx context.Context, rec *record, err error) error {
 // maxMessage is the most of an endpoint's own text that is passed on, in bytes.
 const maxMessage = 2000
 
-// plain is an endpoint's text without what could forge a line, move a cursor or be
-// refused by a record: control characters, bytes that are no UTF-8, too much.
-func plain(text string) string {
-	text = strings.ToValidUTF8(text[:min(len(text), maxMessage)], "\uFFFD")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return '\uFFFD'
-		}
-		return r
-	}, text)
-}
+// plain is an endpoint's text without what could forge a line or move a cursor.
+func plain(text string) string { return broker.Printable(text, maxMessage) }
 
 // answered is an error that Google answered with, or gRPC in its place.
 type answered struct {

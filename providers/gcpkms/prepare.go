@@ -80,9 +80,6 @@ func (p *Provider) takes(spec broker.KeySpec, purpose broker.Purpose, word strin
 	return algorithmFor(spec, purpose, word)
 }
 
-// clockSlack is how far Google's clock may be from ours.
-const clockSlack = 5 * time.Minute
-
 // foundKey answers that the key is there already: ours, if nothing about it differs.
 func (p *Provider) foundKey(ctx context.Context, c call, in broker.PrepareIn, want *kmspb.CryptoKey) (broker.Prepared, error) {
 	key := broker.KeyRef{ID: p.keyName(in.RemoteName)}
@@ -95,7 +92,7 @@ func (p *Provider) foundKey(ctx context.Context, c call, in broker.PrepareIn, wa
 	case why != "":
 	case made == nil:
 		return broker.Prepared{}, incomplete(c, "time when it was made")
-	case made.AsTime().Before(in.At.Add(-clockSlack)):
+	case made.AsTime().Before(in.At.Add(-broker.ClockSlack)):
 		why = "it was made at " + made.AsTime().Format(time.RFC3339) + ", before it was asked for"
 	default:
 		versions, err := p.versions(ctx, key)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/keyferry/keyferry/broker"
 )
@@ -69,9 +68,6 @@ func (p *Provider) prepared(e broker.Effect, in broker.PrepareIn) *key {
 	return p.keys[i]
 }
 
-// clockSlack is how far the clocks of two may be apart.
-const clockSlack = 5 * time.Minute
-
 // unlike says how a key is not the empty one that is asked for; "" it is.
 func (k *key) unlike(e broker.Effect, in broker.PrepareIn) string {
 	switch was := k.in; {
@@ -85,7 +81,7 @@ func (k *key) unlike(e broker.Effect, in broker.PrepareIn) string {
 		return "was made with another waiting period, or other tags"
 	case len(k.versions) > 0:
 		return "has versions already"
-	case k.createdAt.Before(in.At.Add(-clockSlack)):
+	case k.createdAt.Before(in.At.Add(-broker.ClockSlack)):
 		return "was made before it was intended"
 	default:
 		return ""
