@@ -3,13 +3,10 @@ package awskms
 import (
 	"crypto/x509"
 	"fmt"
-	"net/url"
 	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"github.com/keyferry/keyferry/broker"
 )
 
 // Config is one enrolled target: an account in a region. Account, Region and Now
@@ -102,33 +99,10 @@ func (c Config) withCA() (Config, error) {
 	return c, nil
 }
 
-// roots is the pool that TLS is checked against; nil is the system's.
-func (c Config) roots() (*x509.CertPool, error) {
-	if len(c.CAPEM) == 0 && c.CAFile == "" {
-		return c.RootCAs, nil
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(c.CAPEM) {
-		return nil, fmt.Errorf("read CA file %s: no certificate in it: %w", c.CAFile, broker.Misuse)
-	}
-	return pool, nil
-}
-
 // stsEndpoint is where STS is; "" is AWS's own for the region.
 func (c Config) stsEndpoint() string {
 	if c.STSEndpoint == "" && !genuine(c.Endpoint, c.Region, c.Partition) {
 		return c.Endpoint
 	}
 	return c.STSEndpoint
-}
-
-func parseProxy(raw string) (*url.URL, error) {
-	if raw == "" {
-		return nil, nil //nolint:nilnil // no proxy is no error, and http.ProxyURL(nil) means none
-	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("proxy is not a URL like http://host:port: %w", broker.Misuse)
-	}
-	return u, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/providers/internal/endpoint"
 )
 
 // check names the field that is wrong; its errors are Misuse.
@@ -40,7 +41,7 @@ func (c Config) check() error {
 	if err := c.checkPrimary(); err != nil {
 		return refuse("primary region", "%w", err)
 	}
-	if _, err := parseProxy(c.Proxy); err != nil {
+	if _, err := endpoint.ParseProxy(c.Proxy); err != nil {
 		return refuse("proxy", "%w", err)
 	}
 	if err := c.checkEndpoints(); err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/providers/internal/endpoint"
 )
 
 // signedAs is who calls are signed as: what imports, and what uses keys in proofs,
@@ -113,7 +114,7 @@ func chainClient(c Config) (*awshttp.BuildableClient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load system roots: %w", err)
 	}
-	proxy, err := parseProxy(c.Proxy)
+	proxy, err := endpoint.ParseProxy(c.Proxy)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/providers/internal/endpoint"
 )
 
 // Look observes. An effect is found by its tag among all keys of the account and
@@ -135,7 +136,7 @@ func (p *Provider) observation(meta *types.KeyMetadata, receipt broker.Receipt) 
 	o := broker.Observation{
 		Version: broker.VersionRef{Key: broker.KeyRef{ID: *meta.Arn}, ID: deref(meta.CurrentKeyMaterialId)},
 		Origin:  broker.OriginProvider, State: stateOf(meta.KeyState), Raw: string(meta.KeyState),
-		Spec: spec, Purpose: purposeOf(spec, meta.KeyUsage), SeenAt: p.seenAt(receipt), Receipt: receipt,
+		Spec: spec, Purpose: purposeOf(spec, meta.KeyUsage), SeenAt: endpoint.SeenAt(receipt, p.c.Now()), Receipt: receipt,
 	}
 	if meta.Origin == types.OriginTypeExternal {
 		o.Origin = broker.OriginExternal

@@ -77,19 +77,19 @@ func (p *Provider) Genuine() bool {
 // newKMS is a client for one region. It repeats nothing: invoke says what may be.
 func newKMS(c Config, wire *wire, as aws.CredentialsProvider, region, url string) *kms.Client {
 	return kms.New(kms.Options{
-		Region: region, BaseEndpoint: endpoint(url), Credentials: as, HTTPClient: wire,
+		Region: region, BaseEndpoint: baseEndpoint(url), Credentials: as, HTTPClient: wire,
 		Retryer: aws.NopRetryer{}, HTTPSignerV4: newSigner(c.Now), DisableClockSkewCorrection: true,
 	})
 }
 
 func newSTS(c Config, wire *wire, creds aws.CredentialsProvider) *sts.Client {
 	return sts.New(sts.Options{
-		Region: c.Region, BaseEndpoint: endpoint(c.stsEndpoint()), Credentials: creds, HTTPClient: wire,
+		Region: c.Region, BaseEndpoint: baseEndpoint(c.stsEndpoint()), Credentials: creds, HTTPClient: wire,
 		Retryer: aws.NopRetryer{}, HTTPSignerV4: newSigner(c.Now), DisableClockSkewCorrection: true,
 	})
 }
 
-func endpoint(url string) *string {
+func baseEndpoint(url string) *string {
 	if url == "" {
 		return nil
 	}

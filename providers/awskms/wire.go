@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/providers/internal/endpoint"
 )
 
 // wire is the HTTP client of one provider. It follows no redirect and notes of
@@ -25,11 +24,11 @@ type wire struct {
 }
 
 func newWire(c Config) (*wire, error) {
-	roots, err := c.roots()
+	roots, err := endpoint.Roots(c.CAFile, c.CAPEM, c.RootCAs)
 	if err != nil {
 		return nil, err
 	}
-	proxy, err := parseProxy(c.Proxy)
+	proxy, err := endpoint.ParseProxy(c.Proxy)
 	if err != nil {
 		return nil, err
 	}
@@ -67,23 +66,8 @@ func (t brief) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &bounded{resp.Body, answerBytes}
+	resp.Body = endpoint.Bounded(resp.Body, answerBytes)
 	return resp, nil
-}
-
-// bounded is a body that ends with an error where it is too long.
-type bounded struct {
-	io.ReadCloser
-	left int64
-}
-
-func (b *bounded) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, fmt.Errorf("the answer has more than %d bytes: %w", answerBytes, io.ErrUnexpectedEOF)
-	}
-	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	return n, err
 }
 
 // record is what was noted of one call.
@@ -143,12 +127,4 @@ func (r *record) note(resp *http.Response, now time.Time) {
 		sum := sha256.Sum256(peers[0].Raw)
 		r.receipt.TLSPeer = hex.EncodeToString(sum[:])
 	}
-}
-
-// seenAt is the provider's clock where it said one.
-func (p *Provider) seenAt(r broker.Receipt) time.Time {
-	if !r.ServerTime.IsZero() {
-		return r.ServerTime
-	}
-	return p.c.Now().UTC()
 }

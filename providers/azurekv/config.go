@@ -1,8 +1,8 @@
 package azurekv
 
 import (
+	"cmp"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -60,15 +60,15 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.Kind, c.Protection = first(c.Kind, Vault), first(c.Protection, HSM)
-	c.KEKValidFor, c.WrappingKeyBits = first(c.KEKValidFor, 30*day), first(c.WrappingKeyBits, 4096)
-	c.Settle, c.Poll = first(c.Settle, time.Minute), first(c.Poll, time.Second)
+	c.Kind, c.Protection = cmp.Or(c.Kind, Vault), cmp.Or(c.Protection, HSM)
+	c.KEKValidFor, c.WrappingKeyBits = cmp.Or(c.KEKValidFor, 30*day), cmp.Or(c.WrappingKeyBits, 4096)
+	c.Settle, c.Poll = cmp.Or(c.Settle, time.Minute), cmp.Or(c.Poll, time.Second)
 	c.VaultURL, c.Authority = plainURL(c.VaultURL), plainURL(c.Authority)
 	c.Tenant = strings.ToLower(c.Tenant)
-	c.Credentials.Kind = first(c.Credentials.Kind, DefaultChain)
+	c.Credentials.Kind = cmp.Or(c.Credentials.Kind, DefaultChain)
 	if c.ProofCredentials != nil {
 		proof := *c.ProofCredentials
-		proof.Kind = first(proof.Kind, DefaultChain)
+		proof.Kind = cmp.Or(proof.Kind, DefaultChain)
 		c.ProofCredentials = &proof
 	}
 	return c
@@ -78,14 +78,6 @@ func (c Config) withDefaults() Config {
 // scheme.
 func plainURL(url string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(url), "/"), ":443")
-}
-
-func first[T comparable](a, b T) T {
-	var zero T
-	if a != zero {
-		return a
-	}
-	return b
 }
 
 // withCA reads the CA file, once.
@@ -99,16 +91,4 @@ func (c Config) withCA() (Config, error) {
 	}
 	c.CAPEM = text
 	return c, nil
-}
-
-// roots that are trusted; nil are the system's.
-func (c Config) roots() (*x509.CertPool, error) {
-	if len(c.CAPEM) == 0 && c.CAFile == "" {
-		return c.RootCAs, nil
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(c.CAPEM) {
-		return nil, errors.New("the CA file has no certificate")
-	}
-	return pool, nil
 }

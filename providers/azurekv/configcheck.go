@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/providers/internal/endpoint"
 )
 
 // kekBits are the sizes that a KEK can have (BYOK specification).
@@ -75,7 +76,7 @@ func (c Config) checkEndpoints() error {
 			return err
 		}
 	}
-	if _, err := parseProxy(c.Proxy); err != nil {
+	if _, err := endpoint.ParseProxy(c.Proxy); err != nil {
 		return err
 	}
 	switch {

@@ -1,7 +1,6 @@
 package azurekv
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"net/url"
@@ -97,18 +96,6 @@ func plainHost(host string) string { return strings.TrimSuffix(strings.ToLower(h
 func ofThisMachine(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsLinkLocalUnicast())
-}
-
-// parseProxy reads the URL of a proxy; nil is none.
-func parseProxy(raw string) (*url.URL, error) {
-	if raw == "" {
-		return nil, nil //nolint:nilnil // no proxy is no error
-	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" {
-		return nil, errors.New("proxy is not a URL like http://host:port")
-	}
-	return u, nil
 }
 
 // proxyFor a host: metadata services are reached without one ("Azure Instance Metadata

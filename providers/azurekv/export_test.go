@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/providers/internal/endpoint"
 )
 
 // What tests in another package hold: parsers of what comes from outside.
@@ -29,7 +30,7 @@ func ReadChallenge(tenant, vault, header string) (string, error) {
 
 // ProxyFor a host, where one is configured.
 func ProxyFor(proxy, host string) (*url.URL, error) {
-	u, err := parseProxy(proxy)
+	u, err := endpoint.ParseProxy(proxy)
 	return proxyFor(u, host), err
 }
 

@@ -1,6 +1,7 @@
 package azurekv
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -56,7 +57,7 @@ func (p *Provider) parse(id string) (broker.VersionRef, error) {
 }
 
 func (p *Provider) foreign(id, why string) error {
-	return &broker.Error{Kind: broker.Tampered, Op: "read an answer about", Object: first(plain(id), p.c.VaultURL), Cause: fmt.Errorf("%s", why)}
+	return &broker.Error{Kind: broker.Tampered, Op: "read an answer about", Object: cmp.Or(plain(id), p.c.VaultURL), Cause: fmt.Errorf("%s", why)}
 }
 
 // nameOf is the name of a key of this vault: Tampered where it is another's, Misuse

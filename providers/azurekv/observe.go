@@ -6,6 +6,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/providers/internal/endpoint"
 )
 
 // seen is what the vault shows of a version.
@@ -31,7 +32,7 @@ func (p *Provider) observe(s seen) (broker.Observation, error) {
 	o := p.observeEntry(v, s.attributes, s.tags)
 	o.Spec = specOf(s.key, o.Spec)
 	o.Purpose = purposeOf(o.Spec, operationsOf(s.key))
-	o.Receipt, o.SeenAt = s.receipt, p.seenAt(s.receipt)
+	o.Receipt, o.SeenAt = s.receipt, endpoint.SeenAt(s.receipt, p.c.Now())
 	return o, nil
 }
 

@@ -1,6 +1,7 @@
 package azurekv
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -64,7 +65,7 @@ func (p *pinned) foreign(why string) error {
 func (p *pinned) principal() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch app := first(p.who.App, p.who.AppV2); {
+	switch app := cmp.Or(p.who.App, p.who.AppV2); {
 	case app != "" && p.who.Object != "":
 		return plain("application " + app + ", object " + p.who.Object)
 	case p.who.Object != "":

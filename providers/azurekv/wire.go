@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/providers/internal/endpoint"
 )
 
 // wire is the HTTP client of one provider (policy.Transporter). It follows no
@@ -26,11 +26,11 @@ type wire struct {
 }
 
 func newWire(c Config) (*wire, error) {
-	roots, err := c.roots()
+	roots, err := endpoint.Roots(c.CAFile, c.CAPEM, c.RootCAs)
 	if err != nil {
 		return nil, err
 	}
-	proxy, err := parseProxy(c.Proxy)
+	proxy, err := endpoint.ParseProxy(c.Proxy)
 	if err != nil {
 		return nil, err
 	}
@@ -64,21 +64,6 @@ const (
 	answerBytes = 4 << 20
 )
 
-// bounded is a body that ends with an error where it is too long.
-type bounded struct {
-	io.ReadCloser
-	left int64
-}
-
-func (b *bounded) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, fmt.Errorf("the answer has more than %d bytes: %w", answerBytes, io.ErrUnexpectedEOF)
-	}
-	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	return n, err
-}
-
 // record is what was noted of one call.
 type record struct {
 	sent       bool // an authorised request may have arrived; one without a token does nothing
@@ -107,7 +92,7 @@ func (w *wire) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &bounded{resp.Body, answerBytes}
+	resp.Body = endpoint.Bounded(resp.Body, answerBytes)
 	if ok && req.URL.Host == w.vault {
 		rec.note(resp, w.now())
 	}

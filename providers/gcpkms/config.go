@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/x509"
 	"fmt"
-	"net/url"
 	"os"
 	"regexp"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"cloud.google.com/go/kms/apiv1/kmspb"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/providers/internal/endpoint"
 )
 
 // Config is one enrolled target: a key ring. Project, Location, Ring and Now are
@@ -120,8 +120,10 @@ func (c Config) check() error {
 	case checkWindow(c.DeletionWindow) != nil:
 		return refuse("deletion window", "%w", checkWindow(c.DeletionWindow))
 	}
-	if _, err := parseProxy(c.Proxy); err != nil {
+	if u, err := endpoint.ParseProxy(c.Proxy); err != nil {
 		return refuse("proxy", "%w", err)
+	} else if u != nil && u.Scheme != "http" {
+		return refuse("proxy", "it is not a URL like http://host:port")
 	}
 	if err := c.checkEndpoints(); err != nil {
 		return refuse("endpoint", "%w", err)
@@ -184,33 +186,10 @@ func (c Config) withFiles() (Config, error) {
 	return c, nil
 }
 
-// roots is the pool that TLS is checked against; nil is the system's.
-func (c Config) roots() (*x509.CertPool, error) {
-	if len(c.CAPEM) == 0 && c.CAFile == "" {
-		return c.RootCAs, nil
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(c.CAPEM) {
-		return nil, fmt.Errorf("read CA file %s: no certificate in it: %w", c.CAFile, broker.Misuse)
-	}
-	return pool, nil
-}
-
 // level is the protection in Google's words.
 func (c Config) level() kmspb.ProtectionLevel {
 	if c.Protection == Software {
 		return kmspb.ProtectionLevel_SOFTWARE
 	}
 	return kmspb.ProtectionLevel_HSM
-}
-
-func parseProxy(raw string) (*url.URL, error) {
-	if raw == "" {
-		return nil, nil //nolint:nilnil // no proxy is no error, and http.ProxyURL(nil) means none
-	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.Scheme != "http" {
-		return nil, fmt.Errorf("proxy is not a URL like http://host:port: %w", broker.Misuse)
-	}
-	return u, nil
 }

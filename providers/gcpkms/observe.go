@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/providers/internal/endpoint"
 )
 
 // states are Google's of versions in common words; another one is unexpected.
@@ -26,7 +27,7 @@ func (p *Provider) observe(key *kmspb.CryptoKey, v *kmspb.CryptoKeyVersion, rece
 	o := broker.Observation{
 		Version: broker.VersionRef{Key: broker.KeyRef{ID: key.GetName()}}, State: broker.RemotePending, Raw: "no version",
 		Origin: broker.OriginProvider, Purpose: purposeOf(key.GetPurpose()), PolicyMatch: p.asMade(key),
-		CreatedAt: timeOf(key.GetCreateTime()), SeenAt: p.seenAt(receipt), Receipt: receipt,
+		CreatedAt: timeOf(key.GetCreateTime()), SeenAt: endpoint.SeenAt(receipt, p.c.Now()), Receipt: receipt,
 	}
 	if key.GetImportOnly() {
 		o.Origin = broker.OriginExternal

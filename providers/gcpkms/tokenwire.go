@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/providers/internal/endpoint"
 )
 
 // googleDomain is that of Google's services.
@@ -64,11 +64,11 @@ type tokenWire struct {
 
 // newTokenClient is the HTTP client of everything that has to do with tokens.
 func newTokenClient(c Config) (*http.Client, *http.Transport, error) {
-	roots, err := c.roots()
+	roots, err := endpoint.Roots(c.CAFile, c.CAPEM, c.RootCAs)
 	if err != nil {
 		return nil, nil, err
 	}
-	proxy, err := parseProxy(c.Proxy)
+	proxy, err := endpoint.ParseProxy(c.Proxy)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -143,7 +143,7 @@ func (t tokenWire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, untrustedToken(err)
 	}
-	resp.Body = &bounded{resp.Body, tokenBytes}
+	resp.Body = endpoint.Bounded(resp.Body, tokenBytes)
 	return resp, nil
 }
 
@@ -157,19 +157,3 @@ func untrustedToken(err error) error {
 
 // tokenBytes is the most that an answer with a token may have.
 const tokenBytes = 1 << 20
-
-// bounded is a body that ends with an error where it is too long.
-type bounded struct {
-	io.ReadCloser
-	left int64
-}
-
-// Read implements io.Reader.
-func (b *bounded) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, fmt.Errorf("the answer has more than %d bytes: %w", tokenBytes, io.ErrUnexpectedEOF)
-	}
-	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	return n, err
-}

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/stats"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/providers/internal/endpoint"
 )
 
 // Bounds of one call: a target that drips or floods ends as an answer that was cut,
@@ -46,11 +47,11 @@ type wire struct {
 type x509Error struct{ err error }
 
 func newWire(c Config) (*wire, error) {
-	roots, err := c.roots()
+	roots, err := endpoint.Roots(c.CAFile, c.CAPEM, c.RootCAs)
 	if err != nil {
 		return nil, err
 	}
-	proxy, err := parseProxy(c.Proxy)
+	proxy, err := endpoint.ParseProxy(c.Proxy)
 	if err != nil {
 		return nil, err
 	}
@@ -182,12 +183,4 @@ func (r *record) note(header metadata.MD, from peer.Peer, now time.Time) {
 		sum := sha256.Sum256(peers[0].Raw)
 		r.receipt.TLSPeer = hex.EncodeToString(sum[:])
 	}
-}
-
-// seenAt is the provider's clock where it said one.
-func (p *Provider) seenAt(r broker.Receipt) time.Time {
-	if !r.ServerTime.IsZero() {
-		return r.ServerTime
-	}
-	return p.c.Now().UTC()
 }

@@ -82,6 +82,7 @@ var allowed = []arrow{
 	{from: "broker/store/y.go", to: "database/sql"},
 	{from: "broker/api/y.go", to: ours + "broker/store"},
 	{from: "providers/awskms/y.go", to: ours + "broker"},
+	{from: "providers/awskms/y.go", to: ours + "providers/internal/endpoint"},
 	{from: "providers/awskms/y_test.go", to: ours + "providers/providertest"},
 	{from: "providers/awskms/y_test.go", to: ours + "localstack/awsemu"},
 	{from: "providers/providertest/y.go", to: "testing"},
