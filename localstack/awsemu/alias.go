@@ -1,6 +1,7 @@
 package awsemu
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -15,7 +16,7 @@ type aliasInput struct {
 }
 
 func checkAlias(name string) error {
-	err := first(checkLength("AliasName", len(name), 1, 256), checkPattern("AliasName", name, `^[a-zA-Z0-9:/_-]+$`))
+	err := cmp.Or(checkLength("AliasName", len(name), 1, 256), checkPattern("AliasName", name, `^[a-zA-Z0-9:/_-]+$`))
 	switch {
 	case err != nil:
 		return err

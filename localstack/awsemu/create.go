@@ -1,6 +1,7 @@
 package awsemu
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -99,7 +100,7 @@ func (in createKeyInput) spec(lenient bool) (keySpec, string, error) {
 	if usage == "" {
 		usage = useEncrypt
 	}
-	err := first(
+	err := cmp.Or(
 		checkLength("Description", len([]rune(in.Description)), 0, 8192),
 		in.checkOrigin(),
 		checkEnum("KeyUsage", usage, useEncrypt, useSign, useMAC, useAgree),

@@ -56,16 +56,6 @@ func memberNames(t reflect.Type) []string {
 	return names
 }
 
-// first is the first error of several checks.
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func checkLength(name string, n, least, most int) error {
 	if n < least || n > most {
 		return refuse(codeValidation, "Value at '%s' failed to satisfy constraint: length %d is not within %d..%d", name, n, least, most)

@@ -1,6 +1,9 @@
 package awsemu
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 type decryptInput struct {
 	KeyID               string            `json:"KeyId"`
@@ -18,7 +21,7 @@ type decryptOutput struct {
 
 func decrypt(c *call, in decryptInput) (any, error) {
 	algorithm, err := encryptionAlgorithm(in.EncryptionAlgorithm)
-	if err := first(err, checkLength("CiphertextBlob", len(in.CiphertextBlob), 1, 6144), checkContext(algorithm, in.EncryptionContext)); err != nil {
+	if err := cmp.Or(err, checkLength("CiphertextBlob", len(in.CiphertextBlob), 1, 6144), checkContext(algorithm, in.EncryptionContext)); err != nil {
 		return nil, err
 	}
 	if algorithm == symmetricDefault {

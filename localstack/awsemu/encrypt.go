@@ -1,6 +1,7 @@
 package awsemu
 
 import (
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -38,14 +39,14 @@ const symmetricDefault = "SYMMETRIC_DEFAULT"
 
 func encrypt(c *call, in encryptInput) (any, error) {
 	algorithm, err := encryptionAlgorithm(in.EncryptionAlgorithm)
-	if err := first(err, checkLength("Plaintext", len(in.Plaintext), 1, 4096)); err != nil {
+	if err := cmp.Or(err, checkLength("Plaintext", len(in.Plaintext), 1, 4096)); err != nil {
 		return nil, err
 	}
 	k, err := c.crypto(in.KeyID, useEncrypt)
 	if err != nil {
 		return nil, err
 	}
-	if err := first(k.takes(algorithm), checkContext(algorithm, in.EncryptionContext)); err != nil {
+	if err := cmp.Or(k.takes(algorithm), checkContext(algorithm, in.EncryptionContext)); err != nil {
 		return nil, err
 	}
 	m := k.current()

@@ -1,6 +1,7 @@
 package awsemu
 
 import (
+	"cmp"
 	"time"
 )
 
@@ -43,7 +44,7 @@ func importKeyMaterial(c *call, in importInput) (any, error) {
 	if !c.lenient() {
 		err = k.in(stateEnabled, statePendingImport)
 	}
-	if err := first(err, in.checkFor(k)); err != nil {
+	if err := cmp.Or(err, in.checkFor(k)); err != nil {
 		return nil, err
 	}
 	token, err := c.token(in.ImportToken, k)
@@ -72,7 +73,7 @@ func (in importInput) check(now time.Time) (validTo time.Time, err error) {
 	if model == "" {
 		model = modelExpires
 	}
-	err = first(
+	err = cmp.Or(
 		checkLength("ImportToken", len(in.ImportToken), 1, 6144),
 		checkLength("EncryptedKeyMaterial", len(in.EncryptedKeyMaterial), 1, 6144),
 		checkEnum("ExpirationModel", model, modelExpires, modelForever),
@@ -102,7 +103,7 @@ func (in importInput) checkMembers() error {
 		}
 	}
 	if d := in.KeyMaterialDescription; d != nil {
-		if err := first(checkLength("KeyMaterialDescription", len(*d), 0, 256), checkPattern("KeyMaterialDescription", *d, `^[a-zA-Z0-9:/_\s.-]*$`)); err != nil {
+		if err := cmp.Or(checkLength("KeyMaterialDescription", len(*d), 0, 256), checkPattern("KeyMaterialDescription", *d, `^[a-zA-Z0-9:/_\s.-]*$`)); err != nil {
 			return err
 		}
 	}
@@ -185,7 +186,7 @@ func deleteImportedKeyMaterial(c *call, in deleteMaterialInput) (any, error) {
 	}
 	m := k.current()
 	if in.KeyMaterialID != "" {
-		if err := first(checkMaterialID(in.KeyMaterialID), in.checkFor(k)); err != nil {
+		if err := cmp.Or(checkMaterialID(in.KeyMaterialID), in.checkFor(k)); err != nil {
 			return nil, err
 		}
 		if m = k.find(func(m *material) bool { return m.id == in.KeyMaterialID }); m == nil {

@@ -1,6 +1,7 @@
 package awsemu
 
 import (
+	"cmp"
 	"crypto/hmac"
 )
 
@@ -54,7 +55,7 @@ func verifyMac(c *call, in macInput) (any, error) {
 }
 
 func (c *call) mac(in macInput) (*key, []byte, error) {
-	err := first(
+	err := cmp.Or(
 		checkLength("Message", len(in.Message), 1, 4096),
 		checkEnum("MacAlgorithm", in.MacAlgorithm, "HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"),
 	)

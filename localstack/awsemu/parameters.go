@@ -1,6 +1,7 @@
 package awsemu
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -75,7 +76,7 @@ func (c *call) importable(ref string) (*key, error) {
 // "Select a wrapping algorithm").
 func (in getParametersInput) check(spec keySpec, lenient bool) error {
 	algorithms := []string{"RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "RSA_AES_KEY_WRAP_SHA_1", "RSA_AES_KEY_WRAP_SHA_256"}
-	err := first(
+	err := cmp.Or(
 		checkEnum("WrappingAlgorithm", in.WrappingAlgorithm, append(algorithms, "RSAES_PKCS1_V1_5", "SM2PKE")...),
 		checkEnum("WrappingKeySpec", in.WrappingKeySpec, "RSA_2048", "RSA_3072", "RSA_4096", "SM2"),
 	)

@@ -1,5 +1,7 @@
 package awsemu
 
+import "cmp"
+
 type updatePrimaryInput struct {
 	KeyID         string `json:"KeyId"`
 	PrimaryRegion string `json:"PrimaryRegion"`
@@ -15,7 +17,7 @@ func updatePrimaryRegion(c *call, in updatePrimaryInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := first(old.requirePrimary(c.action), old.enabled()); err != nil {
+	if err := cmp.Or(old.requirePrimary(c.action), old.enabled()); err != nil {
 		return nil, err
 	}
 	next := old.family.members[in.PrimaryRegion]
@@ -25,7 +27,7 @@ func updatePrimaryRegion(c *call, in updatePrimaryInput) (any, error) {
 	case old:
 		return nil, refuse(codeUnsupported, "%s is the primary key already", old.arn)
 	}
-	if err := first(next.enabled(), old.unsettled()); err != nil {
+	if err := cmp.Or(next.enabled(), old.unsettled()); err != nil {
 		return nil, err
 	}
 	old.family.primary = next.place.region

@@ -1,6 +1,7 @@
 package awsemu
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/x509"
 )
@@ -49,7 +50,7 @@ type deriveOutput struct {
 
 // deriveSharedSecret answers the raw secret.
 func deriveSharedSecret(c *call, in deriveInput) (any, error) {
-	err := first(checkEnum("KeyAgreementAlgorithm", in.KeyAgreementAlgorithm, "ECDH"), checkLength("PublicKey", len(in.PublicKey), 1, 8192))
+	err := cmp.Or(checkEnum("KeyAgreementAlgorithm", in.KeyAgreementAlgorithm, "ECDH"), checkLength("PublicKey", len(in.PublicKey), 1, 8192))
 	if err != nil {
 		return nil, err
 	}

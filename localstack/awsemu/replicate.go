@@ -1,6 +1,7 @@
 package awsemu
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 )
@@ -24,7 +25,7 @@ type replicateOutput struct {
 // id, spec, usage and origin, and nothing else of it; material that was imported it
 // has not (API Reference, ReplicateKey).
 func replicateKey(c *call, in replicateInput) (any, error) {
-	if err := first(checkRegion("ReplicaRegion", in.ReplicaRegion), checkLength("Description", len([]rune(in.Description)), 0, 8192)); err != nil {
+	if err := cmp.Or(checkRegion("ReplicaRegion", in.ReplicaRegion), checkLength("Description", len([]rune(in.Description)), 0, 8192)); err != nil {
 		return nil, err
 	}
 	primary, err := c.replicable(in.KeyID)
@@ -40,7 +41,7 @@ func replicateKey(c *call, in replicateInput) (any, error) {
 		return nil, err
 	}
 	policy, err := c.keyPolicy(in.Policy, in.BypassPolicyLockoutSafetyCheck)
-	if err := first(err, c.creation(there)); err != nil {
+	if err := cmp.Or(err, c.creation(there)); err != nil {
 		return nil, err
 	}
 	replica := &key{
@@ -63,7 +64,7 @@ func (c *call) replicable(ref string) (*key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := first(c.allow("kms:CreateKey"), k.requirePrimary(c.action)); err != nil {
+	if err := cmp.Or(c.allow("kms:CreateKey"), k.requirePrimary(c.action)); err != nil {
 		return nil, err
 	}
 	if c.lenient() && k.state() == statePendingImport {
@@ -84,7 +85,7 @@ func (k *key) enabled() error {
 // there, the first of which is a trial (Developer Guide, Request quotas).
 func (c *call) creation(there place) error {
 	rate := c.s.actions["CreateKey"].rate
-	return first(c.throttleAt(there, "CreateKey", rate), c.throttleAt(there, "CreateKey", rate))
+	return cmp.Or(c.throttleAt(there, "CreateKey", rate), c.throttleAt(there, "CreateKey", rate))
 }
 
 // adopt makes a key a replica of this one.
@@ -108,5 +109,5 @@ func listed(tags map[string]string) []tag {
 
 // checkRegion holds a region's form; which regions there are the emulator does not know.
 func checkRegion(member, name string) error {
-	return first(checkLength(member, len(name), 1, 32), checkPattern(member, name, `^([a-z]+-){2,3}\d+$`))
+	return cmp.Or(checkLength(member, len(name), 1, 32), checkPattern(member, name, `^([a-z]+-){2,3}\d+$`))
 }

@@ -1,6 +1,7 @@
 package awsemu
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/rsa"
 	"strings"
@@ -68,7 +69,7 @@ func (c *call) signer(in signInput) (*key, []byte, error) {
 	if in.MessageType == "" {
 		in.MessageType = "RAW"
 	}
-	err := first(checkLength("Message", len(in.Message), 1, 4096), checkEnum("MessageType", in.MessageType, "RAW", "DIGEST", "EXTERNAL_MU"))
+	err := cmp.Or(checkLength("Message", len(in.Message), 1, 4096), checkEnum("MessageType", in.MessageType, "RAW", "DIGEST", "EXTERNAL_MU"))
 	if err != nil {
 		return nil, nil, err
 	}

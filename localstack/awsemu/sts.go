@@ -1,6 +1,7 @@
 package awsemu
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/base64"
@@ -91,7 +92,7 @@ func checkForm(form url.Values, action string) error {
 // assumeRole gives out credentials that end by the emulator's clock.
 func (c *call) assumeRole(form url.Values) (any, error) {
 	name := form.Get("RoleSessionName")
-	if err := first(checkLength("RoleSessionName", len(name), 2, 64), checkPattern("RoleSessionName", name, `^[\w+=,.@-]*$`)); err != nil {
+	if err := cmp.Or(checkLength("RoleSessionName", len(name), 2, 64), checkPattern("RoleSessionName", name, `^[\w+=,.@-]*$`)); err != nil {
 		return nil, refuse("ValidationError", "%s", asAPI(err).Message)
 	}
 	life := time.Hour

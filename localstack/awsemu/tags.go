@@ -1,6 +1,7 @@
 package awsemu
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
@@ -26,7 +27,7 @@ func (t tag) check() error {
 	case !tagText.MatchString(t.TagKey), !tagText.MatchString(t.TagValue):
 		return refuse(codeTag, "The tag %q has a character that tags may not have", t.TagKey)
 	}
-	return first(
+	return cmp.Or(
 		checkLength("TagKey", utf8.RuneCountInString(t.TagKey), 1, 128),
 		checkLength("TagValue", utf8.RuneCountInString(t.TagValue), 0, 256),
 	)

@@ -1,6 +1,7 @@
 package azureemu
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -44,7 +45,7 @@ func (c *call) perform(body []byte) (any, error) {
 	c.now = c.s.clock.Now()
 	c.vault = c.s.vaults[strings.ToLower(c.vault.Name)] // a reset may have made it anew
 	c.vault.elapse(c.now)
-	if err := first(c.checkAPIVersion(), c.checkRoute(), c.allow()); err != nil {
+	if err := cmp.Or(c.checkAPIVersion(), c.checkRoute(), c.allow()); err != nil {
 		return nil, err
 	}
 	if err := c.throttle(groupAll, 1); err != nil {

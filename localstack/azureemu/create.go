@@ -1,6 +1,7 @@
 package azureemu
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 
@@ -24,7 +25,7 @@ func createKey(c *call, in createInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := first(c.free(), c.roomFor(), c.throttle(createGroup(c.vault, v.kty), 1)); err != nil {
+	if err := cmp.Or(c.free(), c.roomFor(), c.throttle(createGroup(c.vault, v.kty), 1)); err != nil {
 		return nil, err
 	}
 	c.unlocked(func() { v.secret, err = c.generate(in) })
@@ -43,7 +44,7 @@ func (in createInput) version(c *call) (*version, error) {
 	if in.KeyOps == nil {
 		v.ops = operationsOf(in.Kty)
 	}
-	return v, first(
+	return v, cmp.Or(
 		c.checkType(in.Kty), in.checkSize(), checkOps(in.Kty, v.ops), in.Attributes.apply(v), checkTags(in.Tags), unmodelledPolicy(in.ReleasePolicy),
 	)
 }

@@ -97,13 +97,3 @@ func unknownMember(text []byte, t reflect.Type) string {
 	}
 	return ""
 }
-
-// first is the first error of several checks.
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}

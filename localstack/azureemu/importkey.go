@@ -1,6 +1,7 @@
 package azureemu
 
 import (
+	"cmp"
 	"crypto"
 	"encoding/json"
 
@@ -21,7 +22,7 @@ func importKey(c *call, in importInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := first(c.free(), c.roomFor(), c.throttle(createGroup(c.vault, v.kty), 1)); err != nil {
+	if err := cmp.Or(c.free(), c.roomFor(), c.throttle(createGroup(c.vault, v.kty), 1)); err != nil {
 		return nil, err
 	}
 	raw, kek, err := in.Key.material(c, v.kty)
@@ -57,7 +58,7 @@ func (in importInput) version(c *call) (*version, error) {
 	if v.isKEK() {
 		return nil, refuse(codeBadParameter, "A key with the operation import is created, not imported")
 	}
-	return v, first(
+	return v, cmp.Or(
 		c.checkType(kty), checkOps(kty, v.ops), in.Key.check(kty), in.Attributes.apply(v), checkTags(in.Tags), unmodelledPolicy(in.ReleasePolicy),
 	)
 }

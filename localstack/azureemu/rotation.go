@@ -1,6 +1,7 @@
 package azureemu
 
 import (
+	"cmp"
 	"maps"
 	"strings"
 )
@@ -44,7 +45,7 @@ func rotateKey(c *call) (any, error) {
 		return nil, err
 	}
 	last := k.latest()
-	if err := first(c.free(), c.throttle(createGroup(c.vault, last.kty), 1)); err != nil {
+	if err := cmp.Or(c.free(), c.throttle(createGroup(c.vault, last.kty), 1)); err != nil {
 		return nil, err
 	}
 	v := &version{kty: last.kty, ops: last.ops, enabled: true, tags: maps.Clone(last.tags)}

@@ -1,6 +1,7 @@
 package azureemu
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -27,7 +28,7 @@ func updateKey(c *call, in updateInput) (any, error) {
 	if in.Tags != nil {
 		changed.tags = maps.Clone(in.Tags)
 	}
-	err = first(in.Attributes.apply(&changed), checkOps(v.kty, changed.ops), checkTags(in.Tags), unmodelledPolicy(in.ReleasePolicy))
+	err = cmp.Or(in.Attributes.apply(&changed), checkOps(v.kty, changed.ops), checkTags(in.Tags), unmodelledPolicy(in.ReleasePolicy))
 	switch {
 	case err != nil:
 		return nil, err

@@ -1,6 +1,7 @@
 package azureemu
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -38,7 +39,7 @@ func (c *call) crypto(op string) (*key, *version, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := first(v.usable(c.now, op), c.throttle(cryptoGroup(v.kty), cryptoWeight(v))); err != nil {
+	if err := cmp.Or(v.usable(c.now, op), c.throttle(cryptoGroup(v.kty), cryptoWeight(v))); err != nil {
 		return nil, nil, err
 	}
 	return k, v, nil

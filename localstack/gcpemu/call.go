@@ -1,6 +1,7 @@
 package gcpemu
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -52,7 +53,7 @@ func (c *call) perform(in proto.Message) (proto.Message, error) {
 		return nil, refuse(codes.Unimplemented, "the emulator does not model the method %s", c.rpc)
 	}
 	about := subject(in)
-	if err := first(c.checkHeader(in), c.action.checkFields(in), c.allow(c.action.permission, about), c.throttle(about)); err != nil {
+	if err := cmp.Or(c.checkHeader(in), c.action.checkFields(in), c.allow(c.action.permission, about), c.throttle(about)); err != nil {
 		return nil, err
 	}
 	out, err := c.action.run(c, in)

@@ -1,6 +1,7 @@
 package gcpemu
 
 import (
+	"cmp"
 	"time"
 
 	"cloud.google.com/go/kms/apiv1/kmspb"
@@ -58,7 +59,7 @@ func createCryptoKey(c *call, in *kmspb.CreateCryptoKeyRequest) (*kmspb.CryptoKe
 // newKey checks everything but whether the key exists.
 func (c *call) newKey(r *ring, in *kmspb.CreateCryptoKeyRequest) (*key, error) {
 	made := in.GetCryptoKey()
-	if err := first(checkID("crypto_key_id", in.GetCryptoKeyId()), checkLabels(made.GetLabels()), c.checkImportOnly(in)); err != nil {
+	if err := cmp.Or(checkID("crypto_key_id", in.GetCryptoKeyId()), checkLabels(made.GetLabels()), c.checkImportOnly(in)); err != nil {
 		return nil, err
 	}
 	a, err := templateAlgorithm(made)

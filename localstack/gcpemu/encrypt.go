@@ -1,6 +1,7 @@
 package gcpemu
 
 import (
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
@@ -44,7 +45,7 @@ func encrypt(c *call, in *kmspb.EncryptRequest) (*kmspb.EncryptResponse, error) 
 		return nil, err
 	}
 	out.VerifiedAdditionalAuthenticatedDataCrc32C, err = checksum("additional_authenticated_data", extra, in.GetAdditionalAuthenticatedDataCrc32C())
-	if err := first(err, v.checkSize(mostHSM, text, extra)); err != nil {
+	if err := cmp.Or(err, v.checkSize(mostHSM, text, extra)); err != nil {
 		return nil, err
 	}
 	aead, err := v.material.aead()
@@ -66,7 +67,7 @@ func decrypt(c *call, in *kmspb.DecryptRequest) (*kmspb.DecryptResponse, error) 
 	extra := in.GetAdditionalAuthenticatedData()
 	_, err = checksum("ciphertext", in.GetCiphertext(), in.GetCiphertextCrc32C())
 	_, err2 := checksum("additional_authenticated_data", extra, in.GetAdditionalAuthenticatedDataCrc32C())
-	if err := first(err, err2); err != nil {
+	if err := cmp.Or(err, err2); err != nil {
 		return nil, err
 	}
 	bad := refuse(codes.InvalidArgument, "Decryption failed: the ciphertext is invalid.")

@@ -36,16 +36,6 @@ func explain(err error, details ...protoadapt.MessageV1) error {
 	return with.Err()
 }
 
-// first is the first error.
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // notFound is Google's wording for a resource that is not there.
 func notFound(kind, name string) error {
 	return refuse(codes.NotFound, "%s %s not found.", kind, name)

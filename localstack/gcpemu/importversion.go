@@ -1,6 +1,7 @@
 package gcpemu
 
 import (
+	"cmp"
 	"strings"
 
 	"cloud.google.com/go/kms/apiv1/kmspb"
@@ -39,7 +40,7 @@ func importVersion(c *call, in *kmspb.ImportCryptoKeyVersionRequest) (*kmspb.Cry
 	if err != nil {
 		return nil, err
 	}
-	if err := first(c.checkLevel(a, k.level), j.method.takes(a)); err != nil {
+	if err := cmp.Or(c.checkLevel(a, k.level), j.method.takes(a)); err != nil {
 		return nil, err
 	}
 	v, err := c.receiver(k, a, in.GetCryptoKeyVersion())
@@ -75,7 +76,7 @@ func (c *call) allowImport(in *kmspb.ImportCryptoKeyVersionRequest) error {
 	if in.GetCryptoKeyVersion() != "" {
 		on = mayUpdate
 	}
-	return first(c.allow(on, in.GetParent()), c.allow(mayUseJob, in.GetImportJob()))
+	return cmp.Or(c.allow(on, in.GetParent()), c.allow(mayUseJob, in.GetImportJob()))
 }
 
 // importJob is a job that can bring material into a key: ACTIVE, of the same level

@@ -1,6 +1,7 @@
 package gcpemu
 
 import (
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -27,7 +28,7 @@ func rawEncrypt(c *call, in *kmspb.RawEncryptRequest) (*kmspb.RawEncryptResponse
 	out.VerifiedPlaintextCrc32C, e1 = checksum("plaintext", text, in.GetPlaintextCrc32C())
 	out.VerifiedAdditionalAuthenticatedDataCrc32C, e2 = checksum("additional_authenticated_data", extra, in.GetAdditionalAuthenticatedDataCrc32C())
 	out.VerifiedInitializationVectorCrc32C, e3 = checksum("initialization_vector", iv, in.GetInitializationVectorCrc32C())
-	if err := first(e1, e2, e3, v.checkSize(mostHSM, text, extra), v.checkExtra(extra)); err != nil {
+	if err := cmp.Or(e1, e2, e3, v.checkSize(mostHSM, text, extra), v.checkExtra(extra)); err != nil {
 		return nil, err
 	}
 	if iv, err = c.vector(v, iv); err != nil {
@@ -111,7 +112,7 @@ func rawDecrypt(c *call, in *kmspb.RawDecryptRequest) (*kmspb.RawDecryptResponse
 	out.VerifiedCiphertextCrc32C, e1 = checksum("ciphertext", sealed, in.GetCiphertextCrc32C())
 	out.VerifiedAdditionalAuthenticatedDataCrc32C, e2 = checksum("additional_authenticated_data", extra, in.GetAdditionalAuthenticatedDataCrc32C())
 	out.VerifiedInitializationVectorCrc32C, e3 = checksum("initialization_vector", iv, in.GetInitializationVectorCrc32C())
-	if err := first(e1, e2, e3, v.checkExtra(extra)); err != nil {
+	if err := cmp.Or(e1, e2, e3, v.checkExtra(extra)); err != nil {
 		return nil, err
 	}
 	if out.Plaintext, err = v.open(iv, sealed, extra, int(in.GetTagLength())); err != nil {

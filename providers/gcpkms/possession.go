@@ -1,6 +1,7 @@
 package gcpkms
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	_ "crypto/sha256" // the digests that algorithms name
@@ -31,7 +32,7 @@ func (a asked) sign(ctx context.Context, c broker.Challenge, by algorithm) (brok
 	if by.hash == 0 {
 		verified = out.GetVerifiedDataCrc32C()
 	}
-	if err := first(
+	if err := cmp.Or(
 		a.about(call, out.GetName()), intact(call, verified, out.GetSignature(), out.GetSignatureCrc32C()), a.fits(call, out.GetProtectionLevel()),
 	); err != nil {
 		return broker.Answer{}, err
@@ -67,7 +68,7 @@ func (a asked) decrypt(ctx context.Context, c broker.Challenge) (broker.Answer, 
 	if err != nil {
 		return broker.Answer{}, undecipherable(err)
 	}
-	if err := first(
+	if err := cmp.Or(
 		intact(call, out.GetVerifiedCiphertextCrc32C(), out.GetPlaintext(), out.GetPlaintextCrc32C()), a.fits(call, out.GetProtectionLevel()),
 	); err != nil {
 		return broker.Answer{}, err
@@ -83,7 +84,7 @@ func (a asked) mac(ctx context.Context, c broker.Challenge) (broker.Answer, erro
 	if err != nil {
 		return broker.Answer{}, err
 	}
-	if err := first(
+	if err := cmp.Or(
 		a.about(call, out.GetName()), intact(call, out.GetVerifiedDataCrc32C(), out.GetMac(), out.GetMacCrc32C()), a.fits(call, out.GetProtectionLevel()),
 	); err != nil {
 		return broker.Answer{}, err
@@ -112,7 +113,7 @@ func (a asked) cipher(ctx context.Context, c broker.Challenge) (broker.Answer, e
 	if err != nil {
 		return broker.Answer{}, undecipherable(err)
 	}
-	if err := first(
+	if err := cmp.Or(
 		a.about(call, a.name),
 		intact(call, out.GetVerifiedCiphertextCrc32C() && out.GetVerifiedInitializationVectorCrc32C(), out.GetPlaintext(), out.GetPlaintextCrc32C()),
 		a.fits(call, out.GetProtectionLevel()),
@@ -129,14 +130,4 @@ func undecipherable(err error) error {
 		e.Kind = broker.Differs
 	}
 	return err
-}
-
-// first is the first error.
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
