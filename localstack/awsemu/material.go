@@ -1,8 +1,6 @@
 package awsemu
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -58,7 +56,7 @@ func newMaterial(keyID string, spec keySpec, raw []byte, lenient bool) (*materia
 	case !rightLength(spec, len(raw), lenient):
 		return nil, badMaterial("%d bytes, not the %d of %s", len(raw), spec.bits/8, spec.name)
 	}
-	m := &material{id: materialID(keyID, s.identity()), identity: s.identity(), sha256: hexSum(raw), state: stateCurrent, secret: s}
+	m := &material{id: materialID(keyID, s.identity()), identity: s.identity(), sha256: emu.HexSum(raw), state: stateCurrent, secret: s}
 	return m, nil
 }
 
@@ -71,12 +69,7 @@ func (s *secret) identity() string {
 	if s.pair != nil {
 		return s.pair.Identity()
 	}
-	return hexSum(s.raw)
-}
-
-func hexSum(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+	return emu.HexSum(s.raw)
 }
 
 // rightLength: AWS's pages disagree whether HMAC material may be longer than the
@@ -91,5 +84,5 @@ func rightLength(spec keySpec, n int, lenient bool) bool {
 // materialID is deterministic per key and material, and says nothing of the
 // material to who does not have it. AWS's own derivation is not published.
 func materialID(keyID, identity string) string {
-	return hexSum([]byte("key material id\x00" + keyID + "\x00" + identity))
+	return emu.HexSum([]byte("key material id\x00" + keyID + "\x00" + identity))
 }

@@ -1,28 +1,10 @@
 package awsemu
 
-import "time"
+import (
+	"time"
 
-// bucket is a token bucket that holds one second's requests.
-type bucket struct {
-	tokens float64
-	at     time.Time
-}
-
-// take removes one token, after refilling; false if there is none.
-func (b *bucket) take(rate float64, now time.Time) bool {
-	size := max(rate, 1)
-	if b.at.IsZero() {
-		b.tokens = size
-	} else if passed := now.Sub(b.at).Seconds(); passed > 0 {
-		b.tokens = min(size, b.tokens+passed*rate)
-	}
-	b.at = now
-	if b.tokens < 1 {
-		return false
-	}
-	b.tokens--
-	return true
-}
+	"github.com/keyferry/keyferry/localstack/emu"
+)
 
 // Shared groups of cryptographic operations.
 const (
@@ -73,10 +55,10 @@ func (c *call) throttleAt(p place, group string, rate float64) error {
 	buckets := c.s.store.at(p).buckets
 	b := buckets[group]
 	if b == nil {
-		b = &bucket{}
+		b = &emu.Bucket{}
 		buckets[group] = b
 	}
-	if !b.take(rate, c.now) {
+	if !b.Take(rate, time.Second, c.now) {
 		return refuse(codeThrottling, throttled)
 	}
 	return nil

@@ -101,27 +101,6 @@ func TestQuotasThrottle(t *testing.T) {
 	refused(t, err, "NotFoundException") // another region has its own quota
 }
 
-// Each second a bucket gets its rate back, and never holds more than a second's.
-func TestBucketsHoldOneSecond(t *testing.T) {
-	t.Parallel()
-	at := time.Unix(1e9, 0)
-	for _, tt := range []struct {
-		rate  float64
-		steps []time.Duration // between the requests
-		taken int
-	}{
-		{5, make([]time.Duration, 20), 5},
-		{5, []time.Duration{0, 0, 0, 0, 0, 0, 200 * time.Millisecond, 0}, 6},
-		{1, []time.Duration{0, time.Hour, 0, 0, time.Second}, 3},
-		{0.25, []time.Duration{0, 3 * time.Second, time.Second, 0}, 2},
-		{1, []time.Duration{0, -time.Hour, 0}, 1},
-	} {
-		if got := awsemu.Taken(tt.rate, at, tt.steps); got != tt.taken {
-			t.Errorf("%g a second, %v: %d taken, want %d", tt.rate, tt.steps, got, tt.taken)
-		}
-	}
-}
-
 // The rates that matter most are those of the Developer Guide's page of 2026.
 func TestStandardRates(t *testing.T) {
 	t.Parallel()

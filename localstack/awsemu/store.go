@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/keyferry/keyferry/localstack/emu"
 )
 
 // place is where a key lives. Nothing is shared between places but what makes a
@@ -26,7 +28,7 @@ type alias struct {
 type region struct {
 	keys    map[string]*key
 	aliases map[string]*alias
-	buckets map[string]*bucket
+	buckets map[string]*emu.Bucket
 }
 
 // store is all that an emulator holds. Its owner locks it.
@@ -43,7 +45,7 @@ func newStore() *store {
 func (s *store) at(p place) *region {
 	r := s.places[p]
 	if r == nil {
-		r = &region{keys: map[string]*key{}, aliases: map[string]*alias{}, buckets: map[string]*bucket{}}
+		r = &region{keys: map[string]*key{}, aliases: map[string]*alias{}, buckets: map[string]*emu.Bucket{}}
 		s.places[p] = r
 	}
 	return r

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/keyferry/keyferry/localstack/emu"
 )
 
 // keyBits is the size of service account keys.
@@ -65,7 +67,9 @@ func (s *Server) serviceAccount(email string) (map[string]string, error) {
 }
 
 // keyID is what the header of the principal's JWTs calls its key.
-func (p *principal) keyID() string { return hexSum(x509.MarshalPKCS1PublicKey(&p.key.PublicKey))[:40] }
+func (p *principal) keyID() string {
+	return emu.HexSum(x509.MarshalPKCS1PublicKey(&p.key.PublicKey))[:40]
+}
 
 // ImpersonatedJSON is an impersonated_service_account file: the default principal as
 // another one.

@@ -1,8 +1,6 @@
 package gcpemu
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/pem"
 	"hash/crc32"
 
@@ -16,11 +14,6 @@ func pemOf(kind string, der []byte) []byte {
 
 // publicPEM is a SubjectPublicKeyInfo with the newline at the end that Google gives.
 func publicPEM(spki []byte) string { return string(pemOf("PUBLIC KEY", spki)) }
-
-func hexSum(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
-}
 
 // castagnoli is CRC-32C.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -58,18 +58,6 @@ func Outcome(key *rsa.PrivateKey, direct bool, id algorithmID, wrapped []byte) s
 	return end.failure
 }
 
-// Taken counts the requests that a bucket lets through, after these pauses.
-func Taken(rate float64, at time.Time, pauses []time.Duration) (n int) {
-	var b bucket
-	for _, p := range pauses {
-		at = at.Add(p)
-		if b.take(rate, at) {
-			n++
-		}
-	}
-	return n
-}
-
 // Encrypted is the version that a key of so many versions finds in a ciphertext.
 func Encrypted(versions int, ciphertext []byte) (found bool, rest []byte) {
 	k := key{versions: make([]*version, versions)}

@@ -6,6 +6,8 @@ import (
 	"cloud.google.com/go/kms/apiv1/kmspb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/keyferry/keyferry/localstack/emu"
 )
 
 // findJob finds an import job.
@@ -57,7 +59,7 @@ func (c *call) jobProto(j *job, format kmspb.PublicKey_PublicKeyFormat) (*kmspb.
 	}
 	out.PublicKey, err = wrappingKey(spki, format)
 	if j.level == kmspb.ProtectionLevel_HSM {
-		out.Attestation = c.s.root.attest(j.name, hexSum(spki))
+		out.Attestation = c.s.root.attest(j.name, emu.HexSum(spki))
 	}
 	return out, err
 }

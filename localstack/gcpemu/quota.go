@@ -3,6 +3,8 @@ package gcpemu
 import (
 	"strings"
 	"time"
+
+	"github.com/keyferry/keyferry/localstack/emu"
 )
 
 // group is a quota: requests a minute by project and location.
@@ -22,28 +24,6 @@ func (g group) rate() float64 {
 	return map[group]float64{reads: 600, write: 60, software: 60000, hsm: 30000}[g]
 }
 
-// bucket is a token bucket that holds one minute's requests.
-type bucket struct {
-	tokens float64
-	at     time.Time
-}
-
-// take removes one token, after refilling; false if there is none.
-func (b *bucket) take(rate float64, now time.Time) bool {
-	size := max(rate, 1)
-	if b.at.IsZero() {
-		b.tokens = size
-	} else if passed := now.Sub(b.at).Minutes(); passed > 0 {
-		b.tokens = min(size, b.tokens+passed*rate)
-	}
-	b.at = now
-	if b.tokens < 1 {
-		return false
-	}
-	b.tokens--
-	return true
-}
-
 // throttle takes a request from the quota of its action, if quotas are on.
 func (c *call) throttle(about string) error { return c.take(c.action.group, about) }
 
@@ -61,10 +41,10 @@ func (c *call) take(g group, about string) error {
 	}
 	b := c.s.store.buckets[string(g)+" "+place]
 	if b == nil {
-		b = &bucket{}
+		b = &emu.Bucket{}
 		c.s.store.buckets[string(g)+" "+place] = b
 	}
-	if !b.take(rate, c.now) {
+	if !b.Take(rate, time.Minute, c.now) {
 		return exhausted("cloudkms.googleapis.com/" + string(g) + "_usage")
 	}
 	return nil

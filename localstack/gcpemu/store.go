@@ -8,15 +8,17 @@ import (
 	"time"
 
 	"cloud.google.com/go/kms/apiv1/kmspb"
+
+	"github.com/keyferry/keyferry/localstack/emu"
 )
 
 // store is all that the emulator holds, by resource name.
 type store struct {
 	rings   map[string]*ring
-	buckets map[string]*bucket
+	buckets map[string]*emu.Bucket
 }
 
-func newStore() *store { return &store{rings: map[string]*ring{}, buckets: map[string]*bucket{}} }
+func newStore() *store { return &store{rings: map[string]*ring{}, buckets: map[string]*emu.Bucket{}} }
 
 // make makes a ring, unless it is there.
 func (s *store) make(name string, now time.Time) *ring {

@@ -2,7 +2,6 @@ package gcpemu_test
 
 import (
 	"testing"
-	"time"
 
 	"cloud.google.com/go/kms/apiv1/kmspb"
 	"google.golang.org/genproto/googleapis/cloud/location"
@@ -113,23 +112,6 @@ func TestLocationsAreShown(t *testing.T) {
 		if hsm, ok := got[l.ID]; !ok || hsm != l.HSM {
 			t.Errorf("%s: %t, %t", l.ID, hsm, ok)
 		}
-	}
-}
-
-func TestBucketsRefillByTheMinute(t *testing.T) {
-	t.Parallel()
-	at := time.Unix(1e9, 0)
-	for want, pauses := range map[int][]time.Duration{
-		2: {0, 0, 0, 0},
-		3: {0, 0, 0, 30 * time.Second, 0},
-		4: {0, 0, time.Hour, 0, 0},
-	} {
-		if got := gcpemu.Taken(2, at, pauses); got != want {
-			t.Errorf("%v: %d taken, want %d", pauses, got, want)
-		}
-	}
-	if got := gcpemu.Taken(0.1, at, []time.Duration{0, 0, 10 * time.Minute, -time.Hour}); got != 2 {
-		t.Errorf("%d taken", got)
 	}
 }
 
