@@ -1,8 +1,6 @@
 package awsemu
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -76,17 +74,7 @@ type subjectOf struct{ s *Server }
 func (a subjectOf) Report() faults.Report { return a.s.Report() }
 
 // Configure applies a Change in JSON.
-func (a subjectOf) Configure(text []byte) error {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	var c Change
-	if err := d.Decode(&c); err != nil {
-		return fmt.Errorf("%w: %w", errConfig, err)
-	}
-	a.s.mu.Lock()
-	defer a.s.mu.Unlock()
-	return a.s.apply(c)
-}
+func (a subjectOf) Configure(text []byte) error { return faults.Configure(&a.s.mu, text, a.s.apply) }
 
 // Configuration is the Change that would bring about what is, without secrets.
 func (a subjectOf) Configuration() any {
