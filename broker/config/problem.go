@@ -55,15 +55,20 @@ func (p *FileError) failure() error {
 
 // orNear adds "did you mean" where one of the words is close, and lists them.
 func orNear(word string, words []string) string {
+	text := "allowed: " + strings.Join(words, ", ")
+	if near := Near(word, words); near != "" {
+		text = fmt.Sprintf("did you mean %s? %s", near, text)
+	}
+	return text
+}
+
+// Near is the one of the words that was probably meant; "" where none is close.
+func Near(word string, words []string) string {
 	best, bestScore := "", 0.8
 	for _, w := range words {
 		if score := smetrics.JaroWinkler(word, w, 0.7, 4); score > bestScore {
 			best, bestScore = w, score
 		}
 	}
-	text := "allowed: " + strings.Join(words, ", ")
-	if best != "" {
-		text = fmt.Sprintf("did you mean %s? %s", best, text)
-	}
-	return text
+	return best
 }

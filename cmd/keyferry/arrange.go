@@ -6,7 +6,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	"github.com/xrash/smetrics"
+
+	"github.com/keyferry/keyferry/broker/config"
 )
 
 // wordsAndFlags is a command line taken apart.
@@ -121,14 +122,8 @@ func unknownFlag(command, name string, leaf *cli.Command) error {
 
 // orNear is a suggestion where one of the words is close, else the list.
 func orNear(word string, words []string) string {
-	best, bestScore := "", 0.8
-	for _, w := range words {
-		if score := smetrics.JaroWinkler(word, w, 0.7, 4); score > bestScore {
-			best, bestScore = w, score
-		}
-	}
-	if best != "" {
-		return fmt.Sprintf("; did you mean %s?", best)
+	if near := config.Near(word, words); near != "" {
+		return fmt.Sprintf("; did you mean %s?", near)
 	}
 	return "; there are " + strings.Join(words, ", ")
 }
