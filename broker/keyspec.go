@@ -1,7 +1,11 @@
 package broker
 
 import (
+	"crypto/sha1" //nolint:gosec // HMAC-SHA-1 is a key spec
+	"crypto/sha256"
+	"crypto/sha512"
 	"fmt"
+	"hash"
 	"slices"
 	"strings"
 )
@@ -98,6 +102,22 @@ func (s KeySpec) Bits() int {
 		return 4096
 	default:
 		return 0
+	}
+}
+
+// HMACHash is the hash of an HMAC spec (FIPS 198-1); SHA-256 of any other.
+func (s KeySpec) HMACHash() func() hash.Hash {
+	switch s {
+	case HMACSHA1:
+		return sha1.New
+	case HMAC224:
+		return sha256.New224
+	case HMAC384:
+		return sha512.New384
+	case HMAC512:
+		return sha512.New
+	default:
+		return sha256.New
 	}
 }
 

@@ -118,3 +118,12 @@ func TestOpenStates(t *testing.T) {
 		t.Error("a state is missing")
 	}
 }
+
+func TestHMACKeysAreAsLongAsTheirHash(t *testing.T) {
+	t.Parallel()
+	for _, s := range broker.KeySpecs() {
+		if s.Class() == broker.ClassHMAC && s.HMACHash()().Size()*8 != s.Bits() {
+			t.Errorf("%s has a hash of %d bytes", s, s.HMACHash()().Size())
+		}
+	}
+}

@@ -6,11 +6,7 @@ import (
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // HMAC-SHA-1 is a key spec
-	"crypto/sha256"
-	"crypto/sha512"
 	"errors"
-	"hash"
 	"slices"
 
 	"github.com/keyferry/keyferry/broker"
@@ -45,7 +41,7 @@ func answer(o *object, m broker.Material, c broker.Challenge) (broker.Answer, er
 		if !o.usage.MAC {
 			return refuse(broker.Rejected, "it was not made for that use")
 		}
-		h := hmac.New(hmacHash(o.spec), o.value)
+		h := hmac.New(o.spec.HMACHash(), o.value)
 		h.Write(c.Message())
 		return broker.Answer{Scheme: broker.SchemeHMAC, Value: h.Sum(nil)}, nil
 	case c.Level() == broker.ProofCipher && class == broker.ClassAES:
@@ -71,19 +67,4 @@ func encrypt(key, message []byte) ([]byte, error) {
 	nonce := make([]byte, gcm.NonceSize())
 	rand.Read(nonce)
 	return gcm.Seal(nonce, nonce, message, nil), nil
-}
-
-func hmacHash(spec broker.KeySpec) func() hash.Hash {
-	switch spec {
-	case broker.HMACSHA1:
-		return sha1.New
-	case broker.HMAC224:
-		return sha256.New224
-	case broker.HMAC384:
-		return sha512.New384
-	case broker.HMAC512:
-		return sha512.New
-	default:
-		return sha256.New
-	}
 }

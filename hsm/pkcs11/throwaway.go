@@ -10,14 +10,10 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // HMAC-SHA-1 is a key spec
-	"crypto/sha256"
-	"crypto/sha512"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"fmt"
-	"hash"
 
 	"github.com/keyferry/keyferry/broker"
 )
@@ -82,7 +78,7 @@ func (k throwaway) compare(material []byte) (flaw string, err error) {
 		return "", fmt.Errorf("the key has %d bytes, %d are due", len(material), size)
 	}
 	if k.spec.Class() == broker.ClassHMAC {
-		mac := hmac.New(hmacHash(k.spec), material)
+		mac := hmac.New(k.spec.HMACHash(), material)
 		mac.Write(k.message)
 		return flaw, same(mac.Sum(nil), k.answer.Value)
 	}
@@ -189,19 +185,4 @@ func publicOf(spec broker.KeySpec, outer pkcs8, der []byte) (spki, scalar []byte
 	}
 	spki, err = x509.MarshalPKIXPublicKey(public)
 	return spki, scalar, err
-}
-
-func hmacHash(spec broker.KeySpec) func() hash.Hash {
-	switch spec {
-	case broker.HMACSHA1:
-		return sha1.New
-	case broker.HMAC224:
-		return sha256.New224
-	case broker.HMAC384:
-		return sha512.New384
-	case broker.HMAC512:
-		return sha512.New
-	default:
-		return sha256.New
-	}
 }

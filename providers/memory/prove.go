@@ -51,7 +51,7 @@ func answer(v *version, c broker.Challenge) (a broker.Answer, err error) {
 		}
 		a.Scheme, a.Value, err = possession(v.material.pair, c)
 	case broker.ProofMAC:
-		mac := hmac.New(hmacHash(c.Spec()).New, v.material.raw)
+		mac := hmac.New(c.Spec().HMACHash(), v.material.raw)
 		mac.Write(c.Message())
 		a.Scheme, a.Value = broker.SchemeHMAC, mac.Sum(nil)
 	case broker.ProofCipher:
@@ -64,21 +64,6 @@ func answer(v *version, c broker.Challenge) (a broker.Answer, err error) {
 		err = fmt.Errorf("no proof by %s: %w", c.Level(), broker.Unsupported)
 	}
 	return a, err
-}
-
-func hmacHash(s broker.KeySpec) crypto.Hash {
-	switch s {
-	case broker.HMACSHA1:
-		return crypto.SHA1
-	case broker.HMAC224:
-		return crypto.SHA224
-	case broker.HMAC384:
-		return crypto.SHA384
-	case broker.HMAC512:
-		return crypto.SHA512
-	default:
-		return crypto.SHA256
-	}
 }
 
 func possession(pair crypto.Signer, c broker.Challenge) (broker.Scheme, []byte, error) {
