@@ -7,25 +7,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
-
-	"cloud.google.com/go/auth/credentials"
-	kms "cloud.google.com/go/kms/apiv1"
-	"cloud.google.com/go/kms/apiv1/kmspb"
-	"google.golang.org/api/option"
-	"google.golang.org/grpc"
-	tlscreds "google.golang.org/grpc/credentials"
 )
 
 // place is what --json prints, read as a script would.
@@ -208,115 +197,6 @@ func TestOneLineOfJSON(t *testing.T) {
 	}
 }
 
-func TestAzureIsThere(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	s := start(t, "--json", "--credentials-out", dir)
-	p := s.place(t)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(read(t, p.CAFile))
-	client := alone(roots)
-	client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, p.Azure.Addr)
-	}
-	for _, url := range []string{p.Azure.URL, p.Azure.HSMURL} {
-		resp, err := client.Get(url + "/keys?api-version=7.4")
-		if err != nil {
-			t.Errorf("%s: %v", url, err)
-			continue
-		}
-		_ = resp.Body.Close()
-		if challenge := resp.Header.Get("WWW-Authenticate"); resp.StatusCode != http.StatusUnauthorized || !strings.Contains(challenge, p.Azure.Tenant) {
-			t.Errorf("%s: %d, challenge %q", url, resp.StatusCode, challenge)
-		}
-	}
-	if health, err := get(t, alone(nil), p.Azure.AdminURL+"/health"); err != nil {
-		t.Errorf("its admin port says %v, %v", health, err)
-	}
-	if p.Azure.Credentials != filepath.Join(dir, "azure.pem") || p.Azure.ClientID == "" {
-		t.Errorf("printed %+v", p.Azure)
-	}
-	if _, err := tls.LoadX509KeyPair(p.Azure.Credentials, p.Azure.Credentials); err != nil {
-		t.Errorf("the credentials are no certificate with its key: %v", err)
-	}
-	s.stop(t, os.Interrupt)
-	if _, err := os.Stat(p.Azure.Credentials); err != nil {
-		t.Errorf("the credentials that were asked for are gone: %v", err)
-	}
-}
-
-// A client that somebody else wrote gets in by the file of credentials alone.
-func TestGoogleIsThere(t *testing.T) {
-	t.Parallel()
-	p := start(t, "--json").place(t)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(read(t, p.CAFile))
-	who, err := credentials.NewCredentialsFromFile(credentials.ServiceAccount, p.Google.Credentials, &credentials.DetectOptions{
-		Scopes: []string{"https://www.googleapis.com/auth/cloud-platform"}, Client: alone(roots),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := kms.NewKeyManagementClient(t.Context(), option.WithEndpoint(strings.TrimPrefix(p.Google.URL, "https://")),
-		option.WithAuthCredentials(who), option.WithGRPCDialOption(grpc.WithTransportCredentials(tlscreds.NewClientTLSFromCert(roots, ""))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = client.Close() }()
-	ring, err := client.GetKeyRing(t.Context(), &kmspb.GetKeyRingRequest{Name: p.Google.KeyRing})
-	if err != nil || ring.Name != p.Google.KeyRing {
-		t.Errorf("its key ring is %v, %v", ring, err)
-	}
-	if health, err := get(t, alone(nil), p.Google.AdminURL+"/health"); err != nil {
-		t.Errorf("its admin port says %v, %v", health, err)
-	}
-}
-
-func read(t *testing.T, file string) []byte {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
-
-func TestExportsCanBePasted(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	if !strings.HasPrefix(s.line, "# AWS KMS emulator, ready in ") {
-		t.Errorf("begins with %q", s.line)
-	}
-	code, rest := s.stop(t, syscall.SIGTERM)
-	if code != 0 {
-		t.Errorf("SIGTERM ended it with %d: %s", code, s.err.String())
-	}
-	cmd := exec.CommandContext(t.Context(), "sh", "-euc", s.line+rest+"env")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("paste %q: %v", rest, err)
-	}
-	for _, name := range []string{
-		"AWS_ENDPOINT_URL_KMS=http://127.0.0.1:", "AWS_ENDPOINT_URL_STS=http://127.0.0.1:", "AWS_REGION=", "AWS_ACCESS_KEY_ID=AKIA",
-		"AWS_SECRET_ACCESS_KEY=", "LOCALCLOUDS_AWS_TLS_URL=https://127.0.0.1:", "LOCALCLOUDS_AWS_ADMIN_URL=http://127.0.0.1:", "LOCALCLOUDS_CA_FILE=/",
-		"LOCALCLOUDS_AZURE_URL=https://premium.", "LOCALCLOUDS_AZURE_HSM_URL=https://pool.", "LOCALCLOUDS_AZURE_ADMIN_URL=http://127.0.0.1:",
-		"LOCALCLOUDS_AZURE_CREDENTIALS=/", "AZURE_TENANT_ID=", "LOCALCLOUDS_GCP_URL=https://127.0.0.1:", "LOCALCLOUDS_GCP_ADMIN_URL=http://127.0.0.1:",
-		"LOCALCLOUDS_GCP_CREDENTIALS=/", "GOOGLE_APPLICATION_CREDENTIALS=/", "AZURE_CLIENT_CERTIFICATE_PATH=/",
-	} {
-		if !strings.Contains("\n"+string(out), "\n"+name) {
-			t.Errorf("the shell has no %s in\n%s", name, out)
-		}
-	}
-	for _, name := range []string{"LOCALCLOUDS_CA_FILE=", "LOCALCLOUDS_AZURE_CREDENTIALS=", "LOCALCLOUDS_GCP_CREDENTIALS="} {
-		_, file, _ := strings.Cut(string(out), name)
-		file, _, _ = strings.Cut(file, "\n")
-		if _, err := os.Stat(file); err == nil {
-			t.Errorf("%s is still there, though nobody asked for it", file)
-		}
-	}
-}
-
 func TestSwitches(t *testing.T) {
 	t.Parallel()
 	s := start(t, "--json", "--quotas", "--consistency", "1.5s", "--clock-offset", "24h", "--reuse-wrapping-keys")
@@ -365,115 +245,5 @@ func TestPortsAreThoseAskedFor(t *testing.T) {
 	out, err := third.CombinedOutput()
 	if code := exitCode(err); code != 1 || !strings.Contains(string(out), "address already in use") {
 		t.Errorf("a taken port: %d, %s", code, out)
-	}
-}
-
-func exitCode(err error) int {
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return exit.ExitCode()
-	}
-	return 0
-}
-
-func TestCommandRunsBetweenStartAndStop(t *testing.T) {
-	t.Parallel()
-	for script, want := range map[string]int{"exit 0": 0, "exit 7": 7, "kill -9 $$": 137} {
-		cmd := program(t.Context(), "--", "sh", "-c", `printf '%s %s' "$LOCALCLOUDS_AWS_ADMIN_URL" "${AWS_ENDPOINT_URL_KMS-none}"; cat; `+script)
-		cmd.Stdin = strings.NewReader(" and the input")
-		out, err := cmd.Output()
-		if got := exitCode(err); got != want {
-			t.Errorf("%s: exit code %d, want %d", script, got, want)
-		}
-		admin, rest, _ := strings.Cut(string(out), " ")
-		if rest != "none and the input" {
-			t.Errorf("%s: the command saw %q", script, out)
-		}
-		if _, err := get(t, alone(nil), admin+"/health"); err == nil {
-			t.Errorf("%s: the emulator at %s outlived the command", script, admin)
-		}
-	}
-	cmd := program(t.Context(), "--", "/no/such/command")
-	out, err := cmd.CombinedOutput()
-	if exitCode(err) != 1 || !strings.Contains(string(out), "/no/such/command") {
-		t.Errorf("no such command: %v, %s", err, out)
-	}
-}
-
-func TestSignalReachesTheCommand(t *testing.T) {
-	t.Parallel()
-	s := start(t, "--", "sh", "-c", "trap 'echo asked; exit 3' TERM; echo runs; while :; do sleep 0.01; done")
-	if code, rest := s.stop(t, os.Interrupt); code != 3 || rest != "asked\n" {
-		t.Errorf("ended with %d and %q, want 3 and asked", code, rest)
-	}
-}
-
-func TestSecondSignalEndsAtOnce(t *testing.T) {
-	t.Parallel()
-	// The command ignores the request to end, and ends when localclouds is gone.
-	s := start(t, "--", "sh", "-c", "trap '' TERM; echo runs; while kill -0 $PPID 2>/dev/null && [ $PPID != 1 ]; do sleep 0.01; done")
-	done := make(chan struct{})
-	go func() {
-		_ = s.cmd.Wait() // how it ended is looked at below
-		close(done)
-	}()
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	for {
-		select {
-		case <-done:
-			status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
-			if !ok || status.Signal() != syscall.SIGINT {
-				t.Errorf("it ended with %v, want by the signal", s.cmd.ProcessState)
-			}
-			return
-		case <-again.C:
-			_ = s.cmd.Process.Signal(os.Interrupt)
-		case <-t.Context().Done():
-			t.Fatal("it ignores a second signal")
-		}
-	}
-}
-
-func TestMisuse(t *testing.T) {
-	t.Parallel()
-	for _, args := range [][]string{{"--nope"}, {"--clock-offset", "soon"}} {
-		out, err := program(t.Context(), args...).CombinedOutput()
-		if exitCode(err) != 2 || !strings.Contains(string(out), "localclouds: ") {
-			t.Errorf("%q: %v, %s; want exit code 2", args, err, out)
-		}
-	}
-	out, err := program(t.Context(), "--help").CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "localclouds --localstack -- go test") {
-		t.Errorf("help: %v, %s", err, out)
-	}
-}
-
-func TestLocalStackIsStartedAndStopped(t *testing.T) {
-	if slices.Contains(strings.Split(os.Getenv("KEYFERRY_TEST_SKIP"), ","), "localstack") {
-		t.Skip("KEYFERRY_TEST_SKIP names localstack")
-	}
-	t.Setenv("LOCALSTACK_ENDPOINT", "")
-	s := start(t, "--json", "--localstack")
-	p := s.place(t)
-	if p.LocalStackVersion == "" || p.LocalStackAccount != "000000000000" {
-		t.Errorf("printed %+v", p)
-	}
-	health, err := get(t, alone(nil), p.LocalStack+"/_localstack/health")
-	if err != nil || health["version"] != p.LocalStackVersion {
-		t.Errorf("LocalStack says %v, %v", health, err)
-	}
-	second := program(t.Context(), "--localstack", "--", "sh", "-c", `printf %s "$LOCALSTACK_ENDPOINT"`)
-	second.Env = append(os.Environ(), "LOCALSTACK_ENDPOINT="+p.LocalStack)
-	if out, err := second.Output(); err != nil || string(out) != p.LocalStack {
-		t.Errorf("the command got %q, %v; want the one that runs, %s", out, err, p.LocalStack)
-	}
-	if code, _ := s.stop(t, os.Interrupt); code != 0 {
-		t.Errorf("^C ended it with %d: %s", code, s.err.String())
-	}
-	if p.LocalStack == "http://127.0.0.1:4566" {
-		return // it was a person's, and stays
-	}
-	if _, err := get(t, alone(nil), p.LocalStack+"/_localstack/health"); err == nil {
-		t.Error("LocalStack outlived localclouds")
 	}
 }
