@@ -64,3 +64,9 @@ def refused(codes):
 
     yield refused
     assert seen, "nothing was refused"
+
+
+@pytest.fixture
+def at(connect, admin):
+    """The cloud as a client of a Region sees it."""
+    return lambda region: Cloud(connect(region), admin)
