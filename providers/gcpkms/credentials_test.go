@@ -10,12 +10,8 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -25,7 +21,6 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/keyferry/keyferry/broker"
-	"github.com/keyferry/keyferry/localstack/emu"
 	"github.com/keyferry/keyferry/providers/gcpkms"
 )
 
@@ -266,21 +261,6 @@ func TestImpersonationThatIsRefused(t *testing.T) {
 	}
 }
 
-// TestTokenServicesAreTrustedByTheTargetsCA alone.
-func TestTokenServicesAreTrustedByTheTargetsCA(t *testing.T) {
-	t.Parallel()
-	s, at := newScript(t, failing(codes.Internal, "reached")), newTokens(t)
-	p := adapter(t, s, func(g *gcpkms.Config) {
-		g.Tokens, g.CredentialsJSON, g.TokenEndpoint, g.CAPEM, g.Impersonate = nil, text(t, serviceAccountOf(at.URL)), at.URL, authority(t).PEM(), importer
-	})
-	if e := inWords(t, prepare(t, p)); e.Kind != broker.Denied || !strings.Contains(e.Error(), "certificate") {
-		t.Errorf("%v", e)
-	}
-	if got := at.paths(); len(got) > 0 {
-		t.Errorf("asked %q", got)
-	}
-}
-
 // TestCredentialsThatAreNotTaken: what they name would be sent a secret, or run.
 func TestCredentialsThatAreNotTaken(t *testing.T) {
 	t.Parallel()
@@ -315,225 +295,6 @@ func TestCredentialsThatAreNotTaken(t *testing.T) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
-}
-
-// TestEnvironmentDoesNotCount: what Google's libraries would take from it leads
-// nowhere.
-func TestEnvironmentDoesNotCount(t *testing.T) {
-	trap, at := newScript(t, failing(codes.Internal, "trapped")), newTokens(t)
-	s := newScript(t, saying(about(keyName)))
-	for name, value := range map[string]string{
-		"GOOGLE_APPLICATION_CREDENTIALS": "/does/not/exist", "GOOGLE_CLOUD_UNIVERSE_DOMAIN": "example.org",
-		"GOOGLE_API_USE_MTLS_ENDPOINT": "always", "GOOGLE_API_USE_CLIENT_CERTIFICATE": "true", "GCE_METADATA_HOST": trap.addr,
-		"HTTPS_PROXY": "http://" + trap.addr, "HTTP_PROXY": "http://" + trap.addr, "ALL_PROXY": "http://" + trap.addr,
-		"GOOGLE_CLOUD_QUOTA_PROJECT": "trapped", "CLOUDSDK_CORE_PROJECT": "trapped", "GOOGLE_CLOUD_PROJECT": "trapped",
-	} {
-		t.Setenv(name, value)
-	}
-	p := adapter(t, s, func(g *gcpkms.Config) {
-		g.Tokens, g.CredentialsJSON, g.TokenEndpoint, g.CAPEM = nil, text(t, user()), at.URL, at.ca
-	})
-	if _, err := look(t, p, broker.Query{Key: ref()}); err != nil {
-		t.Fatal(err)
-	}
-	if got := bearers(s); !slices.Equal(got, []string{"Bearer exchanged"}) || strings.Join(s.asked()[0].header.Get("x-goog-user-project"), "") != "adas" {
-		t.Errorf("asked as %v, quota of %v", got, s.asked()[0].header)
-	}
-	if len(trap.asked()) > 0 {
-		t.Errorf("the environment was followed: %v", trap.rpcs())
-	}
-}
-
-// TestDefaultCredentials are those of the environment, then gcloud's, then this
-// machine's.
-func TestDefaultCredentials(t *testing.T) {
-	home := t.TempDir()
-	t.Setenv("HOME", home)
-	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", write(t, "adc.json", string(text(t, serviceAccount()))))
-	who := func() string {
-		t.Helper()
-		return gcpkms.PrincipalOf(t.Context(), open(t, base(), func(g *gcpkms.Config) { g.Tokens = nil }))
-	}
-	if got := who(); got != importer {
-		t.Errorf("of the environment: %q", got)
-	}
-	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", "")
-	gcloud := filepath.Join(home, ".config", "gcloud")
-	if err := os.MkdirAll(gcloud, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(gcloud, "application_default_credentials.json"), text(t, user()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := who(); got != "ada@example.org" {
-		t.Errorf("of gcloud: %q", got)
-	}
-}
-
-// machineService answers as a machine's metadata service does, without a network.
-type machineService struct {
-	t       *testing.T
-	answers map[string]string // by the path's end
-	asked   []string
-}
-
-// RoundTrip implements http.RoundTripper.
-func (m *machineService) RoundTrip(r *http.Request) (*http.Response, error) {
-	m.asked = append(m.asked, r.URL.String())
-	if r.Header.Get("Metadata-Flavor") != "Google" {
-		m.t.Errorf("asked with %v", r.Header)
-	}
-	end := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
-	code := http.StatusOK
-	if m.answers[end] == "" {
-		code = http.StatusNotFound
-	}
-	return &http.Response{StatusCode: code, Body: io.NopCloser(strings.NewReader(m.answers[end])), Request: r}, nil
-}
-
-// TestThisMachine is asked who it is at its fixed address, and not where the
-// environment says.
-func TestThisMachine(t *testing.T) {
-	t.Setenv("GCE_METADATA_HOST", "127.0.0.1:1")
-	at := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
-	m := &machineService{t: t, answers: map[string]string{"token": `{"access_token":"of-machine","expires_in":3600,"token_type":"Bearer"}`, "email": importer + "\n"}}
-	token, end, name, err := gcpkms.Machine(t.Context(), &http.Client{Transport: m}, func() time.Time { return at })
-	if err != nil || token != "of-machine" || !end.Equal(at.Add(time.Hour)) || name != importer {
-		t.Errorf("%q until %s, of %q, %v", token, end, name, err)
-	}
-	for _, asked := range m.asked {
-		if !strings.HasPrefix(asked, "http://169.254.169.254/computeMetadata/v1/instance/service-accounts/default/") {
-			t.Errorf("asked %s", asked)
-		}
-	}
-	for _, lacks := range []string{"token", "email"} {
-		answers := maps.Clone(m.answers)
-		delete(answers, lacks)
-		if _, _, _, err := gcpkms.Machine(t.Context(), &http.Client{Transport: &machineService{t: t, answers: answers}}, time.Now); err == nil {
-			t.Errorf("without %s it is somebody", lacks)
-		}
-	}
-}
-
-// TestGooglesTokensGoToGoogleAlone.
-func TestGooglesTokensGoToGoogleAlone(t *testing.T) {
-	t.Parallel()
-	for want, change := range map[string]func(*gcpkms.Config){
-		"no token of Google's":    func(g *gcpkms.Config) { g.Endpoint, g.CredentialsJSON = "https://kms.example.org", text(t, user()) },
-		"name its token endpoint": func(g *gcpkms.Config) { g.Endpoint = "http://127.0.0.1:1" },
-		"name a credentials file": func(g *gcpkms.Config) {
-			g.Endpoint, g.TokenEndpoint = "https://kms.example.org", "https://sts.example.org"
-		},
-		"what it signs": func(g *gcpkms.Config) {
-			g.Endpoint, g.TokenEndpoint, g.CredentialsJSON = "https://kms.example.org", "https://sts.example.org", text(t, serviceAccount())
-		},
-		"the service account is of \"\"": func(g *gcpkms.Config) {
-			f := serviceAccount()
-			delete(f, "token_uri")
-			g.Endpoint, g.TokenEndpoint, g.CredentialsJSON = "https://kms.example.org", "https://sts.example.org", text(t, f)
-		},
-	} {
-		c := base()
-		c.Tokens = nil
-		change(&c)
-		if _, err := gcpkms.Open(t.Context(), c); err == nil || inWords(t, err).Kind != broker.Misuse || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", want, err)
-		}
-	}
-}
-
-// TestADefaultFileThatCannotBeRead is a mistake, not a reason to go on without.
-func TestADefaultFileThatCannotBeRead(t *testing.T) {
-	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", "/does/not/exist")
-	c := base()
-	c.Tokens = nil
-	if _, err := gcpkms.Open(t.Context(), c); err == nil || inWords(t, err).Kind != broker.Misuse {
-		t.Errorf("%v", err)
-	}
-}
-
-// TestTheProxy carries what goes to KMS, still sealed for the endpoint, and what goes
-// to token services.
-func TestTheProxy(t *testing.T) {
-	t.Parallel()
-	at := newTokens(t)
-	var mu sync.Mutex
-	var through []string
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		through = append(through, r.Method+" "+r.Host+" "+r.Header.Get("Proxy-Authorization"))
-		mu.Unlock()
-		w.WriteHeader(http.StatusForbidden)
-	}))
-	t.Cleanup(proxy.Close)
-	p := open(t, base(), func(g *gcpkms.Config) {
-		g.Proxy, g.Endpoint, g.CAPEM = strings.Replace(proxy.URL, "http://", "http://user:secret@", 1), "https://cloudkms.example.org", at.ca
-	})
-	e := inWords(t, prepare(t, p))
-	if e.Kind != broker.Unavailable || strings.Contains(e.Error(), "secret") || !strings.Contains(e.Error(), "403") {
-		t.Errorf("%v", e)
-	}
-	p = open(t, base(), func(g *gcpkms.Config) {
-		g.Proxy, g.Tokens, g.CredentialsJSON, g.TokenEndpoint = proxy.URL, nil, text(t, user()), "https://tokens.example.org"
-	})
-	if e := inWords(t, prepare(t, p)); e.Kind != broker.Unavailable {
-		t.Errorf("%v", e)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	if want := []string{"CONNECT cloudkms.example.org:443 Basic dXNlcjpzZWNyZXQ=", "CONNECT tokens.example.org:443 "}; !slices.Equal(through, want) {
-		t.Errorf("went through the proxy: %q", through)
-	}
-}
-
-// TestAnUntrustedEndpoint is sent nothing.
-func TestAnUntrustedEndpoint(t *testing.T) {
-	t.Parallel()
-	ca, other := authority(t), authority(t)
-	for name, c := range map[string]struct {
-		host string
-		pem  []byte
-		kind broker.Kind
-	}{
-		"another CA":   {"127.0.0.1", other.PEM(), broker.Denied},
-		"another name": {"127.0.0.2", ca.PEM(), broker.Denied},
-	} {
-		port := listenTLS(t, c.host, ca, "cloudkms.googleapis.com")
-		p := open(t, base(), func(g *gcpkms.Config) { g.Endpoint, g.CAPEM = "https://"+net.JoinHostPort(c.host, port), c.pem })
-		if e := inWords(t, prepare(t, p)); e.Kind != c.kind || !strings.Contains(e.Hint, "the CA that the target's config names") {
-			t.Errorf("%s: %v (%s)", name, e, e.Hint)
-		}
-	}
-}
-
-// listenTLS answers handshakes and nothing else.
-func listenTLS(t *testing.T, on string, ca *emu.Authority, hosts ...string) (port string) {
-	t.Helper()
-	leaf, err := ca.Leaf(hosts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := tls.Listen("tcp", on+":0", &tls.Config{Certificates: []tls.Certificate{leaf}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_ = conn.(*tls.Conn).HandshakeContext(t.Context())
-			_ = conn.Close()
-		}
-	})
-	t.Cleanup(func() { _ = l.Close(); serving.Wait() })
-	_, port, err = net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // FuzzCredentials: a file is taken, or refused as Misuse.
