@@ -3,10 +3,8 @@ package gcpemu
 import (
 	"context"
 	"crypto/rsa"
-	"errors"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync"
 	"time"
 
@@ -35,14 +33,8 @@ type Server struct {
 	tokens     map[string]grant
 	federation *rsa.PrivateKey // of the pool's provider; nil until it gave a token out
 
-	wires        []*wire
-	token, admin *http.Server
-	addr         map[string]net.Addr
-	stop         context.CancelFunc
-	unhook       func() bool // Close from the end of Start's context
-	running      sync.WaitGroup
-	closing      sync.Once
-	calls        sync.RWMutex // read by each HTTP request being served, written by Close
+	host emu.Host
+	addr map[string]net.Addr
 }
 
 // Start listens and returns when requests are answered. The server runs until Close,
@@ -56,16 +48,9 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, s.stop = context.WithCancel(ctx)
-	if err := s.listen(ctx, c); err != nil {
-		return nil, errors.Join(err, s.Close())
+	if err := s.host.Start(ctx, func(ctx context.Context) error { return s.listen(ctx, c) }); err != nil {
+		return nil, err
 	}
-	s.running.Go(func() {
-		if err := s.pool.Fill(ctx); err != nil {
-			s.log.ErrorContext(ctx, "make wrapping keys ahead", "error", err)
-		}
-	})
-	s.unhook = context.AfterFunc(ctx, func() { _ = s.Close() })
 	return s, nil
 }
 
@@ -85,6 +70,7 @@ func newServer(c Config) (*Server, error) {
 		project: c.Project, rings: c.KeyRings, locations: c.Locations, actions: map[string]action{}, settings: c.Settings,
 		principals: map[string]*principal{}, tokens: map[string]grant{}, addr: map[string]net.Addr{},
 	}
+	s.host = emu.Host{Log: s.log, Pool: s.pool, Release: s.engine.Close}
 	for _, a := range actions() {
 		s.actions[a.rpc] = a
 	}
@@ -102,25 +88,4 @@ func (s *Server) empty() {
 
 // Close stops listening, ends what is held or late, and waits for every call and
 // background work to end. Closing again waits too.
-func (s *Server) Close() error {
-	var err error
-	s.closing.Do(func() {
-		if s.unhook != nil {
-			s.unhook()
-		}
-		s.stop()
-		s.engine.Close()
-		for _, w := range s.wires {
-			w.Stop()
-		}
-		for _, h := range []*http.Server{s.token, s.admin} {
-			if h != nil {
-				err = errors.Join(err, h.Close())
-			}
-		}
-	})
-	s.running.Wait()
-	s.calls.Lock()
-	defer s.calls.Unlock()
-	return err
-}
+func (s *Server) Close() error { return s.host.Close() }
