@@ -41,10 +41,6 @@ type Records interface {
 	Enrolments(ctx context.Context) ([]Enrolment, error)
 	// WrappingKeys that were kept of a target, the newest first; "" of all of them.
 	WrappingKeys(ctx context.Context, target string) ([]KeptWrappingKey, error)
-	// Cached is a value kept for speed, which may be gone at any time: NotFound.
-	Cached(ctx context.Context, name string) ([]byte, error)
-	// Cache keeps a value; it is no part of the audit.
-	Cache(ctx context.Context, name string, value []byte) error
 }
 
 // Change is everything one step writes. What is nil is not written; what is

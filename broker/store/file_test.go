@@ -177,7 +177,6 @@ func TestReadOnly(t *testing.T) {
 	_, err = s.Apply(t.Context(), numbered(100))
 	explains(t, err, broker.Denied, path, "read")
 	explains(t, s.Lease(t.Context(), leaseFor("me")), broker.Denied, path, "read")
-	explains(t, s.Cache(t.Context(), "a", nil), broker.Denied, path, "read")
 	other := opened(t, path) // others write meanwhile
 	_, err = other.Apply(t.Context(), numbered(100))
 	must(t, err)

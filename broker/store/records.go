@@ -28,23 +28,6 @@ func (s *Store) WrappingKeys(ctx context.Context, target string) ([]broker.KeptW
 		WHERE target = ? OR ? = '' ORDER BY made_at DESC, target, ref`, target, target))
 }
 
-// Cached implements broker.Store.
-func (s *Store) Cached(ctx context.Context, name string) ([]byte, error) {
-	return only(each(ctx, s, func(rows *sql.Rows) (value []byte, err error) {
-		err = rows.Scan(&value)
-		return value, err
-	}, `SELECT value FROM cache WHERE name = ?`, name), "cached "+name)
-}
-
-// Cache implements broker.Store.
-func (s *Store) Cache(ctx context.Context, name string, value []byte) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO cache (name, value) VALUES (?, ?)
-			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, blob(value))
-		return err
-	})
-}
-
 // Lease implements broker.Store. Lease.Stale runs inside the transaction, so it
 // must not use the store itself.
 func (s *Store) Lease(ctx context.Context, l broker.Lease) error {

@@ -164,7 +164,5 @@ func notFound(t *testing.T, open Open) {
 	refused(t, "key", err, broker.NotFound)
 	_, err = s.Operation(t.Context(), "nothing")
 	refused(t, "operation", err, broker.NotFound)
-	_, err = s.Cached(t.Context(), "nothing")
-	refused(t, "cached value", err, broker.NotFound)
 	equal(t, "an empty store", everything{}, readAll(t, s))
 }

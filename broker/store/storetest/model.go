@@ -19,11 +19,11 @@ func machine(t *testing.T, fresh Fresh) {
 		open := fresh(rt)
 		m := &model{
 			t: rt, open: open, store: open(rt), keys: map[string]broker.KeyView{}, operations: map[string]*broker.OperationView{},
-			enrolments: map[string]broker.Enrolment{}, leases: map[string]broker.Lease{}, cache: map[string]string{},
+			enrolments: map[string]broker.Enrolment{}, leases: map[string]broker.Lease{},
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"key": m.key, "version": m.version, "placement": m.placement, "operation": m.operation, "effect": m.effect,
-			"enrol": m.enrol, "lease": m.lease, "cache": m.keep, "reopen": m.reopen,
+			"enrol": m.enrol, "lease": m.lease, "reopen": m.reopen,
 		})
 		m.compare(rt)
 	})
@@ -40,7 +40,6 @@ type model struct {
 	order      []string // ids of operations
 	enrolments map[string]broker.Enrolment
 	leases     map[string]broker.Lease
-	cache      map[string]string
 	entries    int
 }
 
@@ -238,13 +237,6 @@ func (m *model) lease(rt *rapid.T) {
 	}
 }
 
-// keep keeps a value.
-func (m *model) keep(rt *rapid.T) {
-	name, value := one(rt, "name", "p", "q"), rapid.SliceOf(rapid.Byte()).Draw(rt, "value")
-	must(rt, m.store.Cache(m.t.Context(), name, value))
-	m.cache[name] = string(value)
-}
-
 // reopen goes on with another opening, which knows all that went before.
 func (m *model) reopen(rt *rapid.T) {
 	m.store = m.open(m.t)
@@ -267,12 +259,6 @@ func (m *model) compare(rt *rapid.T) {
 	equal(rt, "store", want, got)
 	if len(got.Entries) != m.entries {
 		rt.Fatalf("%d entries after %d changes", len(got.Entries), m.entries)
-	}
-	for name, value := range m.cache {
-		cached, err := m.store.Cached(m.t.Context(), name)
-		if err != nil || string(cached) != value {
-			rt.Fatalf("cache %s: %q, %v", name, cached, err)
-		}
 	}
 	if _, err := m.store.Key(m.t.Context(), fmt.Sprint("none", m.now)); broker.KindOf(err) != broker.NotFound {
 		rt.Fatalf("key that is not there: %v", err)

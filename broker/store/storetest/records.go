@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"bytes"
 	"fmt"
 	"testing"
 
@@ -13,7 +12,6 @@ func recordChecks() []check {
 		{"enrolments are in order and replaced as a whole", recordEnrolments},
 		{"kept wrapping keys are a target's, the newest first, and replaced as a whole", recordWrappingKeys},
 		{"effects are in the order they were intended", recordEffects},
-		{"the cache keeps bytes and no audit", recordCache},
 	}
 }
 
@@ -73,20 +71,4 @@ func recordEffects(t *testing.T, open Open) {
 	view, err := s.Operation(t.Context(), "op-k")
 	must(t, err)
 	equal(t, "effects", want, view.Effects)
-}
-
-func recordCache(t *testing.T, open Open) {
-	s := open(t)
-	for _, value := range [][]byte{{0, 1, 255}, {}, nil, make([]byte, 1<<20)} {
-		must(t, s.Cache(t.Context(), "probe", value))
-		must(t, s.Cache(t.Context(), "other", []byte("x")))
-		got, err := open(t).Cached(t.Context(), "probe")
-		must(t, err)
-		if !bytes.Equal(value, got) {
-			t.Errorf("a value of %d bytes came back as %d others", len(value), len(got))
-		}
-	}
-	_, err := s.Cached(t.Context(), "PROBE")
-	refused(t, "another name", err, broker.NotFound)
-	equal(t, "the audit", everything{}, readAll(t, s))
 }
