@@ -91,7 +91,7 @@ type KeyFilter struct {
 	Owner         string
 	State         State
 	Tags          map[string]string
-	ExpiresBefore time.Time // some placement has a valid-to before it
+	ValidToBefore time.Time // some placement has a valid-to before it
 }
 
 // OperationFilter selects operations; empty fields select all.

@@ -17,7 +17,7 @@ func (s *Store) Key(ctx context.Context, name string) (broker.KeyView, error) {
 	return only(s.keys(ctx, w), "key "+name)
 }
 
-// Keys implements broker.Store. State, Target and ExpiresBefore are asked of one
+// Keys implements broker.Store. State, Target and ValidToBefore are asked of one
 // version and one placement of it, all at once; the key is then yielded whole.
 func (s *Store) Keys(ctx context.Context, f broker.KeyFilter) iter.Seq2[broker.KeyView, error] {
 	var w where
@@ -32,14 +32,14 @@ func (s *Store) Keys(ctx context.Context, f broker.KeyFilter) iter.Seq2[broker.K
 	if f.State != "" {
 		of.and(`v.state = ?`, f.State)
 	}
-	if f.Target != "" || !f.ExpiresBefore.IsZero() {
+	if f.Target != "" || !f.ValidToBefore.IsZero() {
 		from += ` JOIN placements p ON p.key_id = v.key_id AND p.number = v.number`
 	}
 	if f.Target != "" {
 		of.and(`p.target = ?`, f.Target)
 	}
-	if !f.ExpiresBefore.IsZero() {
-		of.and(`p.valid_to < ?`, moment{&f.ExpiresBefore})
+	if !f.ValidToBefore.IsZero() {
+		of.and(`p.valid_to < ?`, moment{&f.ValidToBefore})
 	}
 	if len(of.args) > 0 {
 		w.and(`k.id IN (`+from+of.sql()+`)`, of.args...)

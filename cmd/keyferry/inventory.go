@@ -94,7 +94,7 @@ func (s *session) plannedActivation(ctx context.Context, k broker.KeyView) (time
 // placements that it means.
 func fits(r placementRow, f broker.KeyFilter) bool {
 	return (f.Target == "" || r.Target == f.Target) && (f.State == "" || r.State == f.State) &&
-		(f.ExpiresBefore.IsZero() || !r.ValidTo.IsZero() && r.ValidTo.Before(f.ExpiresBefore))
+		(f.ValidToBefore.IsZero() || !r.ValidTo.IsZero() && r.ValidTo.Before(f.ValidToBefore))
 }
 
 func (s *session) orphans(ctx context.Context) error {

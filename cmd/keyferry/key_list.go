@@ -68,7 +68,7 @@ func (s *session) filter() (broker.KeyFilter, error) {
 	}
 	within, err := s.span("expiring")
 	if err == nil && within > 0 {
-		f.ExpiresBefore = s.p.now().Add(within)
+		f.ValidToBefore = s.p.now().Add(within)
 	}
 	return f, err
 }

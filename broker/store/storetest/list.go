@@ -52,9 +52,9 @@ func listKeys(t *testing.T, open Open) {
 		"all": {}, "owner": {Owner: "red"}, "nobody's": {Owner: "green"}, "tag": {Tags: map[string]string{"team": "pay"}},
 		"two tags": {Tags: map[string]string{"team": "web", "all": "yes"}}, "a tag of another value": {Tags: map[string]string{"all": "no"}},
 		"state": {State: broker.Active}, "target": {Target: "t1"}, "other target": {Target: "t2"}, "no target": {Target: "t3"},
-		"expiring": {ExpiresBefore: at(300)}, "expiring later": {ExpiresBefore: at(301)}, "long ago": {ExpiresBefore: at(0)},
+		"expiring": {ValidToBefore: at(300)}, "expiring later": {ValidToBefore: at(301)}, "long ago": {ValidToBefore: at(0)},
 		"state at target": {State: broker.Destroyed, Target: "t2"}, "owner and state": {Owner: "blue", State: broker.Deactivated},
-		"all at once": {Owner: "blue", Target: "t2", ExpiresBefore: at(9999), Tags: map[string]string{"all": "yes"}},
+		"all at once": {Owner: "blue", Target: "t2", ValidToBefore: at(9999), Tags: map[string]string{"all": "yes"}},
 	} {
 		want := selected(t, s, f)
 		got := collect(t, s.Keys(t.Context(), f))
@@ -86,7 +86,7 @@ func matches(f broker.KeyFilter, k broker.KeyView) bool {
 	if f.Owner != "" && k.Key.Owner != f.Owner {
 		return false
 	}
-	if f.State == "" && f.Target == "" && f.ExpiresBefore.IsZero() {
+	if f.State == "" && f.Target == "" && f.ValidToBefore.IsZero() {
 		return true
 	}
 	return slices.ContainsFunc(k.Versions, func(v broker.KeyVersion) bool {
@@ -95,12 +95,12 @@ func matches(f broker.KeyFilter, k broker.KeyView) bool {
 }
 
 func placed(f broker.KeyFilter, k broker.KeyView, number int) bool {
-	if f.Target == "" && f.ExpiresBefore.IsZero() {
+	if f.Target == "" && f.ValidToBefore.IsZero() {
 		return true
 	}
 	return slices.ContainsFunc(k.Placements, func(p broker.Placement) bool {
 		return p.Number == number && (f.Target == "" || p.Target == f.Target) &&
-			(f.ExpiresBefore.IsZero() || !p.ValidTo.IsZero() && p.ValidTo.Before(f.ExpiresBefore))
+			(f.ValidToBefore.IsZero() || !p.ValidTo.IsZero() && p.ValidTo.Before(f.ValidToBefore))
 	})
 }
 
