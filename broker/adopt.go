@@ -32,12 +32,12 @@ func (b *Broker) adoptable(ctx context.Context, setup TokenSetup, in GenerateIn)
 	if !ok {
 		return Material{}, refuse(Unsupported, fmt.Errorf("token %s cannot look for keys that it did not make", setup.Name), "")
 	}
-	if _, _, ours := in.ID.Parse(); ours {
-		return Material{}, refuse(Conflict, errors.New("it is the broker's own"), "keyferry inventory shows which key it belongs to")
+	if id, number, ours := in.ID.Parse(); ours {
+		return Material{}, refuse(Conflict, errors.New("it is the broker's own"), b.belongsTo(ctx, id, number))
 	}
 	m, err := adopter.Adopt(ctx, in)
 	if err != nil {
-		return Material{}, fmt.Errorf("adopt material %s: %w", in.ID, err)
+		return Material{}, adoptAdvice(ctx, setup, in, err)
 	}
 	for view, err := range b.o.Store.Keys(ctx, KeyFilter{}) {
 		if err != nil {
@@ -50,4 +50,33 @@ func (b *Broker) adoptable(ctx context.Context, setup TokenSetup, in GenerateIn)
 		}
 	}
 	return m, nil
+}
+
+// belongsTo says which key material of ours is of.
+func (b *Broker) belongsTo(ctx context.Context, keyID string, number int) string {
+	for view, err := range b.o.Store.Keys(ctx, KeyFilter{}) {
+		if err == nil && view.Key.ID == keyID {
+			return fmt.Sprintf("it is version %d of key %s: keyferry key show %s", number, view.Key.Name, view.Key.Name)
+		}
+	}
+	return "it belongs to a key that is not in this store; keyferry inventory --orphans lists what nobody has on record"
+}
+
+// adoptAdvice adds to a token's refusal what to ask for instead. The refusal itself says
+// what was tried, and with what.
+func adoptAdvice(ctx context.Context, setup TokenSetup, in GenerateIn, err error) error {
+	e, ok := err.(*Error) //nolint:errorlint // only one that is not wrapped can be said again with a hint
+	if !ok {
+		return fmt.Errorf("adopt material %s: %w", in.ID, err)
+	}
+	told := *e
+	if errors.Is(err, NotFound) {
+		told.Hint = "keyferry token show --objects lists what the token holds"
+	}
+	for o, err := range setup.Token.Objects(ctx, ObjectQuery{ID: in.ID}) {
+		if err == nil && o.Spec != "" && o.Spec != in.Spec {
+			told.Hint = fmt.Sprintf("--spec %s is what the token holds; a policy that names another does not fit", o.Spec)
+		}
+	}
+	return &told
 }

@@ -83,7 +83,7 @@ func (e Enrolment) Matches(environment string, pins map[string]string) error {
 func (e Enrolment) differs(field, enrolled, now string) error {
 	return &Error{
 		Kind: Tampered, Op: "check enrolment of", Object: fmt.Sprintf("%s %s", e.Kind, e.Name),
-		Cause: fmt.Errorf("%s is %q in the config, %q was enrolled", field, now, enrolled),
+		Cause: fmt.Errorf("%s is %q in the config, %q was enrolled", field, ShownPin(now), ShownPin(enrolled)),
 		Hint:  fmt.Sprintf("undo the change, or enrol again on purpose: keyferry %s enrol", e.Kind),
 	}
 }

@@ -188,7 +188,7 @@ func TestRenewalLooksEverywhereBeforeItSends(t *testing.T) {
 		return nil
 	}
 	_, err := w.run(nil).Renew(t.Context(), broker.RenewRequest{Name: "k"})
-	if !errors.Is(err, broker.Unsupported) || !strings.Contains(err.Error(), "renew at target numbered") {
+	if !errors.Is(err, broker.Unsupported) || !strings.Contains(err.Error(), "at target numbered") {
 		t.Error(err)
 	}
 	if !slices.Equal(w.events(t), before) {

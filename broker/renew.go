@@ -134,13 +134,13 @@ func (l *line) renewals(ctx context.Context) (send []func() error, err error) {
 		if !p.caps.ValidTo.Moves {
 			in, err := l.renewalAt(ctx, p)
 			if err != nil {
-				return nil, fmt.Errorf("renew at target %s: %w", p.target.Name, err)
+				return nil, fmt.Errorf("at target %s: %w", p.target.Name, err)
 			}
 			renew = func() error { return l.renewAt(ctx, p, in) }
 		}
 		send = append(send, func() error {
 			if err := renew(); err != nil {
-				return fmt.Errorf("renew at target %s: %w", p.target.Name, err)
+				return fmt.Errorf("at target %s: %w", p.target.Name, err)
 			}
 			return nil
 		})

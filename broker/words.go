@@ -29,8 +29,11 @@ func targetNames(targets []Target) []string {
 // maxPrintable is the most of somebody else's text that is kept, in bytes.
 const maxPrintable = 4000
 
-// printable is such text, fit for a record.
-func printable(text string) string { return Printable(text, maxPrintable) }
+// printable is such text, fit for a record. Where one error follows another there is a
+// semicolon, not what stands for a character that was replaced.
+func printable(text string) string {
+	return Printable(strings.ReplaceAll(text, "\n", "; "), maxPrintable)
+}
 
 // Printable is text that may have come from a target, fit for a record and a terminal:
 // valid UTF-8 without control characters, of at most so many bytes before those are

@@ -15,7 +15,8 @@ import (
 
 // Find says which file is the config: what was asked for, else KEYFERRY_CONFIG,
 // else keyferry.yaml in the working directory, else keyferry/keyferry.yaml in
-// XDG_CONFIG_HOME or ~/.config. NotFound names the places that were looked at.
+// XDG_CONFIG_HOME or ~/.config. Its Misuse is NotFound too, and names the places that
+// were looked at.
 func Find(asked string, getenv func(string) string) (string, error) {
 	if asked == "" {
 		asked = getenv("KEYFERRY_CONFIG")
@@ -33,7 +34,7 @@ func Find(asked string, getenv func(string) string) (string, error) {
 		}
 	}
 	return "", &broker.Error{
-		Kind: broker.NotFound, Op: "find config", Cause: fmt.Errorf("none of %s is there", strings.Join(places, ", ")),
+		Kind: broker.Misuse, Cause: fmt.Errorf("find config: %w: none of %s is there", broker.NotFound, strings.Join(places, ", ")),
 		Hint: "name it with --config or KEYFERRY_CONFIG, or start with: keyferry init",
 	}
 }
@@ -53,14 +54,20 @@ func usualPlaces(getenv func(string) string) ([]string, error) {
 	return []string{here, filepath.Join(home, "keyferry", "keyferry.yaml")}, nil
 }
 
-// Load reads the file at path. NotFound; Denied where others may change it;
-// Misuse, holding *FileError, for what it says.
+// Load reads the file at path. Misuse where it is not there, which is NotFound too;
+// Denied where others may change it; Misuse, holding *FileError, for what it says.
 func Load(path string) (*Config, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("find config: %w", err)
 	}
 	text, err := ReadGuarded("config", path, OthersMayNot{Write: true, Read: true, GroupReads: true})
+	if errors.Is(err, broker.NotFound) {
+		return nil, &broker.Error{
+			Kind: broker.Misuse, Cause: fmt.Errorf("read config %s: %w: %w", path, broker.NotFound, fs.ErrNotExist),
+			Hint: "check the path, or start with: keyferry init --config " + path,
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func (p *FileError) failure() error {
 
 // orNear adds "did you mean" where one of the words is close, and lists them.
 func orNear(word string, words []string) string {
-	text := "allowed: " + strings.Join(words, ", ")
+	text := "allowed: " + strings.Join(Distinct(words), ", ")
 	if near := Near(word, words); near != "" {
 		text = fmt.Sprintf("did you mean %s? %s", near, text)
 	}
@@ -71,4 +71,15 @@ func Near(word string, words []string) string {
 		}
 	}
 	return best
+}
+
+// Distinct words, in their order.
+func Distinct(words []string) []string {
+	var out []string
+	for _, w := range words {
+		if !slices.Contains(out, w) {
+			out = append(out, w)
+		}
+	}
+	return out
 }

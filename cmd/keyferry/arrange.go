@@ -53,6 +53,15 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 	return append(append(ordered, "--"), l.names...), nil
 }
 
+// commandOf is the command, or the group, that a line names.
+func commandOf(app *cli.App, args []string) string {
+	l, err := takeApart(app, args)
+	if err != nil && len(l.words) == 0 {
+		return app.Name
+	}
+	return commandName(l.words)
+}
+
 func takeApart(app *cli.App, args []string) (wordsAndFlags, error) {
 	l := wordsAndFlags{group: app.Commands}
 	for i := 0; i < len(args); i++ {
@@ -125,7 +134,14 @@ func orNear(word string, words []string) string {
 	if near := config.Near(word, words); near != "" {
 		return fmt.Sprintf("; did you mean %s?", near)
 	}
-	return "; there are " + strings.Join(words, ", ")
+	return thereAre(words)
+}
+
+func thereAre(words []string) string {
+	if len(words) == 0 {
+		return "; there is none"
+	}
+	return "; there are " + strings.Join(config.Distinct(words), ", ")
 }
 
 func commandName(words []string) string {

@@ -52,7 +52,7 @@ func TestWhatLooksLikeAFlagAndIsNoneIsAnError(t *testing.T) {
 		"key lst":                                    `keyferry key has no command "lst"; did you mean list?`,
 		"frobnicate":                                 `keyferry has no command "frobnicate"; there are init, config`,
 		"key":                                        "keyferry key needs one of list, show, versions",
-		"key show":                                   "NAME is missing",
+		"key show":                                   "NAME of a key is missing",
 		"key show one two":                           `"two" is too much`,
 		"version extra":                              `"extra" is too much`,
 		"operation list --limit many":                "invalid value",

@@ -35,7 +35,7 @@ func (p *program) command(l leaf) *cli.Command {
 		Description: description(l), Flags: append(l.flags, commonFlags()...),
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return misuse("%w", err) },
 		Action: func(c *cli.Context) error {
-			if err := rightNumber(c.Args().Slice(), l.args); err != nil {
+			if err := rightNumber(c.Command.HelpName, c.Args().Slice(), l.args); err != nil {
 				return err
 			}
 			return l.run(c.Context, &call{Context: c, p: p})
@@ -56,7 +56,7 @@ func description(l leaf) string {
 	return text
 }
 
-func rightNumber(names, args []string) error {
+func rightNumber(command string, names, args []string) error {
 	needed := 0
 	for _, a := range args {
 		if !strings.HasPrefix(a, "[") {
@@ -68,11 +68,24 @@ func rightNumber(names, args []string) error {
 	}
 	switch {
 	case len(names) < needed:
-		return misuse("%s is missing", strings.Join(args[len(names):needed], " "))
+		return misuse("%s: %s is missing", command, missing(command, args[len(names):needed]))
 	case len(names) > len(args):
 		return misuse("%q is too much: this command takes %s", names[len(args)], strings.Join(append(args, "flags"), ", "))
 	}
 	return nil
+}
+
+// missing says of what a name is.
+func missing(command string, args []string) string {
+	text := strings.Join(args, " ")
+	switch {
+	case text != "NAME":
+		return text
+	case strings.HasPrefix(command, "keyferry target "):
+		return "NAME of a target"
+	default:
+		return "NAME of a key"
+	}
 }
 
 // argument is the one name that a command takes; "" where it was left out.

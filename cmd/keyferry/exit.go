@@ -52,8 +52,8 @@ func exitCode(err error) int {
 
 // explain tells a person what happened, to what, why, whether anything was
 // changed, and what to do. It is the only place that prints an error.
-func (p *program) explain(err error) {
-	changed, hint := changedBy(err), hintFor(err)
+func (p *program) explain(err error, command string) {
+	changed, hint := changedBy(err), hintFor(err, command)
 	p.say("%s", whatHappened(err))
 	p.line("  changed: %s", changed)
 	if hint != "" {
@@ -90,8 +90,8 @@ func changedBy(err error) string {
 	}
 }
 
-// hintFor is the error's own advice, else what is right for its kind.
-func hintFor(err error) string {
+// hintFor is the error's own advice, else what is right for its kind in that command.
+func hintFor(err error, command string) string {
 	if e, ok := errors.AsType[*broker.Error](err); ok {
 		if hint := deepest(e); hint != "" {
 			return hint
@@ -106,7 +106,7 @@ func hintFor(err error) string {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return "run the command again"
 	}
-	return usualHint(broker.KindOf(err))
+	return usualHint(broker.KindOf(err), command)
 }
 
 // deepest hint in an error's tree: the outermost that says anything.
@@ -124,7 +124,7 @@ func deepest(e *broker.Error) string {
 	return ""
 }
 
-func usualHint(kind broker.Kind) string {
+func usualHint(kind broker.Kind, command string) string {
 	switch kind {
 	case broker.NotFound:
 		return "check the name: keyferry key list, keyferry operation list and keyferry target list show what there is"
@@ -143,7 +143,7 @@ func usualHint(kind broker.Kind) string {
 	case broker.Undecided:
 		return "look at it: keyferry operation list --unfinished"
 	case broker.Misuse:
-		return "see keyferry help"
+		return "see " + command + " --help"
 	case broker.Differs:
 		return "what is there is not the token's material, and must not be used: keyferry audit list shows the proof"
 	case broker.Tampered:

@@ -57,7 +57,7 @@ func TestEveryErrorSaysWhatToDo(t *testing.T) {
 
 func explained(err error) string {
 	var stderr bytes.Buffer
-	(&program{stderr: &stderr}).explain(err)
+	(&program{stderr: &stderr}).explain(err, "keyferry import aws")
 	return stderr.String()
 }
 
@@ -114,7 +114,7 @@ func TestInitMakesWhatIsMissingAndNothingElse(t *testing.T) {
 	if !dry.ConfigMade || !dry.StoreMade {
 		t.Errorf("dry: %+v", dry)
 	}
-	w.refuses(exitFailed, []string{"key", "list", "--config", fresh}, "not found")
+	w.refuses(exitMisused, []string{"key", "list", "--config", fresh}, "not found")
 	m := asks[made](w, "init", "--config", fresh, "--label", `odd "label"`, "--environment", "staging", "--pin-file", "/etc/keyferry/pin")
 	if !m.ConfigMade || !m.StoreMade || m.Config != fresh {
 		t.Errorf("made %+v", m)

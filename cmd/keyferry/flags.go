@@ -116,5 +116,9 @@ func choice[S ~string](c *call, flag string, allowed []S) (S, error) {
 	for i, a := range allowed {
 		names[i] = string(a)
 	}
-	return "", misuse("--%s: %q is unknown%s", flag, string(word), orNear(string(word), names))
+	near := orNear(string(word), names)
+	if all := thereAre(names); near != all {
+		near += " " + strings.TrimPrefix(all, "; ") // one that looks alike may be another than is meant
+	}
+	return "", misuse("--%s: %q is unknown%s", flag, string(word), near)
 }

@@ -61,7 +61,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		err = app.RunContext(ctx, ordered)
 	}
 	if err != nil {
-		p.explain(err)
+		p.explain(err, commandOf(app, args))
 	}
 	return exitCode(err)
 }

@@ -79,8 +79,11 @@ func noTarget(cfg *config.Config, name string) error {
 	for _, t := range cfg.Targets {
 		names = append(names, t.Name)
 	}
+	hint := "name one of the config's, or add it there: keyferry target list"
+	if len(names) == 0 {
+		hint = "add it to the config, under targets: keyferry init wrote an example there"
+	}
 	return &broker.Error{
-		Kind: broker.NotFound, Op: "find target", Object: name, Cause: fmt.Errorf("the config does not have it%s", orNear(name, names)),
-		Hint: "name one of the config's, or add it there: keyferry target list",
+		Kind: broker.NotFound, Op: "find target", Object: name, Cause: fmt.Errorf("the config does not have it%s", orNear(name, names)), Hint: hint,
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -21,7 +20,11 @@ type enrolmentRow struct {
 }
 
 func enrolmentFacts(e broker.Enrolment) []fact {
-	return facts(enrolmentRow{Kind: e.Kind, Name: e.Name, Environment: e.Environment, TokenSerial: e.TokenSerial, Pins: e.Pins, Findings: e.Findings})
+	shown := map[string]string{}
+	for field, pin := range e.Pins {
+		shown[field] = broker.ShownPin(pin)
+	}
+	return facts(enrolmentRow{Kind: e.Kind, Name: e.Name, Environment: e.Environment, TokenSerial: e.TokenSerial, Pins: shown, Findings: e.Findings})
 }
 
 func (p *program) tokenEnrol() *cli.Command {
@@ -85,9 +88,12 @@ func (s *session) sameEnvironment(want string) error {
 	if got == want {
 		return nil
 	}
-	why := fmt.Errorf("--environment is %q, the config says %q; both must name the same", got, want)
+	is := fmt.Sprintf("--environment is %q", got)
 	if got == "" {
-		why = errors.New("--environment is missing: it is named here as well as in the config, for the token belongs to it for ever")
+		is = "--environment is missing"
 	}
-	return &broker.Error{Kind: broker.Misuse, Op: "enrol token", Object: s.config.Token.Name, Cause: why, Hint: "keyferry token enrol --environment " + want}
+	return &broker.Error{
+		Kind: broker.Misuse, Cause: fmt.Errorf("enrol token %s: %s, the config says %q; both must name the same", s.config.Token.Name, is, want),
+		Hint: "keyferry token enrol --environment " + want,
+	}
 }

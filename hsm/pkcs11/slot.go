@@ -36,9 +36,13 @@ func findSlot(ctx context.Context, m *module, label, serial string) (slotInfo, e
 	case 1:
 		return found, nil
 	case 0:
+		hint := "name one of these by label or serial"
+		if len(there) == 0 {
+			hint = "make one with the vendor's tool (SoftHSM: softhsm2-util --init-token --free --label NAME); if there is one, check that the module reads its own config (SoftHSM: SOFTHSM2_CONF)"
+		}
 		return slotInfo{}, &broker.Error{
 			Kind: broker.NotFound, Op: "find token", Object: wanted(label, serial),
-			Cause: fmt.Errorf("the module has %s", listed(there)), Hint: "name one of these by label or serial",
+			Cause: fmt.Errorf("the module has %s", listed(there)), Hint: hint,
 		}
 	default:
 		return slotInfo{}, &broker.Error{
