@@ -31,13 +31,14 @@ func TestTimesAreReadInEveryForm(t *testing.T) {
 func TestTagsAndOwnersSelectKeys(t *testing.T) {
 	t.Parallel()
 	w := enrolledWorld(t, "test")
-	w.must("import", "aws", "one/key", "--policy", "payments", "--tag", "team=a,b", "--tag", "stage=1")
+	w.must("import", "aws", "one/key", "--policy", "payments", "--tag", "team=a/b", "--tag", "stage=1")
 	w.must("import", "aws", "two/key", "--policy", "payments", "--tag", "team=c", "--owner", "somebody else")
 	w.must(args("import aws three/key --policy ending --no-activate")...)
 	for line, want := range map[string][]string{
 		"":                               {"one/key", "three/key", "two/key"},
-		"--tag team=a,b":                 {"one/key"},
-		"--tag team=a,b --tag stage=2":   nil,
+		"--tag team=a/b":                 {"one/key"},
+		"--tag team=a/b --tag stage=2":   nil,
+		"--tag team=a/b,stage=1":         nil, // one value, and not two tags
 		"--tag team=c --target aws-test": {"two/key"},
 		"--state pre-activation":         {"three/key"},
 		"--state active --tag stage=1":   {"one/key"},
