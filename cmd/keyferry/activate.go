@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -21,6 +22,9 @@ func (p *program) activate() *cli.Command {
 			req := broker.ActivateRequest{Name: c.argument(), Number: c.Int("number"), Target: c.String("target"), Why: c.why()}
 			return c.working(ctx, func(s *session) error {
 				intended, err := s.broker.PlanActivate(ctx, req)
+				if err == nil {
+					err = s.sayEarly(ctx, req.Name)
+				}
 				if err != nil || s.Bool("dry-run") {
 					return s.printPlan(intended, err)
 				}
@@ -37,6 +41,19 @@ func (p *program) activate() *cli.Command {
 			})
 		},
 	})
+}
+
+// sayEarly tells who activates before the time that the import planned.
+func (s *session) sayEarly(ctx context.Context, name string) error {
+	view, err := s.store.Key(ctx, name)
+	if err != nil {
+		return err
+	}
+	at, err := s.plannedActivation(ctx, view)
+	if err == nil && at.After(s.p.now()) {
+		s.p.say("this is before the time it was planned for, %s", at.UTC().Format(time.RFC3339))
+	}
+	return err
 }
 
 // printActivated: active already, nothing happened that could be shown; the key is.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,8 +112,11 @@ func TestInitMakesWhatIsMissingAndNothingElse(t *testing.T) {
 	}
 	fresh := t.TempDir() + "/keyferry.yaml"
 	dry := asks[made](w, "init", "--config", fresh, "--dry-run")
-	if !dry.ConfigMade || !dry.StoreMade {
+	if dry.ConfigMade || dry.StoreMade || !slices.Equal(dry.WouldMake, []string{"config", "store"}) {
 		t.Errorf("dry: %+v", dry)
+	}
+	if s := w.must("init", "--label", "foo"); !strings.Contains(s.stderr, "--label is ignored: "+w.config) || strings.Contains(s.stderr, "--module") {
+		t.Errorf("a flag is ignored in silence: %s", s)
 	}
 	w.refuses(exitMisused, []string{"key", "list", "--config", fresh}, "not found")
 	m := asks[made](w, "init", "--config", fresh, "--label", `odd "label"`, "--environment", "staging", "--pin-file", "/etc/keyferry/pin")
@@ -133,7 +137,15 @@ func TestBackupOpensAsAStore(t *testing.T) {
 	t.Parallel()
 	w := enrolledWorld(t, "test")
 	w.must(args("import aws payments/db --policy payments")...)
-	w.must("store", "backup", w.dir+"/copy.db")
+	if dry := asks[backedUp](w, "store", "backup", w.dir+"/copy.db", "--dry-run"); !dry.DryRun {
+		t.Errorf("a dry run looks like the deed: %+v", dry)
+	}
+	if s := w.must("store", "backup", w.dir+"/copy.db", "--dry-run"); !strings.Contains(s.out, "dry_run") {
+		t.Errorf("a dry run looks like the deed: %s", s)
+	}
+	if s := w.must("store", "backup", w.dir+"/copy.db"); strings.Contains(s.out, "dry_run") {
+		t.Errorf("the deed looks like a dry run: %s", s)
+	}
 	w.refuses(exitFailed, []string{"store", "backup", w.dir + "/copy.db"}, "there already")
 	w.configure(strings.ReplaceAll(strings.Replace(worldConfig, "keyferry.db", "copy.db", 1), "ENV", "test"))
 	if keys := asks[[]keyRow](w, "key", "list"); len(keys) != 1 {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -66,7 +67,7 @@ func importFlags() []cli.Flag {
 		&cli.StringFlag{Name: "purpose", Usage: "`PURPOSE` of the key: encrypt, raw-encrypt, mac, sign, decrypt, agree"},
 		&cli.StringFlag{Name: "object", Usage: "bring the key with this CKA_ID, which lives in the token already: `ID` as keyferry token show --objects has it"},
 		&cli.StringFlag{Name: "retain", Usage: "what happens to the token's copy after the last proof: `HOW`: token, sealed, none"},
-		&cli.StringFlag{Name: "activate-at", Usage: "give it to consumers at a `TIME`, not at once"},
+		&cli.StringFlag{Name: "activate-at", Usage: "prove it, and give it to consumers at a `TIME`, by keyferry activate: nothing does so by itself"},
 		&cli.BoolFlag{Name: "no-activate", Usage: "prove it, and do not give it to consumers"},
 		&cli.StringFlag{Name: "owner", Usage: "who answers for the key: `TEXT`"},
 		&cli.StringSliceFlag{Name: "tag", Usage: "`NAME=VALUE`; may be repeated"},
@@ -122,7 +123,16 @@ func (s *session) importKey(ctx context.Context, req broker.ImportRequest) error
 	if err != nil {
 		return err
 	}
+	s.sayWhoActivates(r)
 	return s.printResult(r)
+}
+
+// sayWhoActivates: nothing runs at the planned time by itself.
+func (s *session) sayWhoActivates(r broker.Result) {
+	at := r.Operation.Operation.Params.ActivateAt
+	if at.After(s.p.now()) {
+		s.p.say("nobody gives it to consumers by itself: at %s, run keyferry activate %s", at.UTC().Format(time.RFC3339), r.Key.Key.Name)
+	}
 }
 
 // onlyAt refuses targets of another provider than the subcommand's.

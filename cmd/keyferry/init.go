@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/template"
 
 	"github.com/urfave/cli/v2"
@@ -16,12 +17,14 @@ import (
 	"github.com/keyferry/keyferry/broker/store"
 )
 
-// made is what init made or found.
+// made is what init made or found, or would make.
 type made struct {
 	Config     string `json:"config"`
 	ConfigMade bool   `json:"config_made"`
 	Store      string `json:"store"`
 	StoreMade  bool   `json:"store_made"`
+	// WouldMake is what a dry run found missing: config, store.
+	WouldMake []string `json:"would_make,omitempty" table:"filled"`
 }
 
 func (p *program) initCommand() *cli.Command {
@@ -56,6 +59,7 @@ func (c *call) init(ctx context.Context) error {
 	out := made{Config: path}
 	var cfg *config.Config
 	if found {
+		c.sayIgnored(path)
 		cfg, err = config.Load(path)
 	} else {
 		out.ConfigMade = true
@@ -68,7 +72,31 @@ func (c *call) init(ctx context.Context) error {
 	if out.StoreMade, err = c.newStore(ctx, cfg); err != nil {
 		return err
 	}
+	if c.Bool("dry-run") {
+		out = out.planned()
+	}
 	return c.print(answer{value: out, tables: []any{facts(out)}})
+}
+
+// planned is what a dry run says: nothing was made.
+func (m made) planned() made {
+	for name, missing := range map[string]*bool{"config": &m.ConfigMade, "store": &m.StoreMade} {
+		if *missing {
+			m.WouldMake = append(m.WouldMake, name)
+		}
+		*missing = false
+	}
+	slices.Sort(m.WouldMake)
+	return m
+}
+
+// sayIgnored: a config that is there stays as it is, whatever the flags say.
+func (c *call) sayIgnored(path string) {
+	for _, flag := range []string{"module", "label", "environment", "pin-file"} {
+		if c.IsSet(flag) {
+			c.p.say("--%s is ignored: %s is there already, and is left as it is; edit it instead", flag, path)
+		}
+	}
 }
 
 // configOrHere is the config there is, or the path where one is to be made.

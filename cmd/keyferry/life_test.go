@@ -108,7 +108,12 @@ func TestStagedKeyIsActivatedLater(t *testing.T) {
 func TestPlannedActivationIsShownWhenItIsDue(t *testing.T) {
 	t.Parallel()
 	w := enrolledWorld(t, "test")
-	w.must(args("import aws planned/db --policy payments --activate-at 2d")...)
+	if s := w.must(args("import aws planned/db --policy payments --activate-at 2d")...); !strings.Contains(s.stderr, "nobody gives it to consumers by itself: at 2026-11-26T09:30:05Z, run keyferry activate planned/db") {
+		t.Errorf("nobody is told who activates it: %s", s)
+	}
+	if s := w.must(args("activate planned/db --dry-run")...); !strings.Contains(s.stderr, "before the time it was planned for, 2026-11-26T09:30:05Z") {
+		t.Errorf("it is early, and nobody is told: %s", s)
+	}
 	if row := asks[[]placementRow](w, "inventory")[0]; row.State != broker.PreActivation || !row.ActivateAt.Equal(w.now().Add(48*time.Hour)) || row.Difference != "" {
 		t.Errorf("before: %+v", row)
 	}

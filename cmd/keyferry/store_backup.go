@@ -11,6 +11,7 @@ import (
 type backedUp struct {
 	Store  string `json:"store"`
 	Backup string `json:"backup"`
+	DryRun bool   `json:"dry_run,omitempty"` // nothing was written
 }
 
 func (p *program) storeBackup() *cli.Command {
@@ -25,7 +26,7 @@ func (p *program) storeBackup() *cli.Command {
 				return err
 			}
 			return c.reading(ctx, func(s *session) error {
-				out := backedUp{Store: string(s.config.Store), Backup: path}
+				out := backedUp{Store: string(s.config.Store), Backup: path, DryRun: c.Bool("dry-run")}
 				if !c.Bool("dry-run") {
 					if err := s.store.Backup(ctx, path); err != nil {
 						return err
