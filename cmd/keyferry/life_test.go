@@ -150,7 +150,7 @@ func TestKeyThatEndsIsFoundAndRenewed(t *testing.T) {
 	if rows := asks[[]placementRow](w, args("inventory --expiring 365d")...); len(rows) != 0 {
 		t.Errorf("without an end: %+v", rows)
 	}
-	w.refuses(exitMisused, args("renew ending/mac"), "give --valid-to TIME or --no-end")
+	w.refuses(exitMisused, args("renew ending/mac --no-end --valid-to 60d"), "give --valid-to TIME or --no-end, not both")
 	w.refuses(exitMisused, args("renew ending/mac --valid-to 2020-01-01"), "in the past")
 	w.refuses(exitMisused, args("renew ending/mac --valid-to 400d"), "365 days")
 	w.refuses(exitMisused, args("renew ending/mac --valid-to soon"), `"soon" is no time`)
