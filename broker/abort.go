@@ -62,6 +62,7 @@ func (b *Broker) PlanAbort(ctx context.Context, req AbortRequest) (Aborted, erro
 		return Aborted{}, err
 	}
 	out := Aborted{Operation: op.Operation}
+	out.Operation.State = op.Standing()
 	if v, ok := view.Version(op.Operation.Number); ok {
 		out.Material = v.Material.ID
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,22 @@ func (w *world) isAborting(t *testing.T, id string) {
 	if e, ok := errors.AsType[*broker.Error](err); !ok || e.Kind != broker.Conflict || !strings.Contains(e.Hint, "operation abort "+id) {
 		t.Errorf("resume: %v", err)
 	}
+	if plan, err := w.run(nil).PlanAbort(t.Context(), broker.AbortRequest{Operation: id}); err != nil || plan.Operation.State != broker.Aborting {
+		t.Errorf("the plan of its abort says %s, %v", plan.Operation.State, err)
+	}
+	checks, err := w.run(nil).Verify(t.Context(), broker.VerifyRequest{Name: w.operation(t, id).KeyName})
+	if back := func(c broker.Check) bool { return !c.OK && (c.Placement.Step == broker.PlacementIntended || strings.Contains(c.Detail, "it was taken back")) }; err != nil || !slices.ContainsFunc(checks, back) {
+		t.Errorf("verified: %+v, %v", checks, err)
+	}
+}
+
+func (w *world) operation(t *testing.T, id string) broker.Operation {
+	t.Helper()
+	op, err := w.store.Operation(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return op.Operation
 }
 
 func (w *world) view(t *testing.T, name string) broker.KeyView {

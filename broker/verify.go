@@ -13,9 +13,13 @@ func (b *Broker) Verify(ctx context.Context, req VerifyRequest) ([]Check, error)
 	if err != nil {
 		return nil, fmt.Errorf("read key %s: %w", req.Name, err)
 	}
+	goesBack, err := b.goingBack(ctx, req.Name)
+	if err != nil {
+		return nil, err
+	}
 	var checks []Check
 	for _, v := range view.Versions {
-		want := existing{kind: OpVerify, name: req.Name, number: v.Number, target: req.Target, each: true}
+		want := existing{kind: OpVerify, name: req.Name, number: v.Number, target: req.Target, each: true, all: goesBack[v.Number]}
 		if _, _, err := pick(view, want); errors.Is(err, NotFound) {
 			continue
 		}
@@ -26,9 +30,30 @@ func (b *Broker) Verify(ctx context.Context, req VerifyRequest) ([]Check, error)
 		checks = append(checks, more...)
 	}
 	if len(checks) == 0 {
-		return nil, &Error{Kind: NotFound, Op: "verify", Object: "key " + req.Name, Cause: errors.New("it has no placement there"), Hint: "keyferry key show " + req.Name}
+		return nil, &Error{Kind: NotFound, Op: "verify", Object: "key " + req.Name, Cause: fmt.Errorf("it has no placement %s", first(at(req.Target), "any more")), Hint: "keyferry key show " + req.Name}
 	}
 	return checks, nil
+}
+
+func at(target string) string {
+	if target == "" {
+		return ""
+	}
+	return "at target " + target
+}
+
+// goingBack are the numbers of the versions of which some was taken back, and not all.
+func (b *Broker) goingBack(ctx context.Context, name string) (map[int]bool, error) {
+	numbers := map[int]bool{}
+	for op, err := range b.o.Store.Operations(ctx, OperationFilter{KeyName: name}) {
+		if err != nil {
+			return nil, fmt.Errorf("read operations of key %s: %w", name, err)
+		}
+		if op.Standing() == Aborting {
+			numbers[op.Operation.Number] = true
+		}
+	}
+	return numbers, nil
 }
 
 func (b *Broker) verifyVersion(ctx context.Context, want existing) ([]Check, error) {
@@ -52,8 +77,12 @@ func (b *Broker) verifyVersion(ctx context.Context, want existing) ([]Check, err
 // the others are asked all the same. An error is one of the token, of the records, or
 // of an answer that comes from somebody else.
 func (l *line) checkAt(ctx context.Context, p *place) (Check, error) {
-	if p.placement.Step == PlacementIntended {
+	switch p.placement.Step {
+	case PlacementIntended:
 		return l.unasked(p, "its import did not finish: keyferry operation list --key "+l.key.Name), nil
+	case PlacementAbandoned:
+		return l.unasked(p, "it was taken back, and others are not yet: keyferry operation list --unfinished"), nil
+	default:
 	}
 	t, err := l.b.target(p.target.Name)
 	if err == nil {
