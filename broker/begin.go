@@ -99,7 +99,10 @@ func (w want) provenance() string {
 // terms of a placement at a target.
 func (w want) terms(t Target) Terms {
 	caps := t.Provider.Capabilities()
-	terms := Terms{Algorithm: w.policy.Algorithms[caps.Provider], Window: first(w.policy.Window, t.Window), ValidFrom: w.from}
+	terms := Terms{
+		Algorithm: w.policy.Algorithms[caps.Provider], Window: first(w.policy.Window, t.Window), ValidFrom: w.from,
+		Withheld: caps.Specs[w.spec].Given[w.purpose].Withheld(),
+	}
 	if caps.NamesKeys {
 		terms.Name = t.nameOf(w.name)
 	}

@@ -104,6 +104,7 @@ type Terms struct {
 	Window    time.Duration `json:"window,omitempty"`    // the waiting period the key is made with
 	ValidFrom time.Time     `json:"valid_from,omitzero"` // before that it is not used
 	Effect    string        `json:"effect,omitempty"`    // id of the effect that brought the version there
+	Withheld  bool          `json:"withheld,omitempty"`  // proven, it is disabled until it is activated
 }
 
 // Transport is how material crossed.

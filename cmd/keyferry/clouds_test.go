@@ -266,8 +266,28 @@ func TestWithheldIsNoDifference(t *testing.T) {
 			t.Errorf("active: %+v", r)
 		}
 	}
-	if got := difference(broker.Placement{Step: broker.PlacementActive, Remote: broker.RemoteDisabled}, w.now()); got == "" {
-		t.Error("an active version that is disabled is no difference")
+	w.differs(t)
+}
+
+// differs: what is seen of a placement is held against how it is to wait, there.
+func (w *world) differs(t *testing.T) {
+	t.Helper()
+	for _, c := range []struct {
+		step     broker.PlacementStep
+		remote   broker.RemoteState
+		withheld bool
+		want     string
+	}{
+		{broker.PlacementActive, broker.RemoteDisabled, true, "disabled, not enabled"},
+		{broker.PlacementActive, broker.RemoteEnabled, true, ""},
+		{broker.PlacementProven, broker.RemoteDisabled, true, ""},
+		{broker.PlacementProven, broker.RemoteEnabled, true, "enabled, not disabled"},
+		{broker.PlacementProven, broker.RemoteDisabled, false, "disabled, not enabled"},
+		{broker.PlacementProven, broker.RemoteEnabled, false, ""},
+	} {
+		if got := difference(broker.Placement{Step: c.step, Remote: c.remote, Terms: broker.Terms{Withheld: c.withheld}}, w.now()); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
 	}
 }
 

@@ -74,14 +74,17 @@ func (r placementRow) planned(at, now time.Time) placementRow {
 // difference between what a placement should be and what was seen of it.
 func difference(p broker.Placement, now time.Time) string {
 	imported := p.Step == broker.PlacementStaged || p.Step == broker.PlacementProven || p.Step == broker.PlacementActive
-	withheld := p.Step == broker.PlacementProven && p.Remote == broker.RemoteDisabled // as it should be until it is activated
+	want := broker.RemoteEnabled
+	if p.Step == broker.PlacementProven && p.Terms.Withheld {
+		want = broker.RemoteDisabled // until it is activated
+	}
 	switch {
 	case p.Proof.Failed:
 		return "proof failed"
 	case imported && !p.ValidTo.IsZero() && !p.ValidTo.After(now):
 		return "expired"
-	case imported && !withheld && p.Remote != "" && p.Remote != broker.RemoteEnabled:
-		return fmt.Sprintf("%s, not %s", p.Remote, broker.RemoteEnabled)
+	case imported && p.Remote != "" && p.Remote != want:
+		return fmt.Sprintf("%s, not %s", p.Remote, want)
 	default:
 		return ""
 	}
