@@ -93,7 +93,9 @@ func (w *world) isAborting(t *testing.T, id string) {
 		t.Errorf("the plan of its abort says %s, %v", plan.Operation.State, err)
 	}
 	checks, err := w.run(nil).Verify(t.Context(), broker.VerifyRequest{Name: w.operation(t, id).KeyName})
-	if back := func(c broker.Check) bool { return !c.OK && (c.Placement.Step == broker.PlacementIntended || strings.Contains(c.Detail, "it was taken back")) }; err != nil || !slices.ContainsFunc(checks, back) {
+	if back := func(c broker.Check) bool {
+		return !c.OK && (c.Placement.Step == broker.PlacementIntended || strings.Contains(c.Detail, "it was taken back"))
+	}; err != nil || !slices.ContainsFunc(checks, back) {
 		t.Errorf("verified: %+v, %v", checks, err)
 	}
 }

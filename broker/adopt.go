@@ -23,6 +23,17 @@ func (l *line) adopt(ctx context.Context, in GenerateIn) error {
 	return l.born(ctx, "material.adopted", in, m)
 }
 
+// offered asks for it before anything is on record: a name is not spent on material
+// that cannot be had.
+func (l *line) offered(ctx context.Context) error {
+	if l.op.Params.Object == "" {
+		return nil
+	}
+	in := GenerateIn{ID: l.op.Params.Object, Spec: l.key.Spec, Usage: l.usage(), MayExist: true}
+	_, err := l.b.adoptable(ctx, l.setup, in)
+	return err
+}
+
 // adoptable finds the material, and refuses what another key of ours has already.
 func (b *Broker) adoptable(ctx context.Context, setup TokenSetup, in GenerateIn) (Material, error) {
 	refuse := func(kind Kind, cause error, hint string) error {

@@ -31,6 +31,9 @@ func (b *Broker) begin(ctx context.Context, w want, lease Lease) (*line, error) 
 		p.placement.Transport = Transport{Mechanism: p.plan.Mechanism, Way: p.plan.Way}
 		l.places = append(l.places, p)
 	}
+	if err := l.offered(ctx); err != nil {
+		return nil, err
+	}
 	release, err := l.namesAreFree(ctx)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,5 +84,28 @@ func TestAnObjectThatIsTakenIsRefusedByName(t *testing.T) {
 	_, err := w.run(nil).Import(t.Context(), adopting("second"))
 	if !errors.Is(err, broker.Conflict) || !strings.Contains(err.Error(), "key first has it already") {
 		t.Error(err)
+	}
+}
+
+// What cannot be had spends no name.
+func TestAnObjectThatIsNotThereSpendsNoName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	if err := w.token.Plant(tokens.Planted{ID: "bank", Spec: broker.AES256}); err != nil {
+		t.Fatal(err)
+	}
+	before := w.events(t)
+	for _, spoil := range []func(*broker.ImportRequest){
+		func(r *broker.ImportRequest) { r.Object = "nobody" },
+		func(r *broker.ImportRequest) { r.Spec = broker.HMAC256 },
+	} {
+		req := adopting("k")
+		spoil(&req)
+		if _, err := w.run(nil).Import(t.Context(), req); err == nil || !strings.Contains(err.Error(), string(req.Object)) {
+			t.Errorf("%v", err)
+		}
+	}
+	if !slices.Equal(w.events(t), before) {
+		t.Error("something was put on record")
 	}
 }
