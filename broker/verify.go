@@ -142,8 +142,11 @@ func (l *line) verifyAt(ctx context.Context, p *place) (Check, error) {
 	}
 	p.placement.Remote, p.placement.SeenAt = c.State, c.At
 	var evidence map[string]any
-	if c.Detail == "" {
+	switch {
+	case c.Detail == "":
 		evidence, err = l.proveAgain(ctx, p, &c)
+	case c.State == RemoteDisabled && c.Level == ProofPublicKey && !p.placement.Proof.Failed:
+		evidence, err = l.proveAsleep(ctx, p, &c)
 	}
 	if errors.Is(err, Differs) {
 		c.Detail = err.Error()
@@ -215,6 +218,19 @@ func (l *line) proveAgain(ctx context.Context, p *place, c *Check) (evidence map
 	c.OK = err == nil
 	if errors.Is(err, Unsupported) {
 		c.Detail, err = err.Error(), nil
+	}
+	return evidence, err
+}
+
+// proveAsleep compares what a version shows that was disabled by somebody: its public
+// key, where the target shows that. It does not hold for it.
+func (l *line) proveAsleep(ctx context.Context, p *place, c *Check) (evidence map[string]any, err error) {
+	_, evidence, err = l.challenge(ctx, p, p.placement.Version, c.Level)
+	switch {
+	case err == nil:
+		c.Detail += "; the public key alone was compared: it is the token's"
+	case errors.Is(err, Conflict), errors.Is(err, Unsupported):
+		c.Detail, err = c.Detail+"; the target shows nothing of it meanwhile", nil
 	}
 	return evidence, err
 }

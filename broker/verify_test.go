@@ -118,6 +118,24 @@ func TestVerifyStopsAtAForeignAnswer(t *testing.T) {
 	}
 }
 
+// What somebody disabled does not hold; its public key is compared all the same, where it
+// is shown.
+func TestVerifyOfWhatSomebodyDisabled(t *testing.T) {
+	t.Parallel()
+	for target, says := range map[string]string{
+		"newest": "it is disabled; the public key alone was compared", "numbered": "it is disabled; the target shows nothing",
+	} {
+		w := clouds(t)
+		v := w.imported(t, at("k", target)).Key.Placements[0].Version
+		if _, err := w.provider(target).Do(t.Context(), broker.Effect{Operation: "theirs"}, v, broker.Action{Kind: broker.Disable}); err != nil {
+			t.Fatal(err)
+		}
+		if c := w.verified(t, "k"); c.OK || !strings.Contains(c.Detail, says) || c.State != broker.RemoteDisabled {
+			t.Errorf("%s: %+v", target, c)
+		}
+	}
+}
+
 // What a later check finds replaced is reported, and stays reported.
 func TestVerifyFindsOtherMaterial(t *testing.T) {
 	t.Parallel()
