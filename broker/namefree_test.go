@@ -86,12 +86,7 @@ func TestAliasesDifferByCase(t *testing.T) {
 func TestTwoNamesThatAreOneAreNotBegunAtOnce(t *testing.T) {
 	t.Parallel()
 	w := clouds(t)
-	o := w.options()
-	o.Holder, o.Stale = "another", nil
-	other, err := broker.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	other := w.another(t)
 	var second error
 	w.inject = func(call string, before bool) error {
 		if call == "newest look" && !before {

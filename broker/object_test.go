@@ -42,12 +42,7 @@ func TestOneObjectNeverBecomesTwoKeys(t *testing.T) {
 			if err := w.token.Plant(tokens.Planted{ID: "bank", Spec: broker.AES256}); err != nil {
 				t.Fatal(err)
 			}
-			o := w.options()
-			o.Holder, o.Stale = "another", nil
-			other, err := broker.New(o)
-			if err != nil {
-				t.Fatal(err)
-			}
+			other := w.another(t)
 			var second error
 			begun := false
 			w.inject = func(c string, before bool) error {

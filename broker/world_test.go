@@ -127,3 +127,16 @@ func (w *world) hasEvent(t *testing.T, event string) bool {
 	t.Helper()
 	return slices.Contains(w.events(t), event)
 }
+
+// another is a second process at work on the same store, which does not take the first
+// for dead.
+func (w *world) another(t *testing.T) *broker.Broker {
+	t.Helper()
+	o := w.options()
+	o.Holder, o.Stale = "another", nil
+	b, err := broker.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -140,7 +140,7 @@ func TestKilledAtEveryTokenCall(t *testing.T) {
 			for i, c := range s.tokenCalls(t, spec) {
 				for _, when := range tokenSides(c) {
 					name := fmt.Sprintf("killed-%d-%d", i, when)
-					s.killAtTokenCall(t, c, when, name, spec)
+					s.killAtTokenCall(t, c, when, s.imports(name, spec))
 					names = append(names, name)
 				}
 			}
@@ -160,16 +160,17 @@ func tokenSides(c call) []shim.When {
 	return []shim.When{shim.After}
 }
 
-func (s *site) killAtTokenCall(t *testing.T, c call, when shim.When, name, spec string) {
+// killAtTokenCall kills a command while a call to the token is held, and runs it again.
+func (s *site) killAtTokenCall(t *testing.T, c call, when shim.When, args []string) {
 	t.Helper()
 	point := s.shim.On(shim.Rule{Function: c.name, Nth: c.nth, When: when, Hold: true})
-	run := s.start(t, s.imports(name, spec)...)
+	run := s.start(t, args...)
 	if _, err := point.Wait(soon(t)); err != nil {
 		t.Fatalf("%s number %d of the line was never reached: %v: %s", c.name, c.nth, err, run.wait())
 	}
 	run.kill(t)
 	point.Remove()
-	if out := s.run(t, s.imports(name, spec)...); out.code != 0 {
+	if out := s.run(t, args...); out.code != 0 {
 		t.Fatalf("killed at %s number %d, side %d, and started again: %s", c.name, c.nth, when, out)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/keyferry/keyferry/hsm/softtoken"
-	"github.com/keyferry/keyferry/hsm/softtoken/shim"
 )
 
 // theirs makes a pair in the token with OpenSC's tool, as its owners do. It returns
@@ -66,7 +65,7 @@ func TestKilledWhileAnObjectIsBrought(t *testing.T) {
 	for i, one := range calls {
 		for _, when := range tokenSides(one) {
 			name := fmt.Sprintf("brought-%d-%d", i, when)
-			s.killWhileBrought(t, one, when, s.brings(name, s.theirs(t, name)))
+			s.killAtTokenCall(t, one, when, s.brings(name, s.theirs(t, name)))
 			names = append(names, name)
 		}
 	}
@@ -83,18 +82,4 @@ func TestKilledWhileAnObjectIsBrought(t *testing.T) {
 		t.Errorf("an object became two keys: %s", out)
 	}
 	s.auditHolds(t)
-}
-
-func (s *site) killWhileBrought(t *testing.T, one call, when shim.When, args []string) {
-	t.Helper()
-	point := s.shim.On(shim.Rule{Function: one.name, Nth: one.nth, When: when, Hold: true})
-	run := s.start(t, args...)
-	if _, err := point.Wait(soon(t)); err != nil {
-		t.Fatalf("%s number %d of the line was never reached: %v: %s", one.name, one.nth, err, run.wait())
-	}
-	run.kill(t)
-	point.Remove()
-	if out := s.run(t, args...); out.code != 0 {
-		t.Fatalf("killed at %s number %d, side %d, and started again: %s", one.name, one.nth, when, out)
-	}
 }
