@@ -16,7 +16,7 @@ func (l *line) namesAreFree(ctx context.Context) (release func(), err error) {
 		}
 	}
 	for _, p := range l.places {
-		name := p.placement.ourName()
+		name := p.placement.OurName()
 		if name == "" {
 			continue
 		}
@@ -70,16 +70,16 @@ func (l *line) nameOnRecord(ctx context.Context, p *place) error {
 		if t.Name != p.target.Name && !t.meets(p.target) {
 			continue
 		}
-		for view, err := range l.b.o.Store.Keys(ctx, KeyFilter{Target: t.Name}) {
+		for view, err := range l.b.o.Store.Keys(ctx, KeyFilter{Target: t.Name, Name: p.placement.OurName()}) {
 			if err != nil {
 				return fmt.Errorf("read keys at target %s: %w", t.Name, err)
 			}
 			for _, q := range view.Placements {
 				taken := q.Target == t.Name && q.Step != PlacementAbandoned
-				if taken && p.caps.oneName(q.ourName(), p.placement.ourName()) {
+				if taken && p.caps.oneName(q.OurName(), p.placement.OurName()) {
 					return &Error{
 						Kind: Conflict, Op: "import", Object: "key " + l.key.Name,
-						Cause: fmt.Errorf("key %s has the name %s at target %s already", view.Key.Name, q.ourName(), t.Name),
+						Cause: fmt.Errorf("key %s has the name %s at target %s already", view.Key.Name, q.OurName(), t.Name),
 						Hint:  "import under another name",
 					}
 				}
@@ -89,9 +89,9 @@ func (l *line) nameOnRecord(ctx context.Context, p *place) error {
 	return nil
 }
 
-// ourName is the name of ours that leads to a placement: its key's own, or its
+// OurName is the name of ours that leads to a placement: its key's own, or its
 // consumers'.
-func (p Placement) ourName() string { return first(p.Terms.Name, p.Consumer) }
+func (p Placement) OurName() string { return first(p.Terms.Name, p.Consumer) }
 
 // meets reports whether two targets are one place, where one name leads to one key.
 func (t Target) meets(u Target) bool {

@@ -88,6 +88,7 @@ type Lease struct {
 // KeyFilter selects keys; empty fields select all.
 type KeyFilter struct {
 	Target        string
+	Name          string // Placement.OurName of some placement, upper and lower case alike
 	Owner         string
 	State         State
 	Tags          map[string]string

@@ -168,14 +168,15 @@ func writePlacements(ctx context.Context, tx *sql.Tx, placements []broker.Placem
 			missing: "such version",
 		}
 		_, err := r.exec(ctx, tx, `INSERT INTO placements
-			(key_id, number, target, step, version, consumer, remote, seen_at, valid_to, imported_at, transport, proof, terms)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			(key_id, number, target, step, version, consumer, remote, seen_at, valid_to, imported_at, transport, proof, terms, name)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (key_id, number, target) DO UPDATE SET
 			step = excluded.step, version = excluded.version, consumer = excluded.consumer, remote = excluded.remote,
 			seen_at = excluded.seen_at, valid_to = excluded.valid_to, imported_at = excluded.imported_at,
-			transport = excluded.transport, proof = excluded.proof, terms = excluded.terms`,
+			transport = excluded.transport, proof = excluded.proof, terms = excluded.terms, name = excluded.name`,
 			p.KeyID, p.Number, p.Target, p.Step, document{p.Version}, p.Consumer, p.Remote,
-			moment{&p.SeenAt}, moment{&p.ValidTo}, moment{&p.ImportedAt}, document{p.Transport}, document{p.Proof}, document{p.Terms})
+			moment{&p.SeenAt}, moment{&p.ValidTo}, moment{&p.ImportedAt}, document{p.Transport}, document{p.Proof}, document{p.Terms},
+			strings.ToLower(p.OurName()))
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/keyferry/keyferry/broker"
 )
@@ -17,7 +18,7 @@ func (s *Store) Key(ctx context.Context, name string) (broker.KeyView, error) {
 	return only(s.keys(ctx, w), "key "+name)
 }
 
-// Keys implements broker.Store. State, Target and ValidToBefore are asked of one
+// Keys implements broker.Store. State, Target, Name and ValidToBefore are asked of one
 // version and one placement of it, all at once; the key is then yielded whole.
 func (s *Store) Keys(ctx context.Context, f broker.KeyFilter) iter.Seq2[broker.KeyView, error] {
 	var w where
@@ -32,11 +33,14 @@ func (s *Store) Keys(ctx context.Context, f broker.KeyFilter) iter.Seq2[broker.K
 	if f.State != "" {
 		of.and(`v.state = ?`, f.State)
 	}
-	if f.Target != "" || !f.ValidToBefore.IsZero() {
+	if f.Target != "" || f.Name != "" || !f.ValidToBefore.IsZero() {
 		from += ` JOIN placements p ON p.key_id = v.key_id AND p.number = v.number`
 	}
 	if f.Target != "" {
 		of.and(`p.target = ?`, f.Target)
+	}
+	if f.Name != "" {
+		of.and(`p.name = ?`, strings.ToLower(f.Name))
 	}
 	if !f.ValidToBefore.IsZero() {
 		of.and(`p.valid_to < ?`, moment{&f.ValidToBefore})

@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/keyferry/keyferry/broker"
@@ -31,6 +32,11 @@ func listed() []broker.Change {
 			c.NewVersion = &v
 			for _, target := range []string{"t2", "t1"}[:i%3] {
 				p := broker.Placement{KeyID: id, Number: number, Target: target, Step: broker.PlacementActive}
+				if target == "t1" {
+					p.Terms.Name = "At-" + name
+				} else {
+					p.Consumer = "alias/" + name
+				}
 				if i != 4 {
 					p.ValidTo = at(100 * (i + number))
 				}
@@ -54,6 +60,8 @@ func listKeys(t *testing.T, open Open) {
 		"state": {State: broker.Active}, "target": {Target: "t1"}, "other target": {Target: "t2"}, "no target": {Target: "t3"},
 		"expiring": {ValidToBefore: at(300)}, "expiring later": {ValidToBefore: at(301)}, "long ago": {ValidToBefore: at(0)},
 		"state at target": {State: broker.Destroyed, Target: "t2"}, "owner and state": {Owner: "blue", State: broker.Deactivated},
+		"name": {Name: "At-z"}, "name in capitals": {Name: "AT-Z"}, "consumers' name": {Name: "alias/b"}, "name at another target": {Name: "at-z", Target: "t2"},
+		"two of one name": {Name: "alias/b", Target: "t2"}, "nobody's name": {Name: "z"},
 		"all at once": {Owner: "blue", Target: "t2", ValidToBefore: at(9999), Tags: map[string]string{"all": "yes"}},
 	} {
 		want := selected(t, s, f)
@@ -62,6 +70,9 @@ func listKeys(t *testing.T, open Open) {
 	}
 	if n := len(collect(t, s.Keys(t.Context(), broker.KeyFilter{Target: "t1"}))); n != 2 {
 		t.Errorf("%d keys at t1, want 2: the samples say nothing", n)
+	}
+	if n := len(collect(t, s.Keys(t.Context(), broker.KeyFilter{Name: "AT-Z"}))); n != 1 {
+		t.Errorf("%d keys have the name, want 1: the samples say nothing", n)
 	}
 }
 
@@ -86,7 +97,7 @@ func matches(f broker.KeyFilter, k broker.KeyView) bool {
 	if f.Owner != "" && k.Key.Owner != f.Owner {
 		return false
 	}
-	if f.State == "" && f.Target == "" && f.ValidToBefore.IsZero() {
+	if f.State == "" && f.Target == "" && f.Name == "" && f.ValidToBefore.IsZero() {
 		return true
 	}
 	return slices.ContainsFunc(k.Versions, func(v broker.KeyVersion) bool {
@@ -95,11 +106,12 @@ func matches(f broker.KeyFilter, k broker.KeyView) bool {
 }
 
 func placed(f broker.KeyFilter, k broker.KeyView, number int) bool {
-	if f.Target == "" && f.ValidToBefore.IsZero() {
+	if f.Target == "" && f.Name == "" && f.ValidToBefore.IsZero() {
 		return true
 	}
 	return slices.ContainsFunc(k.Placements, func(p broker.Placement) bool {
 		return p.Number == number && (f.Target == "" || p.Target == f.Target) &&
+			(f.Name == "" || strings.EqualFold(f.Name, p.OurName())) &&
 			(f.ValidToBefore.IsZero() || !p.ValidTo.IsZero() && p.ValidTo.Before(f.ValidToBefore))
 	})
 }
