@@ -27,7 +27,7 @@ func numbered(n int) broker.Change {
 		Entry:      broker.Entry{At: noon(), Event: "import.begun", Key: name},
 		NewKey:     &broker.Key{ID: "id-" + name, Name: name, CreatedAt: noon(), Tags: map[string]string{"team": "pay"}},
 		NewVersion: &broker.KeyVersion{KeyID: "id-" + name, Number: 1, State: broker.Active, Retain: broker.RetainToken, CreatedAt: noon()},
-		Placements: []broker.Placement{{KeyID: "id-" + name, Number: 1, Target: "aws", Step: broker.PlacementActive}},
+		Placements: []broker.Placement{{KeyID: "id-" + name, Number: 1, Target: "aws", Step: broker.PlacementActive, Consumer: "alias/" + name}},
 		Seal:       func(h broker.Head) ([]byte, error) { return h.Record(), nil },
 	}
 }
