@@ -288,7 +288,24 @@ func (w want) sameImport(view KeyView, op Operation) error {
 	if w.req.Retain != "" && w.req.Retain != v.Retain {
 		return w.conflict(fmt.Errorf("it was imported with retain: %s, %s was asked", v.Retain, w.req.Retain), "import under another name")
 	}
+	if why := w.described(view.Key); why != "" {
+		return w.conflict(errors.New(why), "an import changes nothing of a key that is there: ask for the owner and tags that it has, or for none")
+	}
 	return nil
+}
+
+// described names the first of the words about a key that were asked and are others on
+// record; what is not asked is as it is.
+func (w want) described(k Key) string {
+	if w.req.Owner != "" && w.req.Owner != k.Owner {
+		return fmt.Sprintf("its owner is %s, %s was asked", first(k.Owner, "nobody"), w.req.Owner)
+	}
+	for _, name := range sortedKeys(w.req.Tags) {
+		if has, ok := k.Tags[name]; !ok || has != w.req.Tags[name] {
+			return fmt.Sprintf("its tag %s is %q, %q was asked", name, has, w.req.Tags[name])
+		}
+	}
+	return ""
 }
 
 // differs names the first field in which a stored key is not what is asked.

@@ -85,3 +85,21 @@ func TestSpecPurposeAndRetain(t *testing.T) {
 		}
 	}
 }
+
+// What is said of a key that is there must be what is on record; what is not said is.
+func TestARequestDoesNotChangeWhatIsSaidOfAKey(t *testing.T) {
+	t.Parallel()
+	key := Key{Owner: "payments", Tags: map[string]string{"team": "pay", "empty": ""}}
+	for says, req := range map[string]ImportRequest{
+		"":                                       {},
+		" ":                                      {Owner: "payments", Tags: map[string]string{"team": "pay", "empty": ""}},
+		"its owner is payments, legal was asked": {Owner: "legal"},
+		`its tag team is "pay", "web" was asked`: {Tags: map[string]string{"team": "web"}},
+		`its tag more is "", "" was asked`:       {Tags: map[string]string{"more": ""}},
+		`its tag other is "", "1" was asked`:     {Owner: "payments", Tags: map[string]string{"other": "1", "team": "pay"}},
+	} {
+		if got := (want{req: req}).described(key); got != strings.TrimSpace(says) {
+			t.Errorf("%q, want %q", got, says)
+		}
+	}
+}
