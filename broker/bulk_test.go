@@ -1,0 +1,121 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+func many(n int) []broker.ImportRequest {
+	var reqs []broker.ImportRequest
+	for i := range n {
+		reqs = append(reqs, at(fmt.Sprintf("key-%d", i), "cloud"))
+	}
+	return reqs
+}
+
+// ended are the outcomes by index; each comes once.
+func ended(t *testing.T, outcomes map[int]error, o broker.Outcome) {
+	t.Helper()
+	if _, twice := outcomes[o.Index]; twice {
+		t.Errorf("request %d ended twice", o.Index)
+	}
+	outcomes[o.Index] = o.Err
+}
+
+// One request in many that cannot be: the others are done.
+func TestOneOfManyThatFailsHoldsNoneUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	reqs := many(12)
+	reqs[5].Spec = "aes-512"
+	got := map[int]error{}
+	for o := range w.run(nil).ImportEach(t.Context(), reqs, 4) {
+		ended(t, got, o)
+	}
+	for i := range reqs {
+		if err, ok := got[i]; !ok || (err != nil) != (i == 5) {
+			t.Errorf("request %d: ended %v, %v", i, ok, err)
+		}
+	}
+	report := w.target.Report()
+	if len(report.Names) != 11 || len(report.Orphans) != 0 || len(report.Twins) != 0 {
+		t.Errorf("the target holds %d names, orphans %v, twins %v", len(report.Names), report.Orphans, report.Twins)
+	}
+	w.auditHolds(t)
+}
+
+// Stopped, it finishes what is under way and begins nothing; asked again, only what is
+// missing is done.
+func TestManyThatAreStoppedGoOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	ctx, cancel := context.WithCancel(t.Context())
+	var prepared atomic.Int32
+	w.inject = func(call string, before bool) error {
+		if call == "target prepare" && before && prepared.Add(1) == 3 {
+			cancel()
+		}
+		return nil
+	}
+	got := map[int]error{}
+	for o := range w.run(nil).ImportEach(ctx, many(20), 2) {
+		ended(t, got, o)
+		if o.Err != nil {
+			t.Errorf("request %d was under way: %v", o.Index, o.Err)
+		}
+	}
+	if n := len(got); n < 3 || n > 6 {
+		t.Errorf("%d of 20 were done; it was stopped at the third", n)
+	}
+	already := 0
+	for o := range w.run(nil).ImportEach(t.Context(), many(20), 2) {
+		if o.Err != nil {
+			t.Error(o.Err)
+		}
+		if o.Result.AlreadyDone {
+			already++
+		}
+	}
+	if already != len(got) || len(w.target.Report().Names) != 20 {
+		t.Errorf("%d were done already, %d before; there are %d", already, len(got), len(w.target.Report().Names))
+	}
+}
+
+// A caller that leaves gets nothing more, and leaves nothing half done.
+func TestManyWhoseCallerLeaves(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	for o := range w.run(nil).ImportEach(t.Context(), many(20), 3) {
+		if o.Err != nil {
+			t.Error(o.Err)
+		}
+		break
+	}
+	for op, err := range w.store.Operations(t.Context(), broker.OperationFilter{}) {
+		if err != nil || op.Operation.State != broker.Finished {
+			t.Errorf("operation %s of %s is %s, %v", op.Operation.ID, op.Operation.KeyName, op.Operation.State, err)
+		}
+	}
+	if n := len(w.target.Report().Names); n == 0 || n > 8 {
+		t.Errorf("%d were imported", n)
+	}
+}
+
+// A name twice in one list is one key: the second waits for nobody and is refused, or
+// finds it done.
+func TestOneNameTwiceAmongMany(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	reqs := []broker.ImportRequest{at("same", "cloud"), at("same", "cloud"), at("same", "cloud")}
+	for o := range w.run(nil).ImportEach(t.Context(), reqs, 3) {
+		if o.Err != nil && !errors.Is(o.Err, broker.Conflict) {
+			t.Errorf("%d: %v", o.Index, o.Err)
+		}
+	}
+	w.exactlyOne(t, "same")
+}
