@@ -30,7 +30,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"key", ""}, []string{"list", "show", "versions"}, true},
 		{[]string{"key", "s"}, []string{"show"}, true},
 		{[]string{"--config", "x", "key", "v"}, []string{"versions"}, true},
-		{[]string{"import", ""}, []string{"aws", "gcp", "azure", "all"}, true},
+		{[]string{"import", ""}, []string{"aws", "gcp", "azure", "all", "file"}, true},
 		{[]string{"import", "all", "--t"}, []string{"--tag", "--ticket"}, true}, // the policy says which targets
 		{[]string{"import", "gcp", "name", "--ob"}, []string{"--object"}, true},
 		{[]string{"import", "aws", "name", "--no"}, []string{"--no-activate"}, true},

@@ -138,6 +138,8 @@ func exampleWorld(t *testing.T) *world {
 	if err := w.token.Plant(hsm.Planted{ID: "their-key", Spec: broker.AES256, Usage: broker.Usage{Encrypt: true}}); err != nil {
 		t.Fatal(err)
 	}
+	w.file("keys.yaml", "keys:\n  - {name: listed/one}\n  - {name: listed/two, tags: {team: ops}}\n")
+	w.file("keys.csv", "name,spec,tags\nlisted/three,hmac-256,\nlisted/four,ec-p256,team=ops\n")
 	w.must(args("import aws payments/db --policy payments")...)
 	w.must(args("import aws signing/release --spec ec-p384 --target aws-test --tag team=release")...)
 	w.failing("wrapping-key", 1, broker.Denied)
@@ -157,7 +159,7 @@ func (w *world) example(t *testing.T, line string) {
 			words[i] = asks[[]operationRow](w, "operation", "list", "--key", "half/done")[0].ID
 		case word == exampleHead:
 			words[i] = asks[headShown](w, "audit", "head").Head
-		case strings.HasSuffix(word, ".db"), word == "./keyferry.yaml":
+		case strings.HasSuffix(word, ".db"), strings.HasPrefix(word, "./"):
 			words[i] = w.dir + "/" + strings.TrimPrefix(word, "./")
 		}
 	}

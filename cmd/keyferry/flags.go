@@ -44,7 +44,11 @@ func targetFlag(usage string) cli.Flag {
 // when reads a time: RFC 3339, a date (its first moment in UTC), or a duration
 // from now.
 func (c *call) when(flag string) (time.Time, error) {
-	text := c.String(flag)
+	return c.timeIn("--"+flag, c.String(flag))
+}
+
+// timeIn reads it from a text that stands in what is named.
+func (c *call) timeIn(place, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
@@ -55,14 +59,17 @@ func (c *call) when(flag string) (time.Time, error) {
 	}
 	d, err := config.ParseDuration(text)
 	if err != nil {
-		return time.Time{}, misuse("--%s: %q is no time: write 2027-01-31, 2027-01-31T12:00:00Z or a duration like 90d", flag, text)
+		return time.Time{}, misuse("%s: %q is no time: write 2027-01-31, 2027-01-31T12:00:00Z or a duration like 90d", place, text)
 	}
 	return c.p.now().Add(time.Duration(d)).UTC().Truncate(time.Second), nil
 }
 
 // fromNow reports whether a flag's time is counted from now.
-func (c *call) fromNow(flag string) bool {
-	_, err := config.ParseDuration(c.String(flag))
+func (c *call) fromNow(flag string) bool { return isSpan(c.String(flag)) }
+
+// isSpan reports whether a text is a duration.
+func isSpan(text string) bool {
+	_, err := config.ParseDuration(text)
 	return err == nil
 }
 

@@ -10,14 +10,14 @@ import (
 	"github.com/keyferry/keyferry/broker"
 )
 
-// importCommands is a subcommand for each provider, and one for all of a policy's
-// targets.
+// importCommands is a subcommand for each provider, one for all of a policy's targets,
+// and one for a list of keys.
 func (p *program) importCommands() []*cli.Command {
 	var out []*cli.Command
 	for _, one := range p.providers {
 		out = append(out, p.importInto(one))
 	}
-	return append(out, p.importAll())
+	return append(out, p.importAll(), p.importFile())
 }
 
 // importAbout is said of every import.

@@ -28,7 +28,7 @@ func answers() map[string][]any {
 		"token enrol": {broker.Enrolment{}}, "token show": {tokenShown{}},
 		"target enrol": {broker.Enrolment{}}, "target list": {[]targetRow{}}, "target show": {targetShown{}},
 		"doctor": {broker.Diagnosis{}}, "import aws": {broker.Result{}, broker.Intended{}},
-		"import gcp": {broker.Result{}, broker.Intended{}}, "import azure": {broker.Result{}, broker.Intended{}}, "import all": {broker.Result{}, broker.Intended{}},
+		"import gcp": {broker.Result{}, broker.Intended{}}, "import azure": {broker.Result{}, broker.Intended{}}, "import all": {broker.Result{}, broker.Intended{}}, "import file": {[]importedRow{}},
 		"key list": {[]keyRow{}}, "key show": {broker.KeyView{}}, "key versions": {[]versionRow{}},
 		"activate": {broker.Result{}, broker.Intended{}}, "renew": {broker.Result{}, broker.Intended{}},
 		"verify": {[]broker.Check{}, []placementRow{}}, "inventory": {[]placementRow{}, []broker.Orphan{}},
