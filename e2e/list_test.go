@@ -1,0 +1,96 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/keyferry/keyferry/hsm/softtoken"
+	"github.com/keyferry/keyferry/localstack/faults"
+)
+
+// list writes a list of keys; it returns the command that brings it, and the names.
+func (s *site) list(t *testing.T, n int) (args, names []string) {
+	t.Helper()
+	var text strings.Builder
+	text.WriteString("name,spec\r\n")
+	for i := range n {
+		names = append(names, fmt.Sprintf("listed-%d", i))
+		fmt.Fprintf(&text, "listed-%d,%s\r\n", i, []string{"aes-256", "ec-p384", "hmac-256"}[i%3])
+	}
+	path := filepath.Join(s.dir, "keys.csv")
+	fatal(t, os.WriteFile(path, []byte(text.String()), 0o600))
+	return []string{"import", "file", path, "--policy", "plain", "--at-once", "3", "--reason", "test", "--output", "json"}, names
+}
+
+// states counts the rows of an answer by state.
+func states(t *testing.T, out outcome) map[string]int {
+	t.Helper()
+	var rows []struct{ State string }
+	fatal(t, json.Unmarshal([]byte(out.stdout), &rows))
+	count := map[string]int{}
+	for _, r := range rows {
+		count[r.State]++
+	}
+	return count
+}
+
+// heldWhile begins a list and waits until one of its imports is held.
+func (s *site) heldWhile(t *testing.T, when faults.When, args []string) (run *started, rule string) {
+	t.Helper()
+	rule, err := s.admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, When: when, Match: faults.Match{Action: "ImportKeyMaterial"}, Nth: 4})
+	fatal(t, err)
+	run = s.start(t, args...)
+	if _, err := s.admin.Wait(soon(t), faults.CallQuery{Fault: rule, State: faults.Held}); err != nil {
+		t.Fatalf("%v: %s", err, run.wait())
+	}
+	return run, rule
+}
+
+// Killed amid a list, with several keys under way, and started again: one key a row.
+func TestListKilledAndRunAgain(t *testing.T) {
+	t.Parallel()
+	for _, when := range []faults.When{faults.Before, faults.After} {
+		t.Run(fmt.Sprint(when), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, softtoken.SoftHSM)
+			args, names := s.list(t, 12)
+			run, rule := s.heldWhile(t, when, args)
+			run.kill(t)
+			fatal(t, s.admin.Remove(t.Context(), rule))
+			out := s.run(t, args...)
+			if count := states(t, out); out.code != 0 || count["done"]+count["before"] != 12 {
+				t.Fatalf("%v: %s", count, out)
+			}
+			s.judge(t, names...)
+			s.auditHolds(t)
+		})
+	}
+}
+
+// Interrupted, it finishes what is under way, says what is left, and ends with 3.
+func TestListInterrupted(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, softtoken.SoftHSM)
+	args, names := s.list(t, 12)
+	run, rule := s.heldWhile(t, faults.Before, args)
+	fatal(t, run.cmd.Process.Signal(syscall.SIGINT))
+	fatal(t, s.admin.Remove(t.Context(), rule))
+	out := run.wait()
+	count := states(t, out)
+	if out.code != 3 || count["left"] == 0 || count["done"] == 0 || count["failed"] != 0 || count["done"]+count["left"] != 12 {
+		t.Fatalf("%v: %s", count, out)
+	}
+	if left := s.run(t, "operation", "list", "--unfinished", "--output", "json"); strings.TrimSpace(left.stdout) != "[]" {
+		t.Errorf("left half done: %s", left)
+	}
+	if again := s.run(t, args...); again.code != 0 || states(t, again)["before"] != count["done"] {
+		t.Fatal(again)
+	}
+	s.judge(t, names...)
+	s.auditHolds(t)
+}
