@@ -106,6 +106,6 @@ func TestResumedProofKilledAnywhere(t *testing.T) {
 			return err
 		},
 		check: func(t *testing.T, w *world) { t.Helper(); w.oneEverywhere(t, "k", "newest") },
-		calls: 10,
+		calls: 10, after: true,
 	}.killEverywhere(t)
 }

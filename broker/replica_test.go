@@ -96,7 +96,7 @@ func TestPoliciesAndRulesOfTargetsRefuse(t *testing.T) {
 		"a beginning after its end": {
 			broker.Policy{Name: "p", ValidAfter: 1 << 50, ValidFor: 1 << 40}, broker.ImportRequest{Policy: "p", Targets: []string{"newest"}}, broker.Misuse, "not after valid-from",
 		},
-		"an end where there is none": {broker.Policy{Name: "p", ValidFor: 1 << 50}, broker.ImportRequest{Policy: "p", Targets: []string{"numbered"}}, broker.Unsupported, "no expiry"},
+		"an end where there is none": {broker.Policy{}, broker.ImportRequest{ValidTo: w.now.Add(1 << 50), Targets: []string{"numbered"}}, broker.Unsupported, "no expiry"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.policy = c.policy

@@ -137,6 +137,6 @@ func TestARestoreKilledAnywhere(t *testing.T) {
 			return err
 		},
 		check: func(t *testing.T, w *world) { t.Helper(); w.oneEverywhere(t, "k", "numbered") },
-		calls: 10,
+		calls: 10, after: true,
 	}.killEverywhere(t)
 }
