@@ -15,7 +15,7 @@ setup: ## install and build all that demo and test need, below .cache except for
 demo: ## keys from real tokens into LocalStack and our emulators of three clouds, proven, with the inventory
 	@$(run) scripts/setup demo && scripts/demo
 
-test: ## lint, vet, every test with the race detector, known vulnerabilities; a summary of what was left out
+test: ## lint, vet, every test (with the race detector but for e2e), known vulnerabilities; a summary of what was left out
 	@scripts/test
 
 lint: ## the pinned linter over everything
