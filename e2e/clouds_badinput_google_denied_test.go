@@ -24,8 +24,8 @@ func TestDeniedAtGoogle(t *testing.T) {
 	c.refusesEach(t, []wrong{
 		denied("ImportCryptoKeyVersion", "cloudkms.cryptoKeyVersions.create", sent),
 		denied("GetCryptoKeyVersion", "cloudkms.cryptoKeyVersions.get", sent),
-		denied("GetPublicKey", "cloudkms.cryptoKeyVersions.viewPublicKey", sent),
-		denied("AsymmetricSign", "cloudkms.cryptoKeyVersions.useToSign", sent+"|AsymmetricSign"),
+		denied("GetPublicKey", "cloudkms.cryptoKeyVersions.viewPublicKey", sent+"|UpdateCryptoKeyVersion"),
+		denied("AsymmetricSign", "cloudkms.cryptoKeyVersions.useToSign", sent+"|AsymmetricSign|UpdateCryptoKeyVersion"), // what is not proven is disabled
 		denied("UpdateCryptoKeyVersion", "cloudkms.cryptoKeyVersions.update", sent+"|AsymmetricSign|UpdateCryptoKeyVersion"),
 	})
 }

@@ -49,6 +49,6 @@ func TestThrottledForLongAtGoogle(t *testing.T) {
 		{target: "gcp", bad: bad{name: "at the first look", code: 1, asked: looks, says: says}, spoils: busy("GetKeyRing"), same: true},
 		{target: "gcp", bad: bad{name: "making the key", code: 3, changed: "material ", asked: made, says: says}, spoils: busy("CreateCryptoKey"), same: true},
 		{target: "gcp", bad: bad{name: "importing", code: 3, changed: "is at target gcp (", asked: made, says: says}, spoils: busy("ImportCryptoKeyVersion"), same: true},
-		{target: "gcp", bad: bad{name: "proving", code: 3, changed: "is at target gcp (", asked: made, says: says}, spoils: busy("GetPublicKey"), same: true},
+		{target: "gcp", bad: bad{name: "proving", code: 3, changed: "is at target gcp (", asked: made + "|UpdateCryptoKeyVersion", says: says}, spoils: busy("GetPublicKey"), same: true},
 	})
 }
