@@ -4,7 +4,7 @@ run = . scripts/environment &&
 FUZZTIME ?= 20s
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench fuzz emulators live build clean
+.PHONY: help setup demo test lint bench chaos fuzz emulators live build clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -23,6 +23,9 @@ lint: ## the pinned linter over everything
 
 bench: setup ## the benchmarks, with their ratios
 	@scripts/bench
+
+chaos: setup ## kill the program KILLS times (1000) while it brings keys to every target, and all other faults; SEED repeats a run
+	@scripts/chaos "$(KILLS)" "$(SEED)"
 
 fuzz: ## every fuzz target for FUZZTIME (20s)
 	@scripts/fuzz $(FUZZTIME)

@@ -1,0 +1,278 @@
+package chaos_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/keyferry/keyferry/localstack/faults"
+)
+
+// findings are what the end-check of a world came to.
+type findings struct {
+	keys, orphans, twins, late, undecided int
+	lates                                 map[string]int // late commits by target and name
+	keks                                  int            // made by a call whose answer was lost: another was made, these wrap nothing
+	wrong                                 []string       // each is a failure
+}
+
+func (f *findings) say(format string, args ...any) {
+	f.wrong = append(f.wrong, fmt.Sprintf(format, args...))
+}
+
+// judge holds what the emulators unwrapped and what the token keeps against the test's
+// own list of rows, never against the store: each row is one version at each of its
+// targets, of one material that is no other row's, given to consumers; and there is
+// nothing else. late are the calls that committed after their target had settled: what
+// came of them is counted apart, and must be nowhere in use.
+func (w *world) judge(t *testing.T, late ...faults.CallState) findings {
+	t.Helper()
+	f := findings{keys: len(w.rows), lates: map[string]int{}}
+	for _, c := range late {
+		f.lates[targetOf(c.Region)+" "+c.Key]++
+	}
+	held := w.held(t, &f)
+	owners := map[string]string{} // of material, the row
+	for _, r := range w.rows {
+		f.row(r, held, owners)
+	}
+	for at, keys := range held {
+		f.say("nobody asked for %s: %s", at, show(keys))
+	}
+	w.judgeToken(t, &f)
+	w.judgeRecord(t, &f)
+	return f
+}
+
+// held are all keys at all targets but KEKs, by target and name; orphans and twins that
+// no late commit explains are counted.
+func (w *world) held(t *testing.T, f *findings) map[string][]faults.KeyReport {
+	t.Helper()
+	held := map[string][]faults.KeyReport{}
+	for cloud, admin := range w.clouds() {
+		report, err := admin.Report(t.Context())
+		fatal(t, err)
+		for _, k := range report.Keys {
+			at := targetOf(k.Region) + " " + k.Name
+			if k.Origin != "provider" && !k.Pending {
+				held[at] = append(held[at], k)
+			}
+			if k.Orphan && f.lates[at] == 0 {
+				f.orphans++
+			}
+		}
+		for _, twin := range report.Twins {
+			if !acrossVaults(twin) && !f.explained(cloud, twin) {
+				f.twins++
+			}
+		}
+	}
+	return held
+}
+
+// explained: all its keys are of one name, of which a commit came late there.
+func (f *findings) explained(cloud string, twin faults.Twin) bool {
+	n := 0
+	for _, target := range targets() {
+		if cloudOf(target) == cloud {
+			n += f.lates[target+" "+twin.Names[0]]
+		}
+	}
+	return len(twin.Names) == 1 && n > 0
+}
+
+// row is one version at each of its targets, of one material, which is its own.
+func (f *findings) row(r row, held map[string][]faults.KeyReport, owners map[string]string) {
+	materials := map[string]bool{}
+	for _, target := range r.targets {
+		at := target + " " + r.name
+		if v, ok := f.one(r, target, held[at]); ok {
+			materials[identity(v)] = true
+		}
+		delete(held, at)
+	}
+	for m := range materials {
+		if owner, taken := owners[m]; taken {
+			f.say("%s and %s are of one material %.12s…", owner, r.name, m)
+		}
+		owners[m] = r.name
+	}
+	if len(materials) > 1 {
+		f.say("%s is not the same everywhere: %v", r.name, slices.Sorted(maps.Keys(materials)))
+	}
+}
+
+// one is the version of a row at a target: the first of its key, which consumers get.
+func (f *findings) one(r row, target string, keys []faults.KeyReport) (v faults.VersionReport, ok bool) {
+	if len(keys) > 1 {
+		keys = f.withoutLate(target+" "+r.name, keys)
+	}
+	if len(keys) != 1 {
+		f.say("%s at %s is %d keys: %s", r.name, target, len(keys), show(keys))
+		return v, false
+	}
+	k := keys[0]
+	for late := f.lates[target+" "+r.name]; late > 0 && len(k.Versions) > 1; late-- {
+		k.Versions = k.Versions[:len(k.Versions)-1] // it came after the one that is used
+		f.late++
+	}
+	switch {
+	case len(k.Versions) != 1 || !k.Versions[0].Present:
+		f.say("%s at %s is not one version: %s", r.name, target, show(k))
+	case !strings.EqualFold(k.Versions[0].State, "enabled") && target != "aws" || !strings.EqualFold(k.State, "enabled"),
+		target == "aws" && !slices.Equal(k.Aliases, []string{"alias/" + r.name}):
+		f.say("%s at %s is not what consumers get: %s", r.name, target, show(k))
+	default:
+		return k.Versions[0], true
+	}
+	return v, false
+}
+
+// withoutLate leaves out as many keys as came late, if nobody uses them.
+func (f *findings) withoutLate(at string, keys []faults.KeyReport) (rest []faults.KeyReport) {
+	for _, k := range keys {
+		if f.lates[at] > 0 && len(k.Aliases) == 0 && len(k.Versions) == 0 {
+			f.lates[at]--
+			f.late++
+		} else {
+			rest = append(rest, k)
+		}
+	}
+	return rest
+}
+
+// targetOf is the target that a region's key, or a call there, is at.
+func targetOf(region string) string {
+	switch region {
+	case "premium":
+		return "vault"
+	case "pool":
+		return "pool"
+	case "eu-central-1":
+		return "aws"
+	default:
+		return "gcp"
+	}
+}
+
+// identity tells materials apart: a pair's public key, however the private one was
+// encoded, or a secret's bytes.
+func identity(v faults.VersionReport) string {
+	if v.PublicSHA256 != "" {
+		return v.PublicSHA256
+	}
+	return v.SHA256
+}
+
+// acrossVaults: the same material in a vault and in a pool is what was asked for.
+func acrossVaults(twin faults.Twin) bool {
+	return len(twin.Keys) == 2 && len(twin.Names) == 1 &&
+		strings.Contains(twin.Keys[0]+twin.Keys[1], ".vault.") && strings.Contains(twin.Keys[0]+twin.Keys[1], ".managedhsm.")
+}
+
+// judgeToken: the token keeps what the rows say, the seal key, and the one record.
+func (w *world) judgeToken(t *testing.T, f *findings) {
+	t.Helper()
+	there := w.objects(t)
+	for _, r := range w.rows {
+		label, want := r.name+" v1", []string{"Secret Key"}
+		if r.pair() {
+			want = []string{"Private Key", "Public Key"}
+		}
+		if r.retain != "token" && r.retain != "sealed" {
+			want = nil
+		}
+		if got := slices.Sorted(slices.Values(there[label])); !slices.Equal(got, want) {
+			f.say("of %s (retain: %s) the token keeps %q, not %q", r.name, r.retain, got, want)
+		}
+		delete(there, label)
+	}
+	delete(there, "audit head")
+	for label := range there {
+		if strings.HasPrefix(label, "keyferry ") && len(there[label]) == 1 {
+			delete(there, label) // its own key, of which there is one
+		}
+	}
+	if len(there) > 0 {
+		f.say("the token keeps besides: %v", there)
+	}
+}
+
+// judgeRecord: the audit is whole, nothing is left half done, and the program's own
+// view has no orphan that is not there.
+func (w *world) judgeRecord(t *testing.T, f *findings) {
+	t.Helper()
+	if out := w.run(t, "audit", "verify"); out.code != 0 {
+		f.say("the audit is not whole: %s", out)
+	}
+	var open []struct{ ID, State, Problem string }
+	out := w.run(t, "operation", "list", "--unfinished", "--output", "json")
+	if err := json.Unmarshal([]byte(out.stdout), &open); err != nil || out.code != 0 {
+		f.say("list what is unfinished: %v: %s", err, out)
+	}
+	for _, o := range open {
+		if o.State == "undecided" {
+			f.undecided++
+		}
+		f.say("operation %s is %s: %s", o.ID, o.State, o.Problem)
+	}
+	w.judgeOrphans(t, f)
+}
+
+// judgeOrphans: the program lists what came late and no more, but for KEKs whose answer
+// was lost with a killed process; under those nothing was ever imported.
+func (w *world) judgeOrphans(t *testing.T, f *findings) {
+	t.Helper()
+	report, err := w.azure.Admin().Report(t.Context())
+	fatal(t, err)
+	used := map[string]bool{}
+	for _, k := range report.Keys {
+		for version := range k.Unwrapped {
+			used[version] = true
+		}
+	}
+	var orphans []struct {
+		Version     string
+		WrappingKey string `json:"wrapping_key"`
+	}
+	out := w.run(t, "inventory", "--orphans", "--output", "json")
+	if err := json.Unmarshal([]byte(out.stdout), &orphans); err != nil || out.code != 0 {
+		f.say("list orphans: %v: %s", err, out)
+	}
+	listed := 0
+	for _, o := range orphans {
+		switch {
+		case o.WrappingKey == "":
+			listed++
+		case used[o.Version]:
+			f.say("under KEK %s, which is on no record, something was imported", o.WrappingKey)
+		default:
+			f.keks++
+		}
+	}
+	if listed != f.late {
+		f.say("inventory lists %d orphans where %d came late: %s", listed, f.late, out.stdout)
+	}
+}
+
+// fails reports what is wrong, and what is not explained.
+func (f findings) fails(t *testing.T) {
+	t.Helper()
+	for _, wrong := range f.wrong {
+		t.Error(wrong)
+	}
+	if f.orphans != 0 || f.twins != 0 {
+		t.Errorf("%d orphans and %d twins", f.orphans, f.twins)
+	}
+}
+
+func show(v any) string {
+	text, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}

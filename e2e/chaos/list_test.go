@@ -1,0 +1,86 @@
+package chaos_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// row is one key that the program is asked for: what the test knows of it by itself.
+type row struct {
+	name, spec, policy, retain string
+	targets                    []string
+}
+
+// pair reports whether it is a pair of keys, which a token keeps as two objects.
+func (r row) pair() bool { return r.policy == "pairs" }
+
+// rowOf is a key of a spec. retain is what becomes of the token's copy.
+func rowOf(name, spec, retain string) row {
+	switch {
+	case strings.HasPrefix(spec, "hmac"):
+		return row{name, spec, "macs", retain, []string{"aws", "gcp"}}
+	case strings.HasPrefix(spec, "aes"):
+		return row{name, spec, "secrets", retain, []string{"aws", "gcp", "pool"}}
+	default:
+		return row{name, spec, "pairs", retain, targets()}
+	}
+}
+
+// list is a list of keys in a file.
+type list struct {
+	path string
+	rows []row
+}
+
+// list writes a list of n keys, their specs in turn, and puts them among what the
+// world was asked for.
+func (w *world) list(t *testing.T, n int, specs, retains []string) list {
+	t.Helper()
+	l := list{path: filepath.Join(w.dir, fmt.Sprintf("keys-%d.csv", len(w.rows)))}
+	var text strings.Builder
+	text.WriteString("name,spec,policy,retain\r\n")
+	for i := range n {
+		r := rowOf(fmt.Sprintf("k%d", len(w.rows)+i), specs[i%len(specs)], retains[i/len(specs)%len(retains)])
+		fmt.Fprintf(&text, "%s,%s,%s,%s\r\n", r.name, r.spec, r.policy, r.retain)
+		l.rows = append(l.rows, r)
+	}
+	w.rows = append(w.rows, l.rows...)
+	fatal(t, os.WriteFile(l.path, []byte(text.String()), 0o600))
+	return l
+}
+
+// atOnce is how many keys are under way at a time.
+const atOnce = 4
+
+// imports is the command that brings a list.
+func (l list) imports() []string {
+	return []string{"import", "file", l.path, "--at-once", fmt.Sprint(atOnce), "--reason", "test", "--output", "jsonl"}
+}
+
+// answered is a row of the program's answer.
+type answered struct{ Key, State, Operation, Reason, Do string }
+
+// answers are the rows of an answer; a killed program may have left half a line.
+func (o outcome) answers() []answered {
+	var out []answered
+	for line := range strings.Lines(o.stdout) {
+		var a answered
+		if json.Unmarshal([]byte(line), &a) == nil {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// states counts the rows of an answer by state.
+func (o outcome) states() map[string]int {
+	count := map[string]int{}
+	for _, a := range o.answers() {
+		count[a.State]++
+	}
+	return count
+}

@@ -1,0 +1,119 @@
+package chaos_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/keyferry/keyferry/hsm/softtoken"
+)
+
+// programVariable names a program that is built already.
+const programVariable = "KEYFERRY_CHAOS_PROGRAM"
+
+// program builds the program once, where no other run of the tests puts another.
+var program = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv(programVariable); path != "" {
+		return path, nil
+	}
+	root, err := softtoken.Root()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "chaos")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "keyferry")
+	build := exec.Command("go", "build", "-o", path, "./cmd/keyferry")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build keyferry: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := program(); err == nil && os.Getenv(programVariable) == "" {
+		_ = os.RemoveAll(filepath.Dir(path)) // the system clears its temporary directory
+	}
+	os.Exit(code)
+}
+
+// outcome is what one run of the program left.
+type outcome struct {
+	args           []string
+	code           int
+	stdout, stderr string
+}
+
+// String shows it in a failure, shortened where it is a list's.
+func (o outcome) String() string {
+	const most = 6000
+	text := o.stdout + o.stderr
+	if len(text) > most {
+		text = text[:most/2] + "\n[…]\n" + text[len(text)-most/2:]
+	}
+	return fmt.Sprintf("keyferry %s: exit %d\n%s", strings.Join(o.args, " "), o.code, text)
+}
+
+// started is a run of the program that is under way.
+type started struct {
+	cmd            *exec.Cmd
+	args           []string
+	stdout, stderr bytes.Buffer
+	ended          chan struct{} // closed once it has
+}
+
+func (w *world) start(t *testing.T, args ...string) *started {
+	t.Helper()
+	run := &started{cmd: exec.CommandContext(t.Context(), w.program, args...), args: args, ended: make(chan struct{})}
+	run.cmd.Dir, run.cmd.Env = w.dir, w.env
+	run.cmd.Stdout, run.cmd.Stderr = &run.stdout, &run.stderr
+	fatal(t, run.cmd.Start())
+	go func() {
+		defer close(run.ended)
+		_ = run.cmd.Wait() // the exit code says it
+	}()
+	return run
+}
+
+func (r *started) wait() outcome {
+	<-r.ended
+	return outcome{r.args, r.cmd.ProcessState.ExitCode(), r.stdout.String(), r.stderr.String()}
+}
+
+// over reports whether it has ended.
+func (r *started) over() bool {
+	select {
+	case <-r.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// kill ends it as a power failure would; false: it had ended by itself.
+func (r *started) kill() bool {
+	_ = r.cmd.Process.Kill() // one that has ended cannot be
+	return r.wait().code == -1
+}
+
+func (w *world) run(t *testing.T, args ...string) outcome {
+	t.Helper()
+	return w.start(t, args...).wait()
+}
+
+// must runs what has to succeed.
+func (w *world) must(t *testing.T, args ...string) {
+	t.Helper()
+	if out := w.run(t, args...); out.code != 0 {
+		t.Fatal(out)
+	}
+}
