@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/broker/ownfile"
 )
 
 // sidecars are the files SQLite keeps beside a database. What stands there is
@@ -38,7 +39,18 @@ func checkFile(o Options) (path string, err error) {
 			}
 		}
 	}
+	if err := ownPlace("open database", path); err != nil {
+		return "", err
+	}
 	return path, usable(path, o.ReadOnly)
+}
+
+// ownPlace holds that nobody else can put another file in the place of this one.
+func ownPlace(op, path string) error {
+	if hint, err := ownfile.Place(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &broker.Error{Kind: broker.Denied, Op: op, Object: path, Cause: reason(err), Hint: hint}
+	}
+	return nil // what is not there is told by who looks for it
 }
 
 func unreachable(path string, err error) error {
@@ -114,13 +126,17 @@ func newFile(op, path string, fill func(path string) error) (err error) {
 	if _, err := os.Lstat(path); err == nil {
 		return fs.ErrExist
 	}
+	if err := ownPlace(op, path); err != nil {
+		return err
+	}
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".new-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, removeAll(temp.Name())) }()
-	// Closed before SQLite opens it: closing it later would drop SQLite's locks.
-	if err := temp.Close(); err != nil {
+	// 0600 whatever the umask: SQLite gives the files beside it the same. Closed before
+	// SQLite opens it: closing it later would drop SQLite's locks.
+	if err := errors.Join(temp.Chmod(0o600), temp.Close()); err != nil {
 		return err
 	}
 	if err := fill(temp.Name()); err != nil {

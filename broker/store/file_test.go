@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -71,6 +72,33 @@ func TestOpenOtherUsersFile(t *testing.T) {
 	}
 	_, err := store.Open(t.Context(), store.Options{Path: path})
 	explains(t, err, broker.Denied, path, "belongs to uid", "run keyferry as its owner")
+}
+
+// Who may put another file there may put another inventory there.
+func TestPlaceThatIsNotOurs(t *testing.T) {
+	t.Parallel()
+	path := sample(t)
+	dir := filepath.Dir(path)
+	refused := func(words ...string) {
+		t.Helper()
+		openFails(t, path, broker.Denied, words...)
+		_, err := store.Create(t.Context(), store.Options{Path: path + ".new"})
+		explains(t, err, broker.Denied, path+".new", words...)
+	}
+	must(t, os.Chmod(dir, 0o777))
+	refused("everybody may replace what is in "+dir, "chmod o-w "+dir)
+	must(t, os.Chmod(dir, 0o777|os.ModeSticky))
+	must(t, opened(t, path).Check(t.Context()))
+	must(t, os.Chmod(dir, 0o700))
+	s := opened(t, path)
+	open := filepath.Join(dir, "open")
+	must(t, errors.Join(os.Mkdir(open, 0o700), os.Chmod(open, 0o777)))
+	explains(t, s.Backup(t.Context(), filepath.Join(open, "copy.db")), broker.Denied, "copy.db", "everybody may replace what is in "+open)
+	must(t, s.Close())
+	if os.Geteuid() == 0 {
+		must(t, os.Chown(dir, 65534, -1))
+		refused(dir+" belongs to uid 65534", "chown 0 "+dir)
+	}
 }
 
 func TestCreate(t *testing.T) {

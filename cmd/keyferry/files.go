@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyferry/keyferry/broker"
 	"github.com/keyferry/keyferry/broker/config"
+	"github.com/keyferry/keyferry/broker/ownfile"
 )
 
 // The fields of a target that name a file.
@@ -104,7 +105,7 @@ func (f namedFile) read() ([]byte, error) {
 	case f.kind == renewed:
 		return nil, nil
 	case f.kind == secret:
-		return config.ReadGuarded(f.field, string(f.path), config.OthersMayNot{Read: true, Write: true})
+		return ownfile.Read(f.field, string(f.path), ownfile.OthersMayNot{Read: true, Write: true}, maxSecretFile)
 	default:
 		return os.ReadFile(string(f.path))
 	}

@@ -132,7 +132,7 @@ func (c *call) newConfig(path string) (*config.Config, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator names the path
 	if err == nil {
 		_, err = f.Write(text)
-		err = errors.Join(err, f.Sync(), f.Close())
+		err = errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close()) // whatever the umask
 	}
 	if err != nil {
 		return nil, &broker.Error{Kind: broker.Denied, Op: "write config", Object: path, Cause: err, Hint: "check the directory"}

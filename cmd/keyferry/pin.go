@@ -13,7 +13,11 @@ import (
 
 	"github.com/keyferry/keyferry/broker"
 	"github.com/keyferry/keyferry/broker/config"
+	"github.com/keyferry/keyferry/broker/ownfile"
 )
+
+// maxSecretFile is more than any file with a secret has, in bytes.
+const maxSecretFile = 1 << 20
 
 // maxPIN is longer than any token takes.
 const maxPIN = 255
@@ -41,7 +45,7 @@ func noPIN(t config.Token, cause error, hint string) error {
 func (p *program) readPIN(ctx context.Context, t config.Token) ([]byte, error) {
 	switch pin := t.Pin; {
 	case pin.File != "":
-		return config.ReadGuarded("PIN file", string(pin.File), config.OthersMayNot{Read: true, Write: true})
+		return ownfile.Read("PIN file", string(pin.File), ownfile.OthersMayNot{Read: true, Write: true}, maxSecretFile)
 	case pin.Credential != "":
 		return p.credential(t)
 	case len(pin.Command) > 0:
@@ -61,7 +65,7 @@ func (p *program) credential(t config.Token) ([]byte, error) {
 		return nil, noPIN(t, errors.New("CREDENTIALS_DIRECTORY is not set: this is no service of systemd with credentials"),
 			"add LoadCredential="+t.Pin.Credential+":/… to the unit, or use another source")
 	}
-	return config.ReadGuarded("credential", filepath.Join(dir, t.Pin.Credential), config.OthersMayNot{Read: true, Write: true, GroupReads: true})
+	return ownfile.Read("credential", filepath.Join(dir, t.Pin.Credential), ownfile.OthersMayNot{Read: true, Write: true, GroupReads: true}, maxSecretFile)
 }
 
 // pinCommand runs a program without a shell. What it says on stderr is the

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 
 	"github.com/keyferry/keyferry/broker"
 	"github.com/keyferry/keyferry/broker/config"
+	"github.com/keyferry/keyferry/broker/ownfile"
 	"github.com/keyferry/keyferry/hsm/pkcs11"
 )
 
@@ -20,8 +22,12 @@ type tokenOptions struct {
 	log *slog.Logger
 }
 
-// openPKCS11 opens a token through the vendor's module.
+// openPKCS11 opens a token through the vendor's module, whose code sees the PIN: it is
+// not run where others could have changed it.
 func openPKCS11(ctx context.Context, o tokenOptions) (broker.Token, func(context.Context) error, error) {
+	if err := ownfile.Code("PKCS #11 module", string(o.Module)); err != nil && !errors.Is(err, broker.NotFound) {
+		return nil, nil, err
+	}
 	token, err := pkcs11.Open(ctx, pkcs11.Config{
 		Module: string(o.Module), TokenLabel: o.Label, TokenSerial: o.Serial, PIN: o.pin,
 		Sessions: o.Sessions, CacheDir: cacheDir(o.Token), Logger: o.log,

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/keyferry/keyferry/broker"
 )
@@ -50,12 +52,12 @@ func (c cache) read() (plans []broker.Plan, why string) {
 	if c.path == "" {
 		return nil, "nothing is kept"
 	}
-	info, err := os.Stat(c.path)
+	info, err := os.Lstat(c.path)
 	if err != nil {
 		return nil, "nothing was kept"
 	}
-	if info.Mode().Perm()&0o022 != 0 {
-		return nil, "others may write " + c.path
+	if why := notOurs(info); why != "" {
+		return nil, c.path + why
 	}
 	text, err := os.ReadFile(c.path)
 	if err != nil {
@@ -69,6 +71,21 @@ func (c cache) read() (plans []broker.Plan, why string) {
 		return nil, "what was kept is of something else"
 	}
 	return kept.Plans, ""
+}
+
+// notOurs: what somebody else could have written says nothing about this token.
+func notOurs(info fs.FileInfo) (why string) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !info.Mode().IsRegular():
+		return " is no regular file"
+	case ok && int(stat.Uid) != os.Geteuid():
+		return " is another user's"
+	case info.Mode().Perm()&0o022 != 0:
+		return " may be written by others"
+	default:
+		return ""
+	}
 }
 
 // complete: one row for each key spec and mechanism, in their order.

@@ -217,8 +217,29 @@ func TestCacheIsBelievedOnlyWhereItFits(t *testing.T) {
 	if err := errors.Join(os.WriteFile(c.path, text, 0o600), os.Chmod(c.path, 0o666)); err != nil {
 		t.Fatal(err)
 	}
-	if got, why := c.read(); got != nil || !strings.Contains(why, "others may write") {
+	if got, why := c.read(); got != nil || !strings.Contains(why, "may be written by others") {
 		t.Errorf("a file that others may write is believed: %s", why)
+	}
+	elsewhere := filepath.Join(dir, "elsewhere")
+	if err := errors.Join(os.Rename(c.path, elsewhere), os.Chmod(elsewhere, 0o600), os.Symlink(elsewhere, c.path)); err != nil {
+		t.Fatal(err)
+	}
+	if got, why := c.read(); got != nil || !strings.Contains(why, "no regular file") {
+		t.Errorf("a link is believed: %s", why)
+	}
+	if err := os.Rename(elsewhere, c.path); err != nil {
+		t.Fatal(err)
+	}
+	if got, why := c.read(); got == nil {
+		t.Errorf("our own again, it is not used: %s", why)
+	}
+	if os.Geteuid() == 0 {
+		if err := os.Chown(c.path, 65534, -1); err != nil {
+			t.Fatal(err)
+		}
+		if got, why := c.read(); got != nil || !strings.Contains(why, "another user's") {
+			t.Errorf("another user's is believed: %s", why)
+		}
 	}
 	left, _ := filepath.Glob(filepath.Join(dir, "*.tmp"))
 	if len(left) > 0 {

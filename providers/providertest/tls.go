@@ -90,9 +90,9 @@ func (i *impostor) listen(t *testing.T) (port string) {
 	if by == nil {
 		by = i.ca
 	}
-	config := &tls.Config{
+	config := &tls.Config{ //nolint:gosec // what a client must not agree to
 		Certificates: []tls.Certificate{by.leaf(t, i)}, NextProtos: []string{"h2", "http/1.1"},
-		MinVersion: tls.VersionTLS10, MaxVersion: i.version, //nolint:gosec // what a client must not agree to
+		MinVersion: tls.VersionTLS10, MaxVersion: i.version,
 	}
 	l, err := tls.Listen("tcp", "127.0.0.1:0", config)
 	if err != nil {
