@@ -48,7 +48,7 @@ func Read(what, path string, rule OthersMayNot, limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, refuse(broker.Denied, errors.Unwrap(err), "it must be readable for the user that runs keyferry")
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()       //nolint:errcheck // it was only read
 	info, err := f.Stat() // of the open file, not the path, which could lead elsewhere by now
 	if err != nil {
 		return nil, refuse(broker.Unavailable, err, "look at the system's log")

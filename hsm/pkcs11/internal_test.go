@@ -220,7 +220,17 @@ func TestCacheIsBelievedOnlyWhereItFits(t *testing.T) {
 	if got, why := c.read(); got != nil || !strings.Contains(why, "may be written by others") {
 		t.Errorf("a file that others may write is believed: %s", why)
 	}
-	elsewhere := filepath.Join(dir, "elsewhere")
+	cacheIsOurs(t, c)
+	left, _ := filepath.Glob(filepath.Join(dir, "*.tmp"))
+	if len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// cacheIsOurs: a link and another user's file are not believed.
+func cacheIsOurs(t *testing.T, c cache) {
+	t.Helper()
+	elsewhere := filepath.Join(filepath.Dir(c.path), "elsewhere")
 	if err := errors.Join(os.Rename(c.path, elsewhere), os.Chmod(elsewhere, 0o600), os.Symlink(elsewhere, c.path)); err != nil {
 		t.Fatal(err)
 	}
@@ -240,10 +250,6 @@ func TestCacheIsBelievedOnlyWhereItFits(t *testing.T) {
 		if got, why := c.read(); got != nil || !strings.Contains(why, "another user's") {
 			t.Errorf("another user's is believed: %s", why)
 		}
-	}
-	left, _ := filepath.Glob(filepath.Join(dir, "*.tmp"))
-	if len(left) > 0 {
-		t.Errorf("left: %v", left)
 	}
 }
 
