@@ -12,7 +12,7 @@ const importBegun = "import.begun"
 
 // begin chooses a plan for every target and puts the operation on record. Before
 // it, nothing has happened anywhere.
-func (b *Broker) begin(ctx context.Context, w want, lease Lease) (*line, error) {
+func (b *Broker) begin(ctx context.Context, w want, lease Lease, part leg) (*line, error) {
 	if err := w.checkTimes(b.o.Now()); err != nil {
 		return nil, err
 	}
@@ -20,6 +20,7 @@ func (b *Broker) begin(ctx context.Context, w want, lease Lease) (*line, error) 
 	if err != nil {
 		return nil, err
 	}
+	l.leg = part
 	for _, t := range w.targets {
 		p := l.newPlace(t, Placement{
 			KeyID: l.key.ID, Number: l.version.Number, Target: t.Name, Step: PlacementIntended,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -105,7 +106,7 @@ func New(o Options) (*Broker, error) {
 			return nil, fmt.Errorf("make broker: target %s is there twice: %w", t.Name, Misuse)
 		}
 	}
-	return &Broker{o: o, known: trusted{targets: map[string]Enrolment{}, identities: map[string]Identity{}, audit: newAuditLog()}}, nil
+	return &Broker{o: o, known: trusted{targets: map[string]Enrolment{}, identities: map[string]Identity{}, asking: map[string]*sync.Mutex{}, audit: newAuditLog()}}, nil
 }
 
 // Why is what a person says about a change, for the audit.

@@ -162,9 +162,9 @@ func (b *Broker) trustedToken(ctx context.Context) (TokenSetup, error) {
 
 func (b *Broker) reidentify(ctx context.Context, t Target) error {
 	b.known.mu.Lock()
-	defer b.known.mu.Unlock()
 	delete(b.known.identities, t.Name)
 	delete(b.known.targets, t.Name)
+	b.known.mu.Unlock()
 	return b.identify(ctx, t)
 }
 

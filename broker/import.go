@@ -6,11 +6,19 @@ import "context"
 // so; unfinished, it goes on; with another spec, purpose or policy it is a
 // Conflict and nothing happened. Its other errors say what stays behind.
 func (b *Broker) Import(ctx context.Context, req ImportRequest) (Result, error) {
+	return b.importLeg(ctx, req, leg{})
+}
+
+// importLeg does as much of an import as the leg asks for.
+func (b *Broker) importLeg(ctx context.Context, req ImportRequest, part leg) (Result, error) {
 	w, err := b.resolve(req)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := b.trust(ctx, w.targets); err != nil {
+	if err := b.trustRecords(ctx, w.targets); err != nil {
+		return Result{}, err
+	}
+	if err := b.identifyAll(ctx, part.targets(w.targets)); err != nil {
 		return Result{}, err
 	}
 	lease, release, err := b.takeLease(ctx, w.name)
@@ -23,13 +31,14 @@ func (b *Broker) Import(ctx context.Context, req ImportRequest) (Result, error) 
 	case err != nil:
 		return Result{}, err
 	case l == nil:
-		l, err = b.begin(ctx, w, lease) //                 1 choose, 2 begin
+		l, err = b.begin(ctx, w, lease, part) //           1 choose, 2 begin
 	case l.op.State == Finished:
 		return l.view(ctx, true)
 	}
 	if err != nil {
 		return Result{}, err
 	}
+	l.leg, l.resumed = part, l.resumed && !part.parked
 	return l.run(ctx)
 }
 
@@ -73,9 +82,15 @@ func (l *line) importing(ctx context.Context) error {
 	}
 	inert, immediate := l.byStaging()
 	for _, p := range inert {
+		if !l.leg.at(p) {
+			continue
+		}
 		if err := l.stage(ctx, p); err != nil { //      4 prepare to 8 prove
 			return err
 		}
+	}
+	if l.parks() {
+		return nil
 	}
 	for _, p := range immediate {
 		if err := l.makeReady(ctx, p); err != nil { //  4 prepare, 5 fetch, 6 wrap
@@ -106,6 +121,9 @@ func (l *line) stage(ctx context.Context, p *place) error {
 	}
 	if err := l.transfer(ctx, p); err != nil { //   5 fetch, 6 wrap, 7 import
 		return err
+	}
+	if l.provesLater(p) {
+		return nil
 	}
 	if err := l.prove(ctx, p); err != nil { //      8 prove
 		return l.hide(ctx, p, err)

@@ -23,6 +23,7 @@ type line struct {
 	version KeyVersion
 	places  []*place
 	effects map[string]EffectRecord // by effect id
+	leg     leg                     // how far it goes now
 	resumed bool                    // an earlier run may have done more than is on record
 	why     Why                     // of this run, where it is not the operation's own
 	lease   Lease
@@ -39,6 +40,7 @@ type place struct {
 	asleep    string   // why the version cannot be used now, as last seen: its public key alone is asked for
 	sources   []string // of the wrapping keys that this run fetched
 	ready     *ready   // what was wrapped before anything was activated
+	free      bool     // its name there was looked at in this run, and leads nowhere
 }
 
 // leaseLife is how long a lease lasts without being extended; a holder on this

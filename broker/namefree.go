@@ -24,6 +24,9 @@ func (l *line) namesAreFree(ctx context.Context) (release func(), err error) {
 		_, free, err := l.b.take(ctx, "name", strings.ToLower(strings.Join(place, "/")))
 		if err == nil {
 			taken = append(taken, free)
+			err = l.nameOnRecord(ctx, p)
+		}
+		if err == nil && l.leg.at(p) {
 			err = l.nameIsFree(ctx, p)
 		}
 		if err != nil {
@@ -32,6 +35,15 @@ func (l *line) namesAreFree(ctx context.Context) (release func(), err error) {
 		}
 	}
 	return release, nil
+}
+
+// nameStillFree looks at a place where nothing was begun yet, and that was not looked at
+// when the operation began. A later version finds its key's name taken: by its key.
+func (l *line) nameStillFree(ctx context.Context, p *place) error {
+	if _, begun := l.effects[l.effect(p, StepPrepare).ID()]; begun || p.free || l.version.Number > 1 {
+		return nil
+	}
+	return l.nameIsFree(ctx, p)
 }
 
 // nameIsFree refuses to begin where the name that the key or its consumers will use
@@ -44,11 +56,8 @@ func (l *line) nameIsFree(ctx context.Context, p *place) error {
 	if name == "" {
 		return nil
 	}
-	if err := l.nameOnRecord(ctx, p); err != nil {
-		return err
-	}
 	held, err := l.look(ctx, p, query)
-	if err != nil || len(held) == 0 {
+	if p.free = err == nil && len(held) == 0; err != nil || p.free {
 		return err
 	}
 	taken := &Error{

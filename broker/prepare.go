@@ -20,6 +20,9 @@ func (l *line) prepare(ctx context.Context, p *place) error {
 	if p.placement.Version.Key.ID != "" {
 		return nil
 	}
+	if err := l.nameStillFree(ctx, p); err != nil {
+		return err
+	}
 	in, err := l.prepareIn(p)
 	if err != nil {
 		return err

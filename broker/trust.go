@@ -14,6 +14,7 @@ type trusted struct {
 	token      *Enrolment
 	targets    map[string]Enrolment
 	identities map[string]Identity
+	asking     map[string]*sync.Mutex // by target
 	audit      auditLog
 }
 
@@ -31,8 +32,12 @@ func (b *Broker) trust(ctx context.Context, targets []Target) error {
 	if err := b.trustRecords(ctx, targets); err != nil {
 		return err
 	}
-	b.known.mu.Lock()
-	defer b.known.mu.Unlock()
+	return b.identifyAll(ctx, targets)
+}
+
+// identifyAll asks each target who the broker is there, once. One that does not answer
+// holds up only who needs it.
+func (b *Broker) identifyAll(ctx context.Context, targets []Target) error {
 	for _, t := range targets {
 		if err := b.identify(ctx, t); err != nil {
 			return err
@@ -154,7 +159,10 @@ func sameEnvironment(setup TokenSetup, t Target) error {
 // identify asks a target who the broker is there, and holds the account against
 // the enrolment.
 func (b *Broker) identify(ctx context.Context, t Target) error {
-	if _, ok := b.known.identities[t.Name]; ok {
+	asking := b.known.askingAt(t.Name)
+	asking.Lock()
+	defer asking.Unlock()
+	if b.known.identified(t.Name) {
 		return nil
 	}
 	who, ok := t.Provider.(Identifier)
@@ -173,8 +181,27 @@ func (b *Broker) identify(ctx context.Context, t Target) error {
 			Hint:  "use credentials of the enrolled account",
 		}
 	}
+	b.known.mu.Lock()
+	defer b.known.mu.Unlock()
 	b.known.identities[t.Name] = id
 	return nil
+}
+
+func (k *trusted) identified(target string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, ok := k.identities[target]
+	return ok
+}
+
+// askingAt is held by whoever asks a target who the broker is there.
+func (k *trusted) askingAt(target string) *sync.Mutex {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.asking[target] == nil {
+		k.asking[target] = &sync.Mutex{}
+	}
+	return k.asking[target]
 }
 
 // ProofIdentifier says who proofs are asked for as, where that is somebody else than

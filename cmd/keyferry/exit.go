@@ -165,5 +165,5 @@ func (p *program) line(format string, args ...any) {
 		}
 		return r
 	}, fmt.Sprintf(format, args...))
-	fmt.Fprintln(p.stderr, text)
+	fmt.Fprintln(talk{p}, text)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/keyferry/keyferry/broker"
 )
@@ -11,6 +10,7 @@ import (
 const (
 	rowDone    = "done"    // imported now
 	rowBefore  = "before"  // finished before: nothing was done now
+	rowBegun   = "begun"   // under way: brought somewhere, or not proven yet
 	rowFailed  = "failed"  // see the reason
 	rowLeft    = "left"    // not begun
 	rowPlanned = "planned" // of a dry run
@@ -36,10 +36,15 @@ func (r *importedRow) ended(o broker.Outcome) {
 		r.failed(o.Err)
 		return
 	}
-	op := o.Result.Operation.Operation
-	r.State, r.Operation, r.Targets = rowDone, op.ID, op.Targets
-	if o.Result.AlreadyDone {
+	r.State = rowDone
+	switch {
+	case o.Begun:
+		r.State = rowBegun
+	case o.Result.AlreadyDone:
 		r.State = rowBefore
+	}
+	if op := o.Result.Operation.Operation; op.ID != "" {
+		r.Operation, r.Targets = op.ID, op.Targets
 	}
 }
 
@@ -71,8 +76,8 @@ func (l *keyList) answer(c *call) error {
 
 // verdict is nil where all is as it was asked.
 func (l *keyList) verdict(count map[string]int) error {
-	failed, left := count[rowFailed], count[rowLeft]
-	if failed+left == 0 {
+	failed, left, begun := count[rowFailed], count[rowLeft], count[rowBegun]
+	if failed+left+begun == 0 {
 		return nil
 	}
 	code := exitPartly
@@ -83,40 +88,11 @@ func (l *keyList) verdict(count map[string]int) error {
 		Kind: broker.Rejected, Op: "import file", Cause: fmt.Errorf("%d of %d keys failed, %d were not begun", failed, len(l.rows), left),
 		Hint: "the reason of each is in its row; the same command does only what is missing",
 	}
+	if begun > 0 {
+		err.Cause = fmt.Errorf("%w, %d are under way and not proven everywhere", err.Cause, begun)
+	}
 	if n := count[rowDone]; n > 0 {
 		err.Changed = fmt.Sprintf("%d keys were imported", n)
 	}
 	return &verdict{code, err}
-}
-
-// tell is how often a list's progress is told.
-const tell = 5 * time.Second
-
-// watch tells how far a list is.
-type watch struct {
-	p         *program
-	begun     time.Time
-	told      time.Time
-	ended, of int
-}
-
-func (s *session) watch(of int) *watch {
-	now := s.p.now()
-	return &watch{p: s.p, begun: now, told: now, of: of}
-}
-
-// one more has ended.
-func (w *watch) one(r *importedRow) {
-	w.ended++
-	now := w.p.now()
-	if r.State == rowFailed {
-		w.p.say("line %d: key %s: %s", r.Line, r.Key, r.Reason)
-	}
-	if now.Sub(w.told) < tell {
-		return
-	}
-	w.told = now
-	rate := float64(w.ended) / now.Sub(w.begun).Seconds()
-	rest := time.Duration(float64(w.of-w.ended) / rate * float64(time.Second)).Round(time.Second)
-	w.p.say("%d of %d keys, %.1f a second, about %s left", w.ended, w.of, rate, rest)
 }

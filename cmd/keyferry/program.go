@@ -6,9 +6,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/vbauerster/mpb/v8"
 	"golang.org/x/term"
 )
 
@@ -22,6 +24,7 @@ type program struct {
 	interactive bool // a person can be asked: stdin and stderr are a terminal
 	openToken   tokenOpener
 	providers   []provider
+	drawn       atomic.Pointer[mpb.Progress] // what is drawn on stderr now: words go above it
 }
 
 func newProgram() *program {

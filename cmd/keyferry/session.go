@@ -108,7 +108,7 @@ func (c *call) log() *slog.Logger {
 	if c.Bool("verbose") {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(c.p.stderr, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(talk{c.p}, &slog.HandlerOptions{Level: level}))
 }
 
 func policies(cfg *config.Config) []broker.Policy {

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -116,5 +117,62 @@ func TestSignalEndsTheQuestionAndLeavesTheTerminalAsItWas(t *testing.T) {
 	// The read that nobody waits for any more ends with its line.
 	if _, err := keyboard.WriteString("\n"); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// On a terminal progress is a bar with rate and rest; what is said meanwhile stands
+// above it, and is told once.
+func TestWatchDrawsOnATerminal(t *testing.T) {
+	t.Parallel()
+	screen, tty := terminal(t)
+	if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 120}); err != nil {
+		t.Fatal(err)
+	}
+	p, pass := ticking(nil)
+	p.stderr = tty
+	w := p.watch(4)
+	if w.bar == nil {
+		t.Fatal("nothing is drawn")
+	}
+	pass(time.Second)
+	w.one(&importedRow{Key: "a", State: rowDone})
+	w.one(&importedRow{Line: 3, Key: "b", State: rowFailed, Reason: "refused"})
+	w.over()
+	if p.drawn.Load() != nil {
+		t.Error("it goes on drawing")
+	}
+	p.say("the end")
+	got := shown(t, screen, "the end")
+	for _, part := range []string{"2 of 4 keys, 1 failed, 2.0 a second, about 1s left", "keyferry: line 3: key b: refused\r\n", "===="} {
+		if !strings.Contains(got, part) {
+			t.Errorf("%q is not in %q", part, got)
+		}
+	}
+	if n := strings.Count(got, "line 3"); n != 1 {
+		t.Errorf("told %d times: %q", n, got)
+	}
+}
+
+// shown is what a terminal was told until the words.
+func shown(t *testing.T, screen *os.File, until string) string {
+	t.Helper()
+	var all []byte
+	for buf := make([]byte, 4096); !bytes.Contains(all, []byte(until)); {
+		n, err := screen.Read(buf)
+		if err != nil {
+			t.Fatalf("%v after %q", err, all)
+		}
+		all = append(all, buf[:n]...)
+	}
+	return string(all)
+}
+
+func TestWatchDrawsNothingOnADumbTerminal(t *testing.T) {
+	t.Parallel()
+	_, tty := terminal(t)
+	p, _ := ticking(nil)
+	p.stderr, p.getenv = tty, func(string) string { return "dumb" }
+	if w := p.watch(4); w.bar != nil {
+		t.Error("it draws")
 	}
 }
