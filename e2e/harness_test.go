@@ -67,6 +67,17 @@ func newSite(t *testing.T, kind softtoken.Kind) *site {
 
 func bareSite(t *testing.T, kind softtoken.Kind) *site {
 	t.Helper()
+	return bareSiteOf(t, kind, siteOptions{})
+}
+
+// siteOptions are what few tests ask for.
+type siteOptions struct {
+	module string // in place of the token's own: "" is that
+	reveal bool   // the emulator tells what it unwrapped
+}
+
+func bareSiteOf(t *testing.T, kind softtoken.Kind, o siteOptions) *site {
+	t.Helper()
 	root, err := softtoken.Root()
 	fatal(t, err)
 	s := &site{dir: t.TempDir()}
@@ -74,11 +85,14 @@ func bareSite(t *testing.T, kind softtoken.Kind) *site {
 	fatal(t, err)
 	s.token, err = softtoken.New(t.Context(), kind, filepath.Join(s.dir, "token"), "e2e")
 	fatal(t, err)
-	s.shim, err = shim.Start(t.Context(), s.token.Module)
+	if o.module == "" {
+		o.module = s.token.Module
+	}
+	s.shim, err = shim.Start(t.Context(), o.module)
 	fatal(t, err)
 	t.Cleanup(func() { check(t, s.shim.Close()) })
 	s.cloud, err = awsemu.Start(t.Context(), awsemu.Config{
-		Now: time.Now, PoolDir: filepath.Join(root, ".cache", "wrapping-keys"), ReuseWrappingKeys: true,
+		Now: time.Now, PoolDir: filepath.Join(root, ".cache", "wrapping-keys"), ReuseWrappingKeys: true, Reveal: o.reveal,
 	})
 	fatal(t, err)
 	t.Cleanup(func() { check(t, s.cloud.Close()) })

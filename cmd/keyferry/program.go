@@ -43,6 +43,10 @@ func (p *program) main(args []string) int {
 	for _, name := range caVariables() {
 		_ = os.Unsetenv(name) // it fails for a malformed name only
 	}
+	if err := p.closeMemory(); err != nil {
+		p.explain(err, "keyferry")
+		return exitFailed
+	}
 	ctx, stop := p.untilSignal(context.Background())
 	defer stop()
 	return p.run(ctx, args)

@@ -83,6 +83,9 @@ func (c *call) withStore(ctx context.Context, o store.Options, f func(*store.Sto
 }
 
 func (c *call) withToken(ctx context.Context, cfg *config.Config, f func(broker.Token) error) (err error) {
+	if err := c.p.mayHoldPIN(cfg.Token.Environment); err != nil {
+		return err
+	}
 	token, release, err := c.p.openToken(ctx, tokenOptions{
 		Token: cfg.Token, pin: c.p.pinSource(cfg.Token), log: c.log(),
 	})

@@ -29,6 +29,10 @@ type Config struct {
 	PoolSize          int    // how many of each size are made ahead in the background; 0 none
 	ReuseWrappingKeys bool   // one wrapping key a size for every request; for bulk tests
 
+	// Reveal gives out the bytes of what was imported (GET /materials), for tests that look
+	// for them where they must not be.
+	Reveal bool
+
 	KeyNameTag string // tag that names a key in faults and report; "" is DefaultKeyNameTag
 	Settings   Settings
 }

@@ -99,7 +99,7 @@ func (a subjectOf) Configuration() any {
 func (a subjectOf) Reset() {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
-	a.s.store = newStore()
+	a.s.store, a.s.revealed = newStore(), nil
 }
 
 // Health says where what is.

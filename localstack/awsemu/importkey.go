@@ -64,6 +64,7 @@ func importKeyMaterial(c *call, in importInput) (any, error) {
 	}
 	in.keep(m, validTo)
 	token.used = true
+	c.s.noteRevealed(k, raw, in)
 	return importOutput{k.arn, k.visibleID(m)}, nil
 }
 

@@ -22,6 +22,7 @@ type Server struct {
 	log     *slog.Logger
 	actions map[string]action
 	nameTag string
+	reveal  bool
 	account string
 	main    AccessKey
 	ca      *emu.Authority
@@ -32,6 +33,7 @@ type Server struct {
 	credentials map[string]*credential
 	roles       map[string]Role
 	settings    Settings
+	revealed    []faults.Revealed
 
 	host                 emu.Host
 	plain, secure, admin net.Addr
@@ -66,7 +68,7 @@ func newServer(c Config) (*Server, error) {
 	}
 	clock := faults.NewClock(c.Now)
 	s := &Server{
-		clock: clock, engine: faults.NewEngine(clock, c.Now), pool: pool, log: c.Log, nameTag: c.KeyNameTag, account: c.AccountID, ca: c.CA, leaf: leaf,
+		clock: clock, engine: faults.NewEngine(clock, c.Now), pool: pool, log: c.Log, nameTag: c.KeyNameTag, reveal: c.Reveal, account: c.AccountID, ca: c.CA, leaf: leaf,
 		main:  AccessKey{ID: randomID("AKIA"), Secret: randomText(30), Account: c.AccountID},
 		store: newStore(), actions: map[string]action{}, credentials: map[string]*credential{}, roles: map[string]Role{},
 		settings: c.Settings,

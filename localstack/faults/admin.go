@@ -49,6 +49,7 @@ func Admin(e *Engine, s Subject) http.Handler {
 	mux.HandleFunc("POST /config", a.configure)
 	mux.HandleFunc("POST /reset", a.reset)
 	mux.HandleFunc("GET /report", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, s.Report()) })
+	mux.HandleFunc("GET /materials", a.reveal)
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, s.Health()) })
 	return mux
 }
