@@ -8,8 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	_ "modernc.org/sqlite" // the driver, to do to a store what the program would not
-
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 )
 
@@ -129,15 +128,9 @@ func halve(t *testing.T, s *site) {
 // locked holds a database as another program would, until the returned function.
 func locked(t *testing.T, path string) (release func()) {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+path)
+	unlock, err := e2etest.Lock(t.Context(), path)
 	fatal(t, err)
-	db.SetMaxOpenConns(1)
-	_, err = db.ExecContext(t.Context(), `BEGIN IMMEDIATE`)
-	fatal(t, err)
-	return func() {
-		_, err := db.ExecContext(t.Context(), `ROLLBACK`)
-		check(t, errors.Join(err, db.Close()))
-	}
+	return func() { check(t, unlock()) }
 }
 
 // statement does to a database what another program would.

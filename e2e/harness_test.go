@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/hsm/softtoken/shim"
 	"github.com/keyferry/keyferry/localstack/awsemu"
@@ -28,13 +29,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(root, ".cache", "e2e", "keyferry")
-	build := exec.Command("go", "build", "-o", path, "./cmd/keyferry")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build keyferry: %w\n%s", err, out)
-	}
-	return path, nil
+	return e2etest.Build(context.Background(), filepath.Join(root, ".cache", "e2e"))
 })
 
 // site is a company's own: a token behind the shim, a config, a store; and the

@@ -57,9 +57,6 @@ func number(t *testing.T, variable string, usual uint64) uint64 {
 	return n
 }
 
-// rowsOfList is how many keys a list has: more than a few kills get through.
-const rowsOfList = 12
-
 func specsOf(kind softtoken.Kind) []string {
 	if kind == softtoken.Kryoptic {
 		return []string{"aes-256", "hmac-256", "rsa-2048"} // its EC keys do not conform
@@ -74,7 +71,7 @@ func retains() []string { return []string{"token", "token", "sealed", "none"} }
 func (p plan) run(t *testing.T, y *tally) {
 	t.Helper()
 	w := newWorld(t, p.kind, options{})
-	l := w.list(t, rowsOfList, specsOf(p.kind), retains())
+	l := w.list(t, retains())
 	for _, c := range p.cuts {
 		for tries := 0; ; tries++ {
 			run, killed := w.cut(t, l, c)
@@ -87,7 +84,7 @@ func (p plan) run(t *testing.T, y *tally) {
 			if tries > 2 {
 				t.Fatalf("%+v was never reached", c)
 			}
-			l = w.list(t, rowsOfList, specsOf(p.kind), retains())
+			l = w.list(t, retains())
 		}
 	}
 	l.mustBeDone(t, w.run(t, l.imports()...))

@@ -13,10 +13,11 @@ import (
 
 // findings are what the end-check of a world came to.
 type findings struct {
-	keys, orphans, twins, late, undecided int
-	lates                                 map[string]int // late commits by target and name
-	keks                                  int            // made by a call whose answer was lost: another was made, these wrap nothing
-	wrong                                 []string       // each is a failure
+	keys, orphans, twins, late, undecided int                 // late: keys and versions
+	lates                                 map[string][]string // late calls by target and name
+	undone                                []string            // keys that a late call took from consumers again
+	keks                                  int                 // made by a call whose answer was lost: another was made, these wrap nothing
+	wrong                                 []string            // each is a failure
 }
 
 func (f *findings) say(format string, args ...any) {
@@ -30,9 +31,10 @@ func (f *findings) say(format string, args ...any) {
 // came of them is counted apart, and must be nowhere in use.
 func (w *world) judge(t *testing.T, late ...faults.CallState) findings {
 	t.Helper()
-	f := findings{keys: len(w.rows), lates: map[string]int{}}
+	f := findings{keys: len(w.rows), lates: map[string][]string{}}
 	for _, c := range late {
-		f.lates[targetOf(c.Region)+" "+c.Key]++
+		at := targetOf(c.Region) + " " + c.Key
+		f.lates[at] = append(f.lates[at], c.Action)
 	}
 	held := w.held(t, &f)
 	owners := map[string]string{} // of material, the row
@@ -60,7 +62,7 @@ func (w *world) held(t *testing.T, f *findings) map[string][]faults.KeyReport {
 			if k.Origin != "provider" && !k.Pending {
 				held[at] = append(held[at], k)
 			}
-			if k.Orphan && f.lates[at] == 0 {
+			if k.Orphan && len(f.lates[at]) == 0 {
 				f.orphans++
 			}
 		}
@@ -78,7 +80,7 @@ func (f *findings) explained(cloud string, twin faults.Twin) bool {
 	n := 0
 	for _, target := range targets() {
 		if cloudOf(target) == cloud {
-			n += f.lates[target+" "+twin.Names[0]]
+			n += len(f.lates[target+" "+twin.Names[0]])
 		}
 	}
 	return len(twin.Names) == 1 && n > 0
@@ -107,41 +109,74 @@ func (f *findings) row(r row, held map[string][]faults.KeyReport, owners map[str
 
 // one is the version of a row at a target: the first of its key, which consumers get.
 func (f *findings) one(r row, target string, keys []faults.KeyReport) (v faults.VersionReport, ok bool) {
+	at := target + " " + r.name
 	if len(keys) > 1 {
-		keys = f.withoutLate(target+" "+r.name, keys)
+		keys = f.withoutLate(at, keys)
 	}
 	if len(keys) != 1 {
-		f.say("%s at %s is %d keys: %s", r.name, target, len(keys), show(keys))
+		f.say("%s is %d keys: %s", at, len(keys), show(keys))
 		return v, false
 	}
 	k := keys[0]
-	for late := f.lates[target+" "+r.name]; late > 0 && len(k.Versions) > 1; late-- {
-		k.Versions = k.Versions[:len(k.Versions)-1] // it came after the one that is used
-		f.late++
+	k.Versions = f.notLate(at, k.Versions)
+	if len(k.Versions) != 1 || !k.Versions[0].Present {
+		f.say("%s is not one version: %s", at, show(k))
+		return v, false
 	}
-	switch {
-	case len(k.Versions) != 1 || !k.Versions[0].Present:
-		f.say("%s at %s is not one version: %s", r.name, target, show(k))
-	case !strings.EqualFold(k.Versions[0].State, "enabled") && target != "aws" || !strings.EqualFold(k.State, "enabled"),
-		target == "aws" && !slices.Equal(k.Aliases, []string{"alias/" + r.name}):
-		f.say("%s at %s is not what consumers get: %s", r.name, target, show(k))
-	default:
-		return k.Versions[0], true
+	if !given(r, target, k) {
+		if !slices.Contains(f.lates[at], "UpdateKey") {
+			f.say("%s is not what consumers get: %s", at, show(k))
+		}
+		f.undone = append(f.undone, r.name)
 	}
-	return v, false
+	return k.Versions[0], true
 }
 
-// withoutLate leaves out as many keys as came late, if nobody uses them.
+// given: consumers have the version.
+func given(r row, target string, k faults.KeyReport) bool {
+	if target == "aws" {
+		return strings.EqualFold(k.State, "enabled") && slices.Equal(k.Aliases, []string{"alias/" + r.name})
+	}
+	return strings.EqualFold(k.Versions[0].State, "enabled")
+}
+
+// withoutLate leaves out as many keys as were made late, if nobody uses them.
 func (f *findings) withoutLate(at string, keys []faults.KeyReport) (rest []faults.KeyReport) {
+	late := f.count(at, "CreateKey", "CreateCryptoKey")
 	for _, k := range keys {
-		if f.lates[at] > 0 && len(k.Aliases) == 0 && len(k.Versions) == 0 {
-			f.lates[at]--
+		if late > 0 && len(k.Aliases) == 0 && len(k.Versions) == 0 {
+			late--
 			f.late++
 		} else {
 			rest = append(rest, k)
 		}
 	}
 	return rest
+}
+
+// notLate leaves out as many versions as were imported late: they came after the one that
+// is used. At Azure the newest is what consumers get, whoever made it: it must be of the
+// same material.
+func (f *findings) notLate(at string, versions []faults.VersionReport) []faults.VersionReport {
+	for late := f.count(at, "ImportKey", "ImportCryptoKeyVersion"); late > 0 && len(versions) > 1; late-- {
+		last := versions[len(versions)-1]
+		if identity(last) != identity(versions[0]) {
+			f.say("%s has a late version of other material: %s", at, show(versions))
+		}
+		versions = versions[:len(versions)-1]
+		f.late++
+	}
+	return versions
+}
+
+// count of the late calls of these actions.
+func (f *findings) count(at string, actions ...string) (n int) {
+	for _, action := range f.lates[at] {
+		if slices.Contains(actions, action) {
+			n++
+		}
+	}
+	return n
 }
 
 // targetOf is the target that a region's key, or a call there, is at.
@@ -220,6 +255,11 @@ func (w *world) judgeRecord(t *testing.T, f *findings) {
 		f.say("operation %s is %s: %s", o.ID, o.State, o.Problem)
 	}
 	w.judgeOrphans(t, f)
+	for _, name := range f.undone {
+		if out := w.run(t, "verify", name); out.code == 0 {
+			f.say("%s is taken from consumers, and nobody is told: %s", name, out)
+		}
+	}
 }
 
 // judgeOrphans: the program lists what came late and no more, but for KEKs whose answer

@@ -2,13 +2,11 @@ package chaos_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"testing"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver, to hold a store as another program would
-
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken/shim"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
@@ -100,11 +98,28 @@ func (w *world) heldAt(t *testing.T, l list, at string, rule faults.Rule) (run *
 	id, err := admin.Add(t.Context(), rule)
 	fatal(t, err)
 	run = w.start(t, l.imports()...)
-	held, err = admin.Wait(run.alive(t), faults.CallQuery{Fault: id, State: faults.Held})
-	if err != nil && !run.over() {
-		t.Fatalf("%s at %s: %v", rule.Match.Action, at, err)
-	}
+	held = run.waits(t, admin, faults.CallQuery{Fault: id, State: faults.Held})
 	return run, held, func() { fatal(t, admin.Remove(t.Context(), id)) }
+}
+
+// waits until a cloud has a call, or the run has ended.
+func (r *started) waits(t *testing.T, cloud faults.Client, q faults.CallQuery) faults.CallState {
+	t.Helper()
+	found, err := called(r.alive(t), cloud, q)
+	if err != nil && !r.over() {
+		t.Fatalf("wait for %+v: %v", q, err)
+	}
+	return found
+}
+
+// called waits for a call for as long as ctx lasts.
+func called(ctx context.Context, cloud faults.Client, q faults.CallQuery) (faults.CallState, error) {
+	for {
+		found, err := cloud.Wait(ctx, q)
+		if !errors.Is(err, faults.ErrTimeout) {
+			return found, err
+		}
+	}
 }
 
 // block holds back what later lines would make before the cut is there: where something
@@ -205,10 +220,7 @@ func (w *world) cutUnrecorded(t *testing.T, l list) (run *started, killed bool) 
 	unlock := w.lock(t)
 	defer unlock()
 	remove()
-	_, err := w.cloud("pool").Wait(run.alive(t), faults.CallQuery{Match: m, State: faults.Answered, Since: held.N - 1})
-	if err != nil && !run.over() {
-		t.Fatal(err)
-	}
+	run.waits(t, w.cloud("pool"), faults.CallQuery{Match: m, State: faults.Answered, Since: held.N - 1})
 	w.quiet(t, run)
 	return run, run.kill()
 }
@@ -216,13 +228,7 @@ func (w *world) cutUnrecorded(t *testing.T, l list) (run *started, killed bool) 
 // lock holds the store as another program would, until the returned function.
 func (w *world) lock(t *testing.T) (unlock func()) {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+w.store+"?_pragma=busy_timeout(20000)")
+	release, err := e2etest.Lock(t.Context(), w.store)
 	fatal(t, err)
-	db.SetMaxOpenConns(1)
-	_, err = db.ExecContext(t.Context(), `BEGIN IMMEDIATE`)
-	fatal(t, err)
-	return func() {
-		_, err := db.ExecContext(t.Context(), `ROLLBACK`)
-		check(t, errors.Join(err, db.Close()))
-	}
+	return func() { check(t, release()) }
 }

@@ -36,14 +36,18 @@ type list struct {
 	rows []row
 }
 
-// list writes a list of n keys, their specs in turn, and puts them among what the
-// world was asked for.
-func (w *world) list(t *testing.T, n int, specs, retains []string) list {
+// rowsOfList is how many keys a list has: more than a few kills get through.
+const rowsOfList = 12
+
+// list writes a list of keys, their specs in turn and for each turn a retain, and puts
+// them among what the world was asked for.
+func (w *world) list(t *testing.T, retains []string) list {
 	t.Helper()
+	specs := specsOf(w.kind)
 	l := list{path: filepath.Join(w.dir, fmt.Sprintf("keys-%d.csv", len(w.rows)))}
 	var text strings.Builder
 	text.WriteString("name,spec,policy,retain\r\n")
-	for i := range n {
+	for i := range rowsOfList {
 		r := rowOf(fmt.Sprintf("k%d", len(w.rows)+i), specs[i%len(specs)], retains[i/len(specs)%len(retains)])
 		fmt.Fprintf(&text, "%s,%s,%s,%s\r\n", r.name, r.spec, r.policy, r.retain)
 		l.rows = append(l.rows, r)

@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/keyferry/keyferry/hsm/softtoken"
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 )
 
 // programVariable names a program that is built already.
@@ -21,21 +22,11 @@ var program = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv(programVariable); path != "" {
 		return path, nil
 	}
-	root, err := softtoken.Root()
-	if err != nil {
-		return "", err
-	}
 	dir, err := os.MkdirTemp("", "chaos")
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "keyferry")
-	build := exec.Command("go", "build", "-o", path, "./cmd/keyferry")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build keyferry: %w\n%s", err, out)
-	}
-	return path, nil
+	return e2etest.Build(context.Background(), dir)
 })
 
 func TestMain(m *testing.M) {

@@ -21,42 +21,28 @@ type tally struct {
 
 // named is what a scenario came to.
 type named struct {
-	name string
-	runs int
+	name        string
+	runs, kills int // of the program until it ended, besides
 	findings
 }
 
+// of adds a scenario, whose own test fills it in.
 func (y *tally) of(name string) *named {
-	for _, n := range y.named {
-		if n.name == name {
-			return n
-		}
-	}
-	y.named = append(y.named, &named{name: name})
-	return y.named[len(y.named)-1]
-}
-
-// brought counts a run of the program that a scenario disturbed, or one after it.
-func (y *tally) brought(name string) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	y.of(name).runs++
-}
-
-func (y *tally) judgedAs(name string, f findings) {
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	y.of(name).findings = f
+	n := &named{name: name}
+	y.named = append(y.named, n)
+	return n
 }
 
 // scenarios is the table of scenarios.
 func (y *tally) scenarios() string {
 	var b strings.Builder
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(table, "fault\truns\tkeys\torphans\ttwins\tlate\tundecided\tunused KEKs\twrong\t")
+	_, _ = fmt.Fprintln(table, "fault\tkills\trestarts\tkeys\torphans\ttwins\tlate\tundecided\tunused KEKs\twrong\t")
 	for _, n := range y.named {
-		_, _ = fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
-			n.name, n.runs, n.keys, n.orphans, n.twins, n.late, n.undecided, n.keks, len(n.wrong))
+		_, _ = fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
+			n.name, n.kills, n.kills+n.runs, n.keys, n.orphans, n.twins, n.late, n.undecided, n.keks, len(n.wrong))
 	}
 	_ = table.Flush()
 	return b.String()

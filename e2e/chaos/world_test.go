@@ -18,7 +18,7 @@ import (
 )
 
 // patience is the deadline of whatever is waited for: far beyond what it takes.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 // targets are those of a world, in the order of the table.
 func targets() []string { return []string{"aws", "gcp", "vault", "pool"} }
@@ -42,6 +42,7 @@ type world struct {
 // options are what differs between worlds; the zero value settles after a second.
 type options struct {
 	settle string
+	shared bool   // others may import into Google's ring
 	store  string // directory of the store; "" is the world's own
 }
 
@@ -143,14 +144,14 @@ func (w *world) config(azure azureemu.Credentials, o options) string {
     credentials: {kind: certificate, client_id: %s, certificate_file: azure.pem}
 `, name, azure.Tenant, w.azure.URL(vault), kind, w.azure.AuthorityURL(), azure.ClientID) + common
 	}
-	return fmt.Sprintf(`store: %s
+	return fmt.Sprintf(`store: "%s"
 token:
   name: hsm
   module: %s
   label: chaos
   environment: test
-  pin: {file: %s}
-  cache: %s
+  pin: {file: "%s"}
+  cache: "%s"
 targets:
   - name: aws
     provider: aws
@@ -165,8 +166,8 @@ targets:
     endpoint: https://%s
     token_endpoint: %s
     credentials_file: google.json
-    sole_writer: true
-`, w.gcp.Project(), w.gcp.Addr(), w.gcp.TokenURL()) + common +
+    sole_writer: %t
+`, w.gcp.Project(), w.gcp.Addr(), w.gcp.TokenURL(), !o.shared) + common +
 		at("vault", "vault", azureemu.DefaultPremium) + at("pool", "managed-hsm", azureemu.DefaultPool) + policies
 }
 
