@@ -50,7 +50,7 @@ func (b *Broker) adoptable(ctx context.Context, setup TokenSetup, in GenerateIn)
 	if err != nil {
 		return Material{}, adoptAdvice(ctx, setup, in, err)
 	}
-	for view, err := range b.o.Store.Keys(ctx, KeyFilter{}) {
+	for view, err := range b.o.Store.Keys(ctx, KeyFilter{Material: m.ID}) {
 		if err != nil {
 			return Material{}, fmt.Errorf("read keys: %w", err)
 		}
@@ -65,8 +65,8 @@ func (b *Broker) adoptable(ctx context.Context, setup TokenSetup, in GenerateIn)
 
 // belongsTo says which key material of ours is of.
 func (b *Broker) belongsTo(ctx context.Context, keyID string, number int) string {
-	for view, err := range b.o.Store.Keys(ctx, KeyFilter{}) {
-		if err == nil && view.Key.ID == keyID {
+	for view, err := range b.o.Store.Keys(ctx, KeyFilter{ID: keyID}) {
+		if err == nil {
 			return fmt.Sprintf("it is version %d of key %s: keyferry key show %s", number, view.Key.Name, view.Key.Name)
 		}
 	}

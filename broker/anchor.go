@@ -25,24 +25,32 @@ type anchored struct {
 }
 
 // Its error is Tampered for an older store, Conflict for another one.
-func (b *Broker) checkAnchor(ctx context.Context, setup TokenSetup, log *auditLog) error {
+func (b *Broker) checkAnchor(ctx context.Context, setup TokenSetup, end Head) error {
 	kept, err := remembered(ctx, setup)
 	if err != nil || kept.Store == "" {
+		return err
+	}
+	genesis, err := b.genesis(ctx)
+	if err != nil {
+		return err
+	}
+	there, err := b.follow(ctx, kept.Head)
+	if err != nil {
 		return err
 	}
 	var why error
 	kind, hint := Tampered, "restore the newest backup; to go on with this store on purpose, as it is the newest there is: "
 	switch {
-	case kept.Store != log.genesis:
+	case kept.Store != genesis:
 		kind, why = Conflict, fmt.Errorf("%w, which began with %.16s…", errOtherStore, kept.Store)
 		hint = "name that store in the config, or use another token; to go on with this store on purpose, after which that one is refused: "
-	case log.hashes[kept.Head.Seq] != kept.Head.Hash:
+	case !there:
 		why = fmt.Errorf("the token remembers entry %d of this store (%.16s…), which is not in it: %w", kept.Head.Seq, kept.Head.Hash, errOlderStore)
 	default:
 		return nil
 	}
 	return &Error{
-		Kind: kind, Op: "check the store", Object: fmt.Sprintf("at audit entry %d", log.Head.Seq), Cause: why,
+		Kind: kind, Op: "check the store", Object: fmt.Sprintf("at audit entry %d", end.Seq), Cause: why,
 		Hint: hint + "keyferry token enrol --environment " + setup.Environment + " --restored --reason …",
 	}
 }
@@ -87,12 +95,23 @@ func (b *Broker) anchor(ctx context.Context, setup TokenSetup, genesis string, h
 
 // remember lets the token keep the newest sealed head.
 func (b *Broker) remember(ctx context.Context, setup TokenSetup, head Head) {
-	for e, err := range b.o.Store.Entries(ctx, 0) {
-		if err == nil {
-			b.anchor(ctx, setup, e.Hash, head)
-		}
-		return
+	if genesis, err := b.genesis(ctx); err == nil && genesis != "" {
+		b.anchor(ctx, setup, genesis, head)
 	}
+}
+
+// genesis is the hash of the audit's first entry: which store it is; "" it is empty.
+func (b *Broker) genesis(ctx context.Context) (string, error) {
+	for e, err := range b.o.Store.Entries(ctx, 0) {
+		if err != nil {
+			return "", fmt.Errorf("read the audit: %w", err)
+		}
+		if fault := chainFault(e, Head{}); fault != "" {
+			return "", auditFault(fault)
+		}
+		return e.Hash, nil
+	}
+	return "", nil
 }
 
 // rememberThis lets the token remember this store's newest head, whatever newer one
@@ -102,11 +121,15 @@ func (b *Broker) rememberThis(ctx context.Context, setup TokenSetup) error {
 	if !ok {
 		return nil
 	}
-	log := newAuditLog()
-	if err := log.read(ctx, b.o.Store); err != nil {
+	genesis, err := b.genesis(ctx)
+	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(anchored{Store: log.genesis, Head: Head{Seq: log.Head.Seq, Hash: log.Head.Hash}})
+	end, err := b.o.Store.Told(ctx, "")
+	if err != nil {
+		return fmt.Errorf("read the audit: %w", err)
+	}
+	text, err := json.Marshal(anchored{Store: genesis, Head: Head{Seq: end.Entry.Seq, Hash: end.Entry.Hash}})
 	if err == nil {
 		err = mem.SetAnchor(ctx, anchorName, text)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -23,8 +24,12 @@ type Entry struct {
 	Reason    string         `json:"reason,omitempty"`
 	Ticket    string         `json:"ticket,omitempty"`
 	Details   map[string]any `json:"details,omitempty"` // evidence; never a secret
-	Prev      string         `json:"prev"`              // hash of the entry before; set by the store
-	Hash      string         `json:"hash"`              // of this entry; set by the store
+	// State is the root of the index over all entries before, and Links are the last of
+	// them about each of this entry's subjects. Set by the store.
+	State string          `json:"state,omitempty"`
+	Links map[string]Link `json:"links,omitempty"`
+	Prev  string          `json:"prev"` // hash of the entry before; set by the store
+	Hash  string          `json:"hash"` // of this entry; set by the store
 }
 
 // Head is the end of the audit at one time: the number and hash of its last
@@ -57,6 +62,29 @@ func (e Entry) Chained(prev Head) (Entry, error) {
 	sum := sha256.Sum256(text)
 	e.Hash = hex.EncodeToString(sum[:])
 	return e, nil
+}
+
+// Whole reports whether an entry is as it was when it was hashed.
+func (e Entry) Whole() bool {
+	again, err := e.Chained(Head{Seq: e.Seq - 1, Hash: e.Prev})
+	return err == nil && again.Hash == e.Hash && again.Prev == e.Prev && again.At.Equal(e.At)
+}
+
+// Subjects are what an entry is about, by which the index finds it again: its key, and
+// what it wrote of no key's own.
+func (e Entry) Subjects() []string {
+	var about []string
+	if e.Key != "" {
+		about = append(about, KeySubject(e.Key))
+	}
+	rows, _ := e.Details[rowsField].(map[string]any) // entries that wrote no row have none
+	for name := range rows {
+		if subject := subjectOfRow(name); subject != "" {
+			about = append(about, subject)
+		}
+	}
+	slices.Sort(about)
+	return slices.Compact(about)
 }
 
 // Head is the head of an audit that ends with e.

@@ -89,6 +89,7 @@ type Policy struct {
 type Broker struct {
 	o     Options
 	known trusted
+	end   knownEnd
 }
 
 // New checks that the options fit together.
@@ -106,7 +107,7 @@ func New(o Options) (*Broker, error) {
 			return nil, fmt.Errorf("make broker: target %s is there twice: %w", t.Name, Misuse)
 		}
 	}
-	return &Broker{o: o, known: trusted{targets: map[string]Enrolment{}, identities: map[string]Identity{}, asking: map[string]*sync.Mutex{}, audit: newAuditLog()}}, nil
+	return &Broker{o: o, known: trusted{targets: map[string]Enrolment{}, identities: map[string]Identity{}, asking: map[string]*sync.Mutex{}}}, nil
 }
 
 // Why is what a person says about a change, for the audit.

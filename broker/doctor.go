@@ -64,7 +64,7 @@ func (b *Broker) examineToken(ctx context.Context, setup TokenSetup, enrolled []
 	}
 	d.add(subject, "enrolment", err, "environment "+setup.Environment)
 	if err == nil {
-		d.add("audit", "seal", b.trustAudit(ctx, setup), "chain and newest head hold")
+		d.add("audit", "seal", b.trustAudit(ctx), "its end holds, and is as the token remembers it; keyferry audit verify checks all of it")
 	}
 	d.Plans, err = setup.Token.Plans(ctx)
 	d.add(subject, "plans", err, fmt.Sprintf("%d of %d work and conform", conforming(d.Plans), len(d.Plans)))

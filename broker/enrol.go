@@ -44,7 +44,7 @@ func (b *Broker) enrolToken(ctx context.Context, why Why, restored bool) (Enrolm
 	if err != nil {
 		return Enrolment{}, err
 	}
-	if err := b.mayServe(ctx, setup, restored); err != nil {
+	if err := b.mayServe(ctx, restored); err != nil {
 		return Enrolment{}, err
 	}
 	info, err := setup.Token.Info(ctx)
@@ -65,18 +65,14 @@ func (b *Broker) enrolToken(ctx context.Context, why Why, restored bool) (Enrolm
 // MayEnrolToken is nil where EnrolToken, or EnrolRestored, would not refuse this store.
 // Nothing is changed.
 func (b *Broker) MayEnrolToken(ctx context.Context, restored bool) error {
-	setup, err := b.token()
-	if err != nil {
-		return err
-	}
-	return b.mayServe(ctx, setup, restored)
+	return b.mayServe(ctx, restored)
 }
 
 // mayServe: a token that remembers another store, or more of this one than is in it,
 // serves it by a person's decision alone. Else the store that it served would be refused
 // from then on, and nobody had been told.
-func (b *Broker) mayServe(ctx context.Context, setup TokenSetup, restored bool) error {
-	err := b.witness(ctx, func(log *auditLog) error { return b.checkAnchor(ctx, setup, log) })
+func (b *Broker) mayServe(ctx context.Context, restored bool) error {
+	err := b.trustAudit(ctx)
 	if restored && (errors.Is(err, errOlderStore) || errors.Is(err, errOtherStore)) {
 		return nil // on record before the token forgets what it remembered
 	}

@@ -115,10 +115,10 @@ func (b *Broker) keptWrappingKeys(ctx context.Context, target string) (all []Kep
 		if all, err = b.o.Store.WrappingKeys(ctx, target); err != nil {
 			return nil, fmt.Errorf("read wrapping keys of target %s: %w", target, err)
 		}
-		err = b.witness(ctx, func(log *auditLog) error {
+		err = b.witness(ctx, wrappingKeysSubject(target), func(t told) error {
 			var faults []error
 			for _, k := range all {
-				faults = append(faults, log.row(wrappingKeyRow(k), k))
+				faults = append(faults, t.row(wrappingKeyRow(k), k))
 			}
 			return errors.Join(faults...)
 		})

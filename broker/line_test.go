@@ -89,7 +89,7 @@ func (m mortal) Lease(ctx context.Context, l broker.Lease) error {
 
 // world is everything outside a run: store, token and target outlive it.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	path   string // of the store
 	store  broker.Store
 	token  *tokens.Token
@@ -107,14 +107,14 @@ type world struct {
 	inject func(call string, before bool) error
 }
 
-func newWorld(t *testing.T, caps broker.Capabilities) *world {
+func newWorld(t testing.TB, caps broker.Capabilities) *world {
 	t.Helper()
 	w := bareWorld(t, caps)
 	w.enrol()
 	return w
 }
 
-func bareWorld(t *testing.T, caps broker.Capabilities) *world {
+func bareWorld(t testing.TB, caps broker.Capabilities) *world {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "keyferry.db")
 	s, err := store.Create(t.Context(), store.Options{Path: path})

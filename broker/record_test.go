@@ -69,6 +69,8 @@ func flipped[T any](t *testing.T, of T, skip string, each func(field string, v T
 			field.Set(reflect.ValueOf(map[string]string{"field": "value", "more": ""}))
 		case map[string]any:
 			field.Set(reflect.ValueOf(map[string]any{"field": "other"}))
+		case map[string]broker.Link:
+			field.Set(reflect.ValueOf(map[string]broker.Link{"key k": {Seq: 3, Hash: "a"}}))
 		case broker.Actor:
 			field.Set(reflect.ValueOf(broker.Actor{User: "another"}))
 		default:
@@ -122,7 +124,7 @@ func TestEveryFieldIsInTheEntrysHash(t *testing.T) {
 	prev := broker.Head{Seq: 3, Hash: "aa"}
 	e := broker.Entry{
 		At: checkedAt, Event: "import.begun", Operation: "op", Key: "k", Number: 1, Target: "t", Actor: broker.Actor{User: "u"},
-		Principal: "p", Reason: "r", Ticket: "1", Details: map[string]any{"field": "value"},
+		Principal: "p", Reason: "r", Ticket: "1", Details: map[string]any{"field": "value"}, State: "s", Links: map[string]broker.Link{"key k": {Seq: 2, Hash: "a"}},
 	}
 	base, err := e.Chained(prev)
 	must(t, err)

@@ -29,9 +29,32 @@ func effectRow(e Effect) string {
 }
 
 func wrappingKeyRow(k KeptWrappingKey) string {
-	return "wrapping key " + k.Ref + " of target " + k.Target
+	return "wrapping key " + k.Ref + rowOfTarget + k.Target
 }
-func enrolmentRow(e Enrolment) string { return "enrolment of " + string(e.Kind) + " " + e.Name }
+func enrolmentRow(e Enrolment) string { return enrolmentOf + string(e.Kind) + " " + e.Name }
+
+const (
+	rowOfTarget = " of target "
+	enrolmentOf = "enrolment of "
+)
+
+// KeySubject is the subject of every entry about a key.
+func KeySubject(name string) string { return "key " + name }
+
+// wrappingKeysSubject is that of every entry about wrapping keys of a target.
+func wrappingKeysSubject(target string) string { return "wrapping keys" + rowOfTarget + target }
+
+// subjectOfRow is the subject that a row belongs to; "" where that is its entry's key.
+func subjectOfRow(name string) string {
+	switch {
+	case strings.HasPrefix(name, enrolmentOf):
+		return name
+	case strings.HasPrefix(name, "wrapping key "):
+		return wrappingKeysSubject(name[strings.LastIndex(name, rowOfTarget)+len(rowOfTarget):])
+	default:
+		return ""
+	}
+}
 
 // rows are what a change writes, by name.
 func (c Change) rows() map[string]any {
@@ -132,8 +155,14 @@ func full(value any) any {
 	return value
 }
 
+// told is what the audit tells of one subject.
+type told struct {
+	rows  map[string]string // digest of each row as last written, by its name
+	begun bool              // an import of the key began
+}
+
 // row holds one row that was read from the store against the audit.
-func (l *auditLog) row(name string, row any) error {
+func (l told) row(name string, row any) error {
 	sum, err := digest(row)
 	if err != nil {
 		return fmt.Errorf("digest %s: %w", name, err)
@@ -155,7 +184,7 @@ func (l *auditLog) row(name string, row any) error {
 
 // whole holds a key, everything under it and its operations against the audit: as
 // it tells, nothing more, and nothing missing.
-func (l *auditLog) whole(k KeyView, operations []OperationView) error {
+func (l told) whole(k KeyView, operations []OperationView) error {
 	rows := map[string]any{keyRow(k.Key.ID): k.Key}
 	for _, v := range k.Versions {
 		rows[versionRow(v.KeyID, v.Number)] = v
@@ -175,14 +204,14 @@ func (l *auditLog) whole(k KeyView, operations []OperationView) error {
 	}
 	for _, name := range l.under(k.Key.ID, operations) {
 		if _, there := rows[name]; !there {
-			faults = append(faults, l.removed(name))
+			faults = append(faults, removed(name))
 		}
 	}
 	return errors.Join(faults...)
 }
 
 // under are the rows that the audit tells of a key and of its operations.
-func (l *auditLog) under(keyID string, operations []OperationView) []string {
+func (l told) under(keyID string, operations []OperationView) []string {
 	of := []string{" of key " + keyID}
 	for _, o := range operations {
 		of = append(of, " of operation "+o.Operation.ID)
@@ -197,7 +226,7 @@ func (l *auditLog) under(keyID string, operations []OperationView) []string {
 	return names
 }
 
-func (l *auditLog) removed(name string) error {
+func removed(name string) error {
 	return &Error{
 		Kind: Tampered, Op: "check", Object: name, Cause: errors.New("the audit tells of it, and the store does not have it: somebody removed it"),
 		Hint: "keyferry audit verify lists everything; restore a backup, and find out who changed it",
@@ -205,9 +234,9 @@ func (l *auditLog) removed(name string) error {
 }
 
 // noKey holds the absence of a key against the audit.
-func (l *auditLog) noKey(name string) error {
-	if l.begun[name] {
-		return l.removed("key " + name)
+func (l told) noKey(name string) error {
+	if l.begun {
+		return removed("key " + name)
 	}
 	return nil
 }

@@ -37,10 +37,28 @@ type Records interface {
 	Entries(ctx context.Context, after int64) iter.Seq2[Entry, error]
 	// Heads that were sealed, of entries after seq, in order.
 	Heads(ctx context.Context, after int64) iter.Seq2[Head, error]
+	// Told is what the audit tells of one subject, at one moment; "" its end alone.
+	Told(ctx context.Context, subject string) (Told, error)
 	// Enrolments of tokens and targets, in order of kind and name.
 	Enrolments(ctx context.Context) ([]Enrolment, error)
 	// WrappingKeys that were kept of a target, the newest first; "" of all of them.
 	WrappingKeys(ctx context.Context, target string) ([]KeptWrappingKey, error)
+}
+
+// Ended is the audit's end: its last entry and the last head that was sealed, which is
+// that entry's where nobody changed either. Zero where there is none.
+type Ended struct {
+	Entry Entry
+	Head  Head
+}
+
+// Told is what the audit tells of one subject.
+type Told struct {
+	Ended
+	Path    IndexPath // of the subject, over all entries before the last
+	Entries []Entry   // about the subject, oldest first
+	// Heads of those of Entries that were written before there was an index, by number.
+	Heads map[int64]Head
 }
 
 // Change is everything one step writes. What is nil is not written; what is
@@ -67,8 +85,12 @@ type Change struct {
 	WrappingKey *KeptWrappingKey
 	// Lease, when set, must still be held by its holder, else Conflict.
 	Lease *Lease
+	// Trust, when set, is called inside the transaction with the audit's end, to which
+	// the change's entry will be chained. An error of it refuses the change.
+	Trust func(Ended) error
 	// Seal, when set, is called with the new head inside the transaction; the
-	// sealed head is kept. An error of it undoes the change.
+	// sealed head is kept, and the entry carries the index's state. An error of it
+	// undoes the change.
 	Seal func(Head) ([]byte, error)
 }
 
@@ -87,6 +109,8 @@ type Lease struct {
 
 // KeyFilter selects keys; empty fields select all.
 type KeyFilter struct {
+	ID            string     // of the key
+	Material      MaterialID // of some version
 	Target        string
 	Name          string // Placement.OurName of some placement, upper and lower case alike
 	Owner         string

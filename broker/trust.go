@@ -15,7 +15,6 @@ type trusted struct {
 	targets    map[string]Enrolment
 	identities map[string]Identity
 	asking     map[string]*sync.Mutex // by target
-	audit      auditLog
 }
 
 // enrolled is a target's enrolment as trusted; zero before.
@@ -71,7 +70,7 @@ func (b *Broker) trustToken(ctx context.Context, enrolled []Enrolment) error {
 		return err
 	}
 	if b.known.token != nil {
-		return b.trustAudit(ctx, setup)
+		return b.trustAudit(ctx)
 	}
 	e, err := find(enrolled, EnrolToken, setup.Name)
 	if err != nil {
@@ -81,8 +80,7 @@ func (b *Broker) trustToken(ctx context.Context, enrolled []Enrolment) error {
 		func() error { return b.checkSeal(ctx, setup, e) },
 		func() error { return e.Matches(setup.Environment, setup.Pins) },
 		func() error { return b.sameToken(ctx, setup, e) },
-		func() error { return b.trustAudit(ctx, setup) },
-		func() error { return b.known.audit.row(enrolmentRow(e), e) },
+		func() error { return b.witnessEnrolment(ctx, e) },
 	} {
 		if err := check(); err != nil {
 			return err
@@ -90,6 +88,17 @@ func (b *Broker) trustToken(ctx context.Context, enrolled []Enrolment) error {
 	}
 	b.known.token = &e
 	return nil
+}
+
+// trustAudit holds the audit's end against the token's seal and, the first time, against
+// what the token itself remembers.
+func (b *Broker) trustAudit(ctx context.Context) error {
+	_, err := b.told(ctx, "")
+	return err
+}
+
+func (b *Broker) witnessEnrolment(ctx context.Context, e Enrolment) error {
+	return b.witness(ctx, enrolmentRow(e), func(t told) error { return t.row(enrolmentRow(e), e) })
 }
 
 // sameToken holds what the token says of itself against its enrolment.
@@ -129,7 +138,7 @@ func (b *Broker) trustTarget(ctx context.Context, enrolled []Enrolment, t Target
 	if err := sameEnvironment(setup, t); err != nil {
 		return err
 	}
-	if err := b.known.audit.row(enrolmentRow(e), e); err != nil {
+	if err := b.witnessEnrolment(ctx, e); err != nil {
 		return err
 	}
 	b.known.targets[t.Name] = e

@@ -111,7 +111,7 @@ func (w *world) auditHolds(t *testing.T) {
 }
 
 // events are those of the audit, in order.
-func (w *world) events(t *testing.T) []string {
+func (w *world) events(t testing.TB) []string {
 	t.Helper()
 	var events []string
 	for e, err := range w.store.Entries(t.Context(), 0) {
@@ -123,7 +123,7 @@ func (w *world) events(t *testing.T) []string {
 	return events
 }
 
-func (w *world) hasEvent(t *testing.T, event string) bool {
+func (w *world) hasEvent(t testing.TB, event string) bool {
 	t.Helper()
 	return slices.Contains(w.events(t), event)
 }

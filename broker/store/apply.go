@@ -32,7 +32,7 @@ func apply(ctx context.Context, tx *sql.Tx, c broker.Change) (broker.Head, error
 	if err := holds(ctx, tx, c.Lease); err != nil {
 		return broker.Head{}, err
 	}
-	entry, err := next(ctx, tx, c.Entry)
+	entry, err := next(ctx, tx, c)
 	if err != nil {
 		return broker.Head{}, err
 	}
@@ -131,15 +131,15 @@ func writeKey(ctx context.Context, tx *sql.Tx, k *broker.Key) error {
 func writeVersions(ctx context.Context, tx *sql.Tx, c broker.Change) error {
 	if v := c.NewVersion; v != nil {
 		_, err := versionRecord(v).exec(ctx, tx, `INSERT INTO key_versions
-			(state, retain, material, provenance, created_at, activated_at, key_id, number)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, versionColumns(v)...)
+			(state, retain, material, material_id, provenance, created_at, activated_at, key_id, number)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, versionColumns(v)...)
 		if err != nil {
 			return err
 		}
 	}
 	if v := c.Version; v != nil {
 		return versionRecord(v).replace(ctx, tx, `UPDATE key_versions SET
-			state = ?, retain = ?, material = ?, provenance = ?, created_at = ?, activated_at = ?
+			state = ?, retain = ?, material = ?, material_id = ?, provenance = ?, created_at = ?, activated_at = ?
 			WHERE key_id = ? AND number = ?`, versionColumns(v)...)
 	}
 	return nil
@@ -153,6 +153,7 @@ func versionColumns(v *broker.KeyVersion) []any {
 	return []any{
 		v.State, v.Retain,
 		document{v.Material},
+		v.Material.ID,
 		v.Provenance,
 		moment{&v.CreatedAt},
 		moment{&v.ActivatedAt},

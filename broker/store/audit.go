@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -15,20 +14,29 @@ import (
 // next chains an entry to the audit's end. It first takes the form in which it
 // will be read back (numbers as they are written, structs as maps), so that
 // whoever reads it finds the same hash.
-func next(ctx context.Context, tx *sql.Tx, e broker.Entry) (broker.Entry, error) {
-	var last broker.Head
-	err := tx.QueryRowContext(ctx, `SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1`).Scan(&last.Seq, &last.Hash)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return broker.Entry{}, err
-	}
-	text, err := json.Marshal(e)
+func next(ctx context.Context, tx *sql.Tx, c broker.Change) (broker.Entry, error) {
+	end, err := ended(ctx, tx)
 	if err != nil {
-		return broker.Entry{}, fmt.Errorf("encode audit entry %s: %w: %w", e.Event, broker.Misuse, err)
-	}
-	if e, err = decodeEntry(string(text)); err != nil {
 		return broker.Entry{}, err
 	}
-	return e.Chained(last)
+	if c.Trust != nil {
+		if err := c.Trust(end); err != nil {
+			return broker.Entry{}, err
+		}
+	}
+	c.Entry.State, c.Entry.Links = "", nil
+	text, err := json.Marshal(c.Entry)
+	if err != nil {
+		return broker.Entry{}, fmt.Errorf("encode audit entry %s: %w: %w", c.Entry.Event, broker.Misuse, err)
+	}
+	e, err := decodeEntry(string(text))
+	if err == nil && c.Seal != nil {
+		e, err = indexed(ctx, tx, e, end.Entry)
+	}
+	if err != nil {
+		return broker.Entry{}, err
+	}
+	return e.Chained(end.Entry.Head())
 }
 
 // decodeEntry keeps numbers as they are written: 1e2 and 100 have two hashes.

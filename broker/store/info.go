@@ -52,12 +52,34 @@ func (s *Store) Check(ctx context.Context) error {
 		return s.explained(ctx, "check", err)
 	}
 	if found == "ok" {
+		var err error
+		if found, err = s.cut(ctx); err != nil {
+			return s.explained(ctx, "check", err)
+		}
+	}
+	if found == "ok" {
 		return nil
 	}
 	return &broker.Error{
 		Kind: broker.Rejected, Op: "check", Object: s.path, Cause: fmt.Errorf("it is damaged: %s", found),
 		Hint: damagedHint,
 	}
+}
+
+// cut says that the file ends within a page: SQLite reads zeros for what is missing.
+func (s *Store) cut(ctx context.Context) (string, error) {
+	var page int64
+	if err := s.read.QueryRowContext(ctx, `PRAGMA page_size`).Scan(&page); err != nil {
+		return "", err
+	}
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return "", err
+	}
+	if info.Size()%page != 0 {
+		return fmt.Sprintf("it ends within a page, at byte %d", info.Size()), nil
+	}
+	return "ok", nil
 }
 
 // Backup writes a copy of one moment to a new file of mode 0600, while others go

@@ -22,6 +22,12 @@ func (s *Store) Key(ctx context.Context, name string) (broker.KeyView, error) {
 // version and one placement of it, all at once; the key is then yielded whole.
 func (s *Store) Keys(ctx context.Context, f broker.KeyFilter) iter.Seq2[broker.KeyView, error] {
 	var w where
+	if f.ID != "" {
+		w.and(`k.id = ?`, f.ID)
+	}
+	if f.Material != "" {
+		w.and(`k.id IN (SELECT key_id FROM key_versions WHERE material_id = ?)`, f.Material)
+	}
 	if f.Owner != "" {
 		w.and(`k.owner = ?`, f.Owner)
 	}

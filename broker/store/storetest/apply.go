@@ -38,6 +38,7 @@ func everyField(t *testing.T, open Open) {
 	equal(t, "wrapping keys", []broker.KeptWrappingKey{*c.WrappingKey}, got.Wrapping)
 	want := c.Entry
 	want.Seq, want.Prev, want.Hash = 1, broker.GenesisHash, head.Hash
+	want.State, want.Links = broker.EmptyState(), nil // the store's own
 	equal(t, "audit", []broker.Entry{want}, got.Entries)
 	sealed := broker.Head{Seq: 1, Hash: head.Hash, Operation: c.Entry.Operation, Seal: seal, At: c.Entry.At}
 	equal(t, "the head that was answered", sealed, head)

@@ -40,7 +40,7 @@ type check struct {
 
 // Run holds a store to every promise, each on a fresh one, at the same time.
 func Run(t *testing.T, fresh Fresh) {
-	for _, checks := range [][]check{applyChecks(), timeChecks(), leaseChecks(), auditChecks(), listChecks(), recordChecks(), crowdChecks()} {
+	for _, checks := range [][]check{applyChecks(), timeChecks(), leaseChecks(), auditChecks(), indexChecks(), listChecks(), recordChecks(), crowdChecks()} {
 		for _, c := range checks {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()

@@ -1,0 +1,195 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// knownEnd remembers, for the life of a Broker, up to where the audit was held against
+// the token's seals.
+type knownEnd struct {
+	mu       sync.Mutex
+	head     Head
+	anchored bool // it was held against what the token itself remembers
+}
+
+func (k *knownEnd) get() (head Head, anchored bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.head, k.anchored
+}
+
+// reach remembers a head that is newer than the one known.
+func (k *knownEnd) reach(head Head, anchored bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.anchored = k.anchored || anchored
+	if head.Seq > k.head.Seq {
+		k.head = head
+	}
+}
+
+// told is what the audit tells of a subject; "" of none. The audit's end is held against
+// the token's seal, and the subject against the index that the end was sealed with: of
+// all that is older, nothing else is read.
+func (b *Broker) told(ctx context.Context, subject string) (told, error) {
+	setup, err := b.token()
+	if err != nil {
+		return told{}, err
+	}
+	known, anchored := b.end.get()
+	found, err := b.o.Store.Told(ctx, subject)
+	if err != nil {
+		return told{}, fmt.Errorf("read the audit: %w", err)
+	}
+	if err := b.trustEnd(ctx, setup, found.Ended, known, anchored); err != nil {
+		return told{}, err
+	}
+	if found.Entry.Seq > 0 && found.Entry.State == "" {
+		if err := b.makeIndex(ctx, setup); err != nil {
+			return told{}, err
+		}
+		return b.told(ctx, subject)
+	}
+	if subject == "" || found.Entry.Seq == 0 {
+		return told{}, nil
+	}
+	return b.tell(ctx, setup, subject, found)
+}
+
+// makeIndex gives an audit that was written before there was an index its own.
+func (b *Broker) makeIndex(ctx context.Context, setup TokenSetup) error {
+	_, err := b.write(ctx, setup, Change{Entry: Entry{At: b.o.Now(), Event: "audit.indexed", Actor: b.o.Actor}})
+	return err
+}
+
+// trustEnd holds the audit's end against its seal, and follows the chain to it from the
+// head that was known or, the first time, from the one that the token itself remembers:
+// a store that was rolled back is older.
+func (b *Broker) trustEnd(ctx context.Context, setup TokenSetup, end Ended, known Head, anchored bool) error {
+	if err := b.checkEnd(ctx, setup, end, known); err != nil {
+		return err
+	}
+	switch {
+	case !anchored:
+		if err := b.checkAnchor(ctx, setup, end.Entry.Head()); err != nil {
+			return err
+		}
+	case end.Entry.Hash != known.Hash:
+		there, err := b.follow(ctx, known)
+		if err == nil && !there {
+			err = auditFault(fmt.Sprintf("entry %d, which was there a moment ago, is not in it", known.Seq))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	b.end.reach(end.Entry.Head(), true)
+	return nil
+}
+
+// checkEnd holds the last entry against its own hash and its head's seal.
+func (b *Broker) checkEnd(ctx context.Context, setup TokenSetup, end Ended, known Head) error {
+	e, h := end.Entry, end.Head
+	switch {
+	case h.Seq > e.Seq:
+		return auditFault(fmt.Sprintf("sealed head %d (operation %s) is not in the audit: entries were cut", h.Seq, h.Operation))
+	case h.Seq < e.Seq:
+		return auditFault(fmt.Sprintf("entries after %d carry no seal: something else added them, or their heads were removed", h.Seq))
+	case e.Seq == 0:
+		return nil
+	case !e.Whole() || h.Hash != e.Hash:
+		return auditFault(fmt.Sprintf("entry %d (%s) does not match its hash: it was edited", e.Seq, e.Event))
+	case e.Hash == known.Hash && h.Operation == e.Operation:
+		return nil
+	}
+	return b.checkHead(ctx, setup, h)
+}
+
+// follow goes through the chain from an entry to the audit's end; there is false where
+// that entry is not in it.
+func (b *Broker) follow(ctx context.Context, from Head) (there bool, err error) {
+	if from.Seq == 0 {
+		return true, nil
+	}
+	var last Head
+	for e, err := range b.o.Store.Entries(ctx, from.Seq-1) {
+		if err != nil {
+			return false, fmt.Errorf("read the audit: %w", err)
+		}
+		if last.Seq == 0 {
+			if e.Seq != from.Seq || e.Hash != from.Hash {
+				return false, nil
+			}
+			last = Head{Seq: e.Seq - 1, Hash: e.Prev}
+		}
+		if fault := chainFault(e, last); fault != "" {
+			return true, auditFault(fault)
+		}
+		last = e.Head()
+	}
+	return last.Seq > 0, nil
+}
+
+// tell makes of the entries about a subject what they tell. They must be all that the
+// index knows of, each linked to the one before.
+func (b *Broker) tell(ctx context.Context, setup TokenSetup, subject string, found Told) (told, error) {
+	if err := found.complete(subject); err != nil {
+		return told{}, auditFault(err.Error())
+	}
+	t := told{rows: map[string]string{}}
+	for _, e := range found.Entries {
+		if h, old := found.Heads[e.Seq]; old {
+			if err := b.checkEnd(ctx, setup, Ended{Entry: e, Head: h}, Head{}); err != nil {
+				return told{}, err
+			}
+		}
+		t.add(e)
+	}
+	return t, nil
+}
+
+func (l *told) add(e Entry) {
+	l.begun = l.begun || e.Event == importBegun
+	written, _ := e.Details[rowsField].(map[string]any) // entries that wrote no row have none
+	for name, sum := range written {
+		l.rows[name], _ = sum.(string)
+	}
+}
+
+// complete: the entries are all that there are about the subject, and each is as it was.
+func (t Told) complete(subject string) error {
+	state, err := t.Path.State(subject)
+	if err != nil {
+		return err
+	}
+	if state != t.Entry.State {
+		return fmt.Errorf("the index of the audit at %s is not the one that entry %d was sealed with", subject, t.Entry.Seq)
+	}
+	end := t.Path.Find(subject)
+	entries := t.Entries
+	if n := len(entries); n > 0 && entries[n-1].Seq == t.Entry.Seq {
+		if entries[n-1].Hash != t.Entry.Hash || !entries[n-1].Whole() {
+			return errors.New("its last entry is not as it was sealed")
+		}
+		entries = entries[:n-1]
+	}
+	if int64(len(entries)) != end.Entries {
+		return fmt.Errorf("it has %d entries about %s, and the index knows of %d: entries were removed or edited", len(entries), subject, end.Entries)
+	}
+	return linked(subject, end.Link, entries)
+}
+
+// linked follows the links back, each of which names number and hash.
+func linked(subject string, last Link, entries []Entry) error {
+	for i := len(entries) - 1; i >= 0; i-- {
+		e := entries[i]
+		if old := last.Seq == 0 && e.State == ""; !old && (e.Seq != last.Seq || e.Hash != last.Hash) || !e.Whole() {
+			return fmt.Errorf("entry %d (%s) is not as it was when entries after it were written: it was edited", e.Seq, e.Event)
+		}
+		last = e.Links[subject]
+	}
+	return nil
+}
