@@ -51,6 +51,9 @@ func (d document) Scan(v any) error {
 	case nil: // an outer join left it out
 		return nil
 	case string:
+		if text == "{}" {
+			return nil // the usual empty one
+		}
 		return json.Unmarshal([]byte(text), d.of)
 	case []byte:
 		return json.Unmarshal(text, d.of)
