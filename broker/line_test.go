@@ -107,26 +107,26 @@ type world struct {
 	inject func(call string, before bool) error
 }
 
-func newWorld(t testing.TB, caps broker.Capabilities) *world {
-	t.Helper()
-	w := bareWorld(t, caps)
+func newWorld(tb testing.TB, caps broker.Capabilities) *world {
+	tb.Helper()
+	w := bareWorld(tb, caps)
 	w.enrol()
 	return w
 }
 
-func bareWorld(t testing.TB, caps broker.Capabilities) *world {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "keyferry.db")
-	s, err := store.Create(t.Context(), store.Options{Path: path})
+func bareWorld(tb testing.TB, caps broker.Capabilities) *world {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "keyferry.db")
+	s, err := store.Create(tb.Context(), store.Options{Path: path})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
-	w := &world{t: t, path: path, store: s, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	w := &world{t: tb, path: path, store: s, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	w.token = tokens.New(tokens.Options{Fault: func(call string, before bool) error { return w.fault("token "+call, before) }})
 	w.target = newTarget(w, caps)
 	return w

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -184,8 +185,7 @@ func (t Told) complete(subject string) error {
 
 // linked follows the links back, each of which names number and hash.
 func linked(subject string, last Link, entries []Entry) error {
-	for i := len(entries) - 1; i >= 0; i-- {
-		e := entries[i]
+	for _, e := range slices.Backward(entries) {
 		if old := last.Seq == 0 && e.State == ""; !old && (e.Seq != last.Seq || e.Hash != last.Hash) || !e.Whole() {
 			return fmt.Errorf("entry %d (%s) is not as it was when entries after it were written: it was edited", e.Seq, e.Event)
 		}

@@ -111,21 +111,21 @@ func (w *world) auditHolds(t *testing.T) {
 }
 
 // events are those of the audit, in order.
-func (w *world) events(t testing.TB) []string {
-	t.Helper()
+func (w *world) events(tb testing.TB) []string {
+	tb.Helper()
 	var events []string
-	for e, err := range w.store.Entries(t.Context(), 0) {
+	for e, err := range w.store.Entries(tb.Context(), 0) {
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		events = append(events, e.Event)
 	}
 	return events
 }
 
-func (w *world) hasEvent(t testing.TB, event string) bool {
-	t.Helper()
-	return slices.Contains(w.events(t), event)
+func (w *world) hasEvent(tb testing.TB, event string) bool {
+	tb.Helper()
+	return slices.Contains(w.events(tb), event)
 }
 
 // another is a second process at work on the same store, which does not take the first
