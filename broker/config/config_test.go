@@ -144,7 +144,7 @@ func badOnes() []bad {
 		{"no value", "label: test", "label:", "token.label has no value"},
 		{"tilde", "keyferry.db", "~/keyferry.db", "store: ~ means nothing here"},
 		{"endpoint", "    region: eu-central-1", "    region: eu-central-1\n    endpoint: localhost:4566", "targets[0].endpoint: \"localhost:4566\" is not a URL"},
-		{"password in proxy", "    region: eu-central-1", "    region: eu-central-1\n    proxy: http://me:secret@proxy:1", "is not a URL like http://host:port, without a password"},
+		{"password in proxy", "    region: eu-central-1", "    region: eu-central-1\n    proxy: http://me:secret@proxy:1", `"http://…@proxy:1" is not a URL like http://host:port, without a password`},
 		{"window", "    region: eu-central-1", "    region: eu-central-1\n    deletion_window: 3d", "deletion_window: 3d is not from 7d to 30d"},
 		{"role elsewhere", "    region: eu-central-1", "    region: eu-central-1\n    role_arn: arn:aws:iam::999999999999:role/k", "role_arn: the role is not in account 012345678901"},
 		{"external id alone", "    region: eu-central-1", "    region: eu-central-1\n    external_id: abc", "external_id goes with a role_arn"},

@@ -55,8 +55,11 @@ func (s slot) quoted(text string) string {
 	if s.secret() {
 		return "the value"
 	}
-	return fmt.Sprintf("%.80q", text)
+	return fmt.Sprintf("%.80q", userinfo.ReplaceAllString(text, "://…@"))
 }
+
+// userinfo of a URL, where people put passwords (RFC 3986 §3.2.1).
+var userinfo = regexp.MustCompile(`://.*@`)
 
 // decode fills one slot.
 func (d *decoder) decode(node ast.Node, s slot) {
