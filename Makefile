@@ -21,7 +21,7 @@ test: ## lint, vet, every test (with the race detector but for e2e), known vulne
 lint: ## the pinned linter over everything
 	@$(run) scripts/setup-tools golangci-lint && golangci-lint run ./...
 
-bench: setup ## the benchmarks, with their ratios
+bench: setup ## what docs/benchmarks.md shows, as ratios in one run, and writes it anew
 	@scripts/bench
 
 chaos: setup ## kill the program KILLS times (1000) while it brings keys to every target, and all other faults; SEED repeats a run

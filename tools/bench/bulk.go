@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/keyferry/keyferry/hsm/softtoken"
+)
+
+// workers are as many keys at once as measure best here: the token and the emulator are what is slow.
+const workers = 8
+
+// bulk is a list without quotas, at the speed of what is slower, token or cloud. The proofs, which come after the last import,
+// are timed apart.
+func bulk(ctx context.Context, b *bench) ([]result, error) {
+	var results []result
+	for _, kind := range softtoken.Kinds() {
+		if kind.Skipped() {
+			continue
+		}
+		r, err := b.bulkOn(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, r)
+	}
+	return results, nil
+}
+
+func (b *bench) bulkOn(ctx context.Context, kind softtoken.Kind) (result, error) {
+	s, err := b.site(ctx, wish{kind: kind})
+	if err != nil {
+		return result{}, err
+	}
+	defer s.close()
+	n := b.keys(1000)
+	var ratios []float64
+	var parts string
+	for range b.rounds {
+		token, err := s.rate(ctx, "token", n)
+		if err != nil {
+			return result{}, err
+		}
+		cloud, err := s.rate(ctx, "cloud", n)
+		if err != nil {
+			return result{}, err
+		}
+		imports, proofs, err := s.timed(ctx, n)
+		if err != nil {
+			return result{}, err
+		}
+		ours := float64(n) / imports.Seconds()
+		ratios = append(ratios, ours/min(token, cloud))
+		parts = fmt.Sprintf("%d keys, in the last round %.1f a second; token %.1f, emulator %.1f; the proofs after it %.1f a second",
+			n, ours, token, cloud, float64(n)/proofs.Seconds())
+	}
+	return result{of: string(kind), figure: median(ratios), parts: parts}, nil
+}
+
+// rate of a part of an import alone, in keys a second.
+func (s *site) rate(ctx context.Context, part string, n int) (float64, error) {
+	spent, err := s.bare(ctx, ask{Do: part, Keys: n, Workers: workers, Spec: "aes-256"})
+	if err != nil {
+		return 0, err
+	}
+	took, err := spent.inside()
+	return float64(n) / took, err
+}
+
+// timed brings a list and is how long it took until the last import, and from then on.
+func (s *site) timed(ctx context.Context, n int) (imports, proofs time.Duration, err error) {
+	before, err := s.calls(ctx, 0)
+	if err != nil {
+		return 0, 0, err
+	}
+	begun := time.Now() //nolint:forbidigo // a benchmark's clock
+	spent, err := s.bring(ctx, n, workers, "aes-256", "aws")
+	if err != nil {
+		return 0, 0, err
+	}
+	log, err := s.calls(ctx, before.last)
+	if err != nil {
+		return 0, 0, err
+	}
+	sent := log.at["ImportKeyMaterial"]
+	if len(sent) != 2*n {
+		return 0, 0, fmt.Errorf("%d imports were answered, %d keys and as many proofs make %d", len(sent), n, 2*n)
+	}
+	imports = sent[n-1].Sub(begun)
+	return imports, spent.wall - imports, nil
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/keyferry/keyferry/hsm/softtoken"
+)
+
+// programs are the built ones that are measured.
+type programs struct {
+	dir, root      string
+	keyferry, bare string
+}
+
+func build(ctx context.Context) (programs, error) {
+	root, err := softtoken.Root()
+	if err != nil {
+		return programs{}, err
+	}
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return programs{}, fmt.Errorf("make a directory: %w", err)
+	}
+	p := programs{dir: dir, root: root, keyferry: filepath.Join(dir, "keyferry"), bare: filepath.Join(dir, "bare")}
+	for path, pkg := range map[string]string{p.keyferry: "./cmd/keyferry", p.bare: "./tools/bench/bare"} {
+		cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
+		cmd.Dir = root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return programs{}, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+		}
+	}
+	return p, nil
+}
+
+func (p programs) remove() { _ = os.RemoveAll(p.dir) } // the system clears its temporary directory
+
+// spent is what a run of a program took.
+type spent struct {
+	wall   time.Duration
+	memory int64 // most that was resident, bytes
+	stdout []byte
+}
+
+// spend runs a program that must end with 0.
+func spend(ctx context.Context, dir string, env []string, name string, args ...string) (spent, error) {
+	var out, talk bytes.Buffer
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, env, &out, &talk
+	begun := time.Now() //nolint:forbidigo // a benchmark's clock
+	err := cmd.Run()
+	s := spent{wall: time.Since(begun), stdout: out.Bytes()} //nolint:forbidigo // the same
+	if err != nil {
+		return s, fmt.Errorf("run %s %q: %w\n%s%s", filepath.Base(name), args, err, tail(out.Bytes()), tail(talk.Bytes()))
+	}
+	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return s, errors.New("this system tells no memory of a process")
+	}
+	s.memory = usage.Maxrss << 10 // Linux: KiB
+	return s, nil
+}
+
+func tail(text []byte) []byte { return text[max(0, len(text)-2000):] }
