@@ -24,8 +24,11 @@ func TestBounds(t *testing.T) {
 		holds bool
 		says  string
 	}{
-		{bound{most: 1.1}, 1.1, true, "≤ 1.1"}, {bound{most: 1.1}, 1.2, false, "≤ 1.1"},
-		{bound{least: 5}, 5, true, "≥ 5"}, {bound{least: 5}, 4.9, false, "≥ 5"}, {bound{}, 9, true, "reported"},
+		{bound{most: 1.1}, 1.1, true, "≤ 1.1"},
+		{bound{most: 1.1}, 1.2, false, "≤ 1.1"},
+		{bound{least: 5}, 5, true, "≥ 5"},
+		{bound{least: 5}, 4.9, false, "≥ 5"},
+		{bound{}, 9, true, "reported"},
 	} {
 		if c.b.holds(c.f) != c.holds || c.b.String() != c.says {
 			t.Errorf("%v at %v: %v, %s", c.b, c.f, c.b.holds(c.f), c.b)

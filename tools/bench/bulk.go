@@ -75,7 +75,7 @@ func (s *site) timed(ctx context.Context, n int) (imports, proofs time.Duration,
 		return 0, 0, err
 	}
 	begun := time.Now() //nolint:forbidigo // a benchmark's clock
-	spent, err := s.bring(ctx, n, workers, "aes-256", "aws")
+	spent, err := s.bring(ctx, n, workers, "aws")
 	if err != nil {
 		return 0, 0, err
 	}

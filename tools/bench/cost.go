@@ -41,7 +41,7 @@ func (s *site) sameCalls(ctx context.Context, n int) (ours, bare spent, err erro
 	if err != nil {
 		return ours, bare, err
 	}
-	if ours, err = s.bring(ctx, n, 1, "aes-256", "aws"); err != nil {
+	if ours, err = s.bring(ctx, n, 1, "aws"); err != nil {
 		return ours, bare, err
 	}
 	byOurs, err := s.calls(ctx, byBare.last)

@@ -23,7 +23,7 @@ func inventory(ctx context.Context, b *bench) ([]result, error) {
 	}
 	defer s.close()
 	n := b.keys(1000)
-	if _, err := s.bring(ctx, n, workers, "aes-256", "aws"); err != nil {
+	if _, err := s.bring(ctx, n, workers, "aws"); err != nil {
 		return nil, err
 	}
 	var ratios, millis, mebibytes []float64

@@ -31,7 +31,7 @@ func build(ctx context.Context) (programs, error) {
 	}
 	p := programs{dir: dir, root: root, keyferry: filepath.Join(dir, "keyferry"), bare: filepath.Join(dir, "bare")}
 	for path, pkg := range map[string]string{p.keyferry: "./cmd/keyferry", p.bare: "./tools/bench/bare"} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
+		cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg) //nolint:gosec // our own words
 		cmd.Dir = root
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return programs{}, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
@@ -52,11 +52,11 @@ type spent struct {
 // spend runs a program that must end with 0.
 func spend(ctx context.Context, dir string, env []string, name string, args ...string) (spent, error) {
 	var out, talk bytes.Buffer
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // programs that were built here
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, env, &out, &talk
 	begun := time.Now() //nolint:forbidigo // a benchmark's clock
 	err := cmd.Run()
-	s := spent{wall: time.Since(begun), stdout: out.Bytes()} //nolint:forbidigo // the same
+	s := spent{wall: time.Since(begun), stdout: out.Bytes()}
 	if err != nil {
 		return s, fmt.Errorf("run %s %q: %w\n%s%s", filepath.Base(name), args, err, tail(out.Bytes()), tail(talk.Bytes()))
 	}

@@ -34,7 +34,7 @@ func underQuota(ctx context.Context, b *bench) ([]result, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := s.bring(ctx, n, workers, "aes-256", "aws"); err != nil {
+		if _, err := s.bring(ctx, n, workers, "aws"); err != nil {
 			return nil, err
 		}
 		log, err := s.calls(ctx, before.last)
@@ -65,11 +65,11 @@ func threeTargets(ctx context.Context, b *bench) ([]result, error) {
 	var ratios []float64
 	var parts string
 	for range b.rounds {
-		alone, err := s.bring(ctx, n, workers, "aes-256", "aws")
+		alone, err := s.bring(ctx, n, workers, "aws")
 		if err != nil {
 			return nil, err
 		}
-		all, err := s.bring(ctx, n, workers, "aes-256", "aws gcp pool")
+		all, err := s.bring(ctx, n, workers, "aws gcp pool")
 		if err != nil {
 			return nil, err
 		}

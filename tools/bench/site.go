@@ -87,7 +87,8 @@ func (w wish) names() []string {
 
 func (s *site) startClouds(ctx context.Context, w wish) error {
 	pool := filepath.Join(s.b.programs.root, ".cache", "wrapping-keys")
-	ca, err := emu.NewAuthority(time.Now()) //nolint:forbidigo // an emulator's clock
+	now := time.Now //nolint:forbidigo // the emulators' clock
+	ca, err := emu.NewAuthority(now())
 	if err != nil {
 		return fmt.Errorf("make a CA: %w", err)
 	}
@@ -95,9 +96,9 @@ func (s *site) startClouds(ctx context.Context, w wish) error {
 		return fmt.Errorf("write the CA: %w", err)
 	}
 	var errs [3]error
-	s.aws, errs[0] = awsemu.Start(ctx, awsemu.Config{Now: time.Now, CA: ca, PoolDir: pool, ReuseWrappingKeys: true, Settings: w.aws})
-	s.gcp, errs[1] = gcpemu.Start(ctx, gcpemu.Config{Now: time.Now, CA: ca, PoolDir: pool, ReuseWrappingKeys: true})
-	s.azure, errs[2] = azureemu.Start(ctx, azureemu.Config{Now: time.Now, CA: ca, PoolDir: pool, ReuseWrappingKeys: true})
+	s.aws, errs[0] = awsemu.Start(ctx, awsemu.Config{Now: now, CA: ca, PoolDir: pool, ReuseWrappingKeys: true, Settings: w.aws})
+	s.gcp, errs[1] = gcpemu.Start(ctx, gcpemu.Config{Now: now, CA: ca, PoolDir: pool, ReuseWrappingKeys: true})
+	s.azure, errs[2] = azureemu.Start(ctx, azureemu.Config{Now: now, CA: ca, PoolDir: pool, ReuseWrappingKeys: true})
 	if err := errors.Join(errs[:]...); err != nil {
 		return fmt.Errorf("start the emulators: %w", err)
 	}
@@ -122,13 +123,13 @@ func (s *site) keyferry(ctx context.Context, args ...string) (spent, error) {
 	return spend(ctx, s.dir, s.env, s.b.programs.keyferry, args...)
 }
 
-// list writes a list of keys of one spec.
-func (s *site) list(n int, spec, targets string) (path string, err error) {
+// list writes a list of AES keys.
+func (s *site) list(n int, targets string) (path string, err error) {
 	s.lists++
 	var text strings.Builder
 	text.WriteString("name,spec,targets\n")
 	for i := range n {
-		fmt.Fprintf(&text, "list%d/key-%d,%s,%s\n", s.lists, i, spec, targets)
+		fmt.Fprintf(&text, "list%d/key-%d,aes-256,%s\n", s.lists, i, targets)
 	}
 	path = filepath.Join(s.dir, fmt.Sprintf("keys-%d.csv", s.lists))
 	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
@@ -138,8 +139,8 @@ func (s *site) list(n int, spec, targets string) (path string, err error) {
 }
 
 // bring imports a new list, so many keys at once.
-func (s *site) bring(ctx context.Context, n, atOnce int, spec, targets string) (spent, error) {
-	path, err := s.list(n, spec, targets)
+func (s *site) bring(ctx context.Context, n, atOnce int, targets string) (spent, error) {
+	path, err := s.list(n, targets)
 	if err != nil {
 		return spent{}, err
 	}
