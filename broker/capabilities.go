@@ -181,13 +181,6 @@ func span(d time.Duration) string {
 	return d.String()
 }
 
-// Quota is how often a call may be made, per account and region.
-type Quota struct {
-	Calls     []string // calls that share it
-	PerSecond float64
-	Burst     int
-}
-
 // Permission is one thing a role must be allowed, in the provider's words.
 type Permission struct {
 	Action string // "kms:CreateKey"

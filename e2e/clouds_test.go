@@ -89,6 +89,7 @@ func (c *clouds) moreTargets(azure azureemu.Credentials) string {
     ca_file: clouds-ca.pem
     settle: 1s
     poll: 1s
+    quotas: {all: 10000}
 `, name, azure.Tenant, c.azure.URL(vault), kind, c.azure.AuthorityURL(), azure.ClientID)
 	}
 	return fmt.Sprintf(`  - name: gcp
@@ -104,6 +105,7 @@ func (c *clouds) moreTargets(azure azureemu.Credentials) string {
     sole_writer: true
     settle: 1s
     poll: 1s
+    quotas: {all: 10000}
 `, c.gcp.Project(), c.gcp.Addr(), c.gcp.TokenURL()) +
 		at("vault", "vault", azureemu.DefaultPremium) + at("pool", "managed-hsm", azureemu.DefaultPool) + `policies:
   - {name: plain, targets: [aws]}

@@ -120,6 +120,7 @@ targets:
     ca_file: %s
     settle: 1s
     poll: 1s
+    quotas: {all: 10000}
 policies:
   - {name: plain, targets: [aws]}
 `, filepath.Join(s.dir, "keyferry.db"), module, s.token.PINFile, s.dir, s.cloud.Account(), s.cloud.TLSURL(), ca)

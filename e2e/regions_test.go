@@ -29,6 +29,7 @@ func newRegions(t *testing.T) *site {
     ca_file: %s
     settle: 1s
     poll: 1s
+    quotas: {all: 10000}
 policies:
   - {name: plain, targets: [west, aws]}
 `, s.cloud.Account(), s.cloud.TLSURL(), filepath.Join(s.dir, "ca.pem"))

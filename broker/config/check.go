@@ -18,6 +18,7 @@ func (d *decoder) check(c *Config) {
 	for i, t := range c.Targets {
 		targets = d.once("targets", i, t.Name, targets)
 		d.checkTarget(fmt.Sprintf("targets[%d]", i), t, c)
+		d.checkQuotas(fmt.Sprintf("targets[%d].quotas", i), t, c.Targets[:i])
 	}
 	for i, p := range c.Policies {
 		policies = d.once("policies", i, p.Name, policies)

@@ -77,6 +77,8 @@ func (d *decoder) decode(node ast.Node, s slot) {
 	switch {
 	case s.value.Type() == reflect.TypeFor[Duration]():
 		d.duration(node, s)
+	case s.value.Type() == reflect.TypeFor[Quotas]():
+		d.quotas(node, s)
 	case s.value.Kind() == reflect.Pointer:
 		s.value.Set(reflect.New(s.value.Type().Elem()))
 		s.value = s.value.Elem()

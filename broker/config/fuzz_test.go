@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("accepted without what is required: %+v", c)
 		}
 		for i, target := range c.Targets {
-			if first, _ := c.Target(target.Name); first != c.Targets[i] && first.Name == target.Name {
+			if first, _ := c.Target(target.Name); !reflect.DeepEqual(first, c.Targets[i]) && first.Name == target.Name {
 				t.Fatalf("target %s is there twice", target.Name)
 			}
 		}

@@ -61,6 +61,8 @@ func schemaOf(t reflect.Type, tag reflect.StructTag) map[string]any {
 		object(t, out)
 	case t.Kind() == reflect.Slice:
 		out["type"], out["items"] = "array", schemaOf(t.Elem(), "")
+	case t == reflect.TypeFor[config.Quotas]():
+		out["type"], out["additionalProperties"] = "object", map[string]any{"type": "number", "exclusiveMinimum": 0, "maximum": 1000000}
 	case t.Kind() == reflect.Map:
 		out["type"], out["additionalProperties"] = "object", map[string]any{"type": "string"}
 	case t.Kind() == reflect.Bool:

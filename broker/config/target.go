@@ -58,6 +58,7 @@ type Target struct {
 	DeletionWindow Duration `json:"deletion_window,omitempty" for:"aws gcp" doc:"waiting period before a key that was taken back is deleted: 7d to 30d at AWS, 1d to 120d at Google; 30d if left out"`
 	Settle         Duration `json:"settle,omitempty" doc:"how long a change may take to show; the provider's usual time if left out"`
 	Poll           Duration `json:"poll,omitempty" doc:"how often to look meanwhile"`
+	Quotas         Quotas   `json:"quotas,omitempty" doc:"calls a second that the account may make there, by the name of a quota or call as keyferry target show has it, or all; the provider's usual ones if left out"`
 }
 
 // KeyPolicy is a key policy in JSON: in a file, or here.

@@ -40,6 +40,7 @@ const wired = `  - {name: plain, provider: aws, environment: test, account: "111
     ed25519: true
     settle: 2m
     poll: 3s
+    quotas: {GetParametersForImport: 5}
   - name: google
     provider: gcp
     environment: production
@@ -62,6 +63,7 @@ const wired = `  - {name: plain, provider: aws, environment: test, account: "111
     deletion_window: 2d
     settle: 2m
     poll: 3s
+    quotas: {write: 2}
   - name: azure
     provider: azure
     environment: production
@@ -78,6 +80,7 @@ const wired = `  - {name: plain, provider: aws, environment: test, account: "111
     wrapping_key: rsa-2048
     settle: 2m
     poll: 3s
+    quotas: {create: 3}
 `
 
 func wiredTarget(t *testing.T, name string) asked {
@@ -101,6 +104,7 @@ func TestEveryFieldOfAnAWSTargetArrives(t *testing.T) {
 		Endpoint: "https://127.0.0.1:2", STSEndpoint: "https://127.0.0.1:3", CAFile: "/etc/ca.pem", CAPEM: []byte("ca"), Proxy: "http://proxy:1",
 		Production: true, PrimaryRegion: "eu-central-1", PrimaryEndpoint: "https://127.0.0.1:1", KeyPolicy: "{}", Ed25519: true,
 		WrappingKeyBits: 2048, DeletionWindow: 7 * 24 * time.Hour, Settle: 2 * time.Minute, Poll: 3 * time.Second,
+		Quotas: map[string]float64{"GetParametersForImport": 5},
 	}
 	if diff := cmp.Diff(want, configAWS(wiredTarget(t, "replica")), cmpopts.IgnoreUnexported(awskms.Config{})); diff != "" {
 		t.Error(diff)
@@ -121,7 +125,7 @@ func TestEveryFieldOfAGoogleTargetArrives(t *testing.T) {
 		CredentialsFile: filepath.Join("/etc", "gcp.json"), CredentialsJSON: []byte("secret"), Impersonate: "a@p.example",
 		ProofImpersonate: "b@p.example", QuotaProject: "other-project", Endpoint: "https://127.0.0.1:4", TokenEndpoint: "https://127.0.0.1:5",
 		CAFile: "/etc/ca.pem", CAPEM: []byte("ca"), Proxy: "http://proxy:1", Production: true, WrappingKeyBits: 3072,
-		DeletionWindow: 2 * 24 * time.Hour, Settle: 2 * time.Minute, Poll: 3 * time.Second,
+		DeletionWindow: 2 * 24 * time.Hour, Settle: 2 * time.Minute, Poll: 3 * time.Second, Quotas: map[string]float64{"write": 2},
 	}
 	if diff := cmp.Diff(want, configGCP(a)); diff != "" {
 		t.Error(diff)
@@ -147,7 +151,7 @@ func TestEveryFieldOfAnAzureTargetArrives(t *testing.T) {
 			Kind: azurekv.WorkloadIdentity, ClientID: "33333333-4444-5555-6666-777777777777", TokenFile: "/etc/token",
 		},
 		Authority: "https://127.0.0.1:6", CAFile: "/etc/ca.pem", CAPEM: []byte("ca"), Proxy: "http://proxy:1", Production: true,
-		Settle: 2 * time.Minute, Poll: 3 * time.Second,
+		Settle: 2 * time.Minute, Poll: 3 * time.Second, Quotas: map[string]float64{"create": 3},
 	}
 	if diff := cmp.Diff(want, configAzure(wiredTarget(t, "azure"))); diff != "" {
 		t.Error(diff)

@@ -41,6 +41,7 @@ func configAWS(a asked) awskms.Config {
 		Replicated:      slices.ContainsFunc(a.config.Targets, func(t config.Target) bool { return t.ReplicaOf == a.Name }),
 		WrappingKeyBits: wrappingBits(a.Target), DeletionWindow: a.DeletionWindow.Std(),
 		Settle: a.Settle.Std(), Poll: a.Poll.Std(), Now: a.now,
+		Quotas: quotasOf(a), Pace: a.pace.at(a.Target), PrimaryPace: a.pace.at(primary),
 	}
 }
 

@@ -32,7 +32,7 @@ func configAzure(a asked) azurekv.Config {
 		Tenant: a.Tenant, VaultURL: a.Vault, Kind: a.Kind, Protection: a.Protection,
 		KEKValidFor: a.KEKValidFor.Std(), WrappingKeyBits: wrappingBits(a.Target), Authority: a.Authority,
 		CAFile: string(a.CAFile), CAPEM: a.files[caField], Proxy: a.Proxy, Production: a.Environment == broker.Production,
-		Settle: a.Settle.Std(), Poll: a.Poll.Std(), Now: a.now,
+		Settle: a.Settle.Std(), Poll: a.Poll.Std(), Now: a.now, Quotas: quotasOf(a), Pace: a.pace.at(a.Target),
 	}
 	if a.Credentials != nil {
 		c.Credentials = azureCredentials(*a.Credentials, a.files[certificateField])

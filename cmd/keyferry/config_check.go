@@ -19,7 +19,7 @@ type checked struct {
 // tryTargets opens each target, and closes it again.
 func (p *program) tryTargets(ctx context.Context, cfg *config.Config) error {
 	for _, t := range cfg.Targets {
-		_, done, err := p.openTarget(ctx, cfg, t)
+		_, done, err := p.openTarget(ctx, asked{Target: t, config: cfg, now: p.now})
 		if err != nil {
 			return fmt.Errorf("open target %s: %w", t.Name, err)
 		}

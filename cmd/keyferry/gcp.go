@@ -30,6 +30,7 @@ func configGCP(a asked) gcpkms.Config {
 		Endpoint: a.Endpoint, TokenEndpoint: a.TokenEndpoint, CAFile: string(a.CAFile), CAPEM: a.files[caField], Proxy: a.Proxy,
 		Production: a.Environment == broker.Production, SoleWriter: a.SoleWriter, WrappingKeyBits: wrappingBits(a.Target),
 		DeletionWindow: a.DeletionWindow.Std(), Settle: a.Settle.Std(), Poll: a.Poll.Std(), Now: a.now,
+		Quotas: quotasOf(a), Pace: a.pace.at(a.Target),
 	}
 }
 

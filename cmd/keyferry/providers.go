@@ -26,6 +26,7 @@ type asked struct {
 	config.Target
 	config *config.Config // that the target is in
 	files  targetFiles    // empty where it is not opened
+	pace   paces          // nil where it is not opened
 	now    func() time.Time
 }
 

@@ -24,8 +24,9 @@ func (p *program) openTargets(ctx context.Context, c *config.Config) (targets []
 			f()
 		}
 	}
+	pace := p.newPaces(c)
 	for _, t := range c.Targets {
-		target, done, err := p.openTarget(ctx, c, t)
+		target, done, err := p.openTarget(ctx, asked{Target: t, config: c, pace: pace, now: p.now})
 		if err != nil {
 			targets = append(targets, p.shutTarget(t, err))
 			continue
@@ -51,12 +52,12 @@ func (p *program) shutTarget(t config.Target, why error) broker.Target {
 
 // openTarget reads a target's files once: what is used is what is held against the
 // enrolment.
-func (p *program) openTarget(ctx context.Context, c *config.Config, t config.Target) (broker.Target, func(), error) {
-	files, err := readFiles(t, public, secret, renewed)
-	if err != nil {
+func (p *program) openTarget(ctx context.Context, a asked) (_ broker.Target, done func(), err error) {
+	t := a.Target
+	if a.files, err = readFiles(t, public, secret, renewed); err != nil {
 		return broker.Target{}, nil, err
 	}
-	pins, err := targetPins(t, files)
+	pins, err := targetPins(t, a.files)
 	if err != nil {
 		return broker.Target{}, nil, err
 	}
@@ -64,7 +65,7 @@ func (p *program) openTarget(ctx context.Context, c *config.Config, t config.Tar
 		if known.name != t.Provider {
 			continue
 		}
-		o, err := known.open(ctx, asked{Target: t, config: c, files: files, now: p.now})
+		o, err := known.open(ctx, a)
 		if err != nil {
 			return broker.Target{}, nil, err
 		}
@@ -97,8 +98,9 @@ func wrappingBits(t config.Target) int {
 	return bits
 }
 
-// targetPins is what a target's enrolment holds the config to: every field, public
-// files by what is in them, and under one name whose it is.
+// targetPins is what a target's enrolment holds the config to: every field but those
+// that say nothing of where material goes, public files by what is in them, and under
+// one name whose it is.
 func targetPins(t config.Target, files targetFiles) (map[string]string, error) {
 	text, err := json.Marshal(t)
 	if err != nil {
@@ -109,6 +111,7 @@ func targetPins(t config.Target, files targetFiles) (map[string]string, error) {
 		return nil, fmt.Errorf("read target %s: %w", t.Name, err)
 	}
 	delete(fields, "name")
+	delete(fields, "quotas") // how fast
 	pins := map[string]string{}
 	for name, value := range fields {
 		pins[name] = fmt.Sprint(value)

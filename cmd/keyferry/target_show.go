@@ -20,6 +20,16 @@ type targetShown struct {
 	Enrolled     string                   `json:"enrolled"` // yes, no, or what differs from the config
 	Enrolment    *broker.Enrolment        `json:"enrolment,omitempty"`
 	WrappingKeys []broker.KeptWrappingKey `json:"wrapping_keys"` // that are kept between imports
+	Quotas       []broker.Quota           `json:"quotas"`        // in force, of its account and place
+}
+
+// quotaRow is one in a table.
+type quotaRow struct {
+	Name      string   `json:"quota"`
+	PerSecond float64  `json:"per_second"`
+	Burst     int      `json:"burst"`
+	From      string   `json:"from"`
+	Calls     []string `json:"calls"`
 }
 
 // wrappingKeyRow is one that is kept, in a table.
@@ -34,10 +44,11 @@ type wrappingKeyRow struct {
 
 func (p *program) targetShow() *cli.Command {
 	return p.command(leaf{
-		name: "show", usage: "show a target: its config, its enrolment, and the wrapping keys that are kept for it", args: []string{"NAME"},
+		name: "show", usage: "show a target: its config, its enrolment, the wrapping keys that are kept for it, and its quotas", args: []string{"NAME"},
 		about: "Where wrapping keys are made by us and kept, each is shown with the operation that had it made. Only those are\n" +
 			"ever used: whoever may create keys at the target could plant one. Records are held against the token's seal;\n" +
-			"the target is not asked.",
+			"the target is not asked. Quotas are of its account and place, and shared by all targets there: calls wait for\n" +
+			"them. quotas in the target's config has other figures than the provider's usual ones.",
 		examples: []string{"keyferry target show aws-test", "keyferry target show azure-test --output json"},
 		run: func(ctx context.Context, c *call) error {
 			return c.working(ctx, func(s *session) error { return s.showTarget(ctx, c.argument()) })
@@ -65,6 +76,9 @@ func (s *session) showTarget(ctx context.Context, name string) error {
 		return err
 	}
 	out.WrappingKeys = append(out.WrappingKeys, kept...)
+	if out.Quotas, err = s.broker.TargetQuotas(name); err != nil {
+		return err
+	}
 	return s.print(answer{value: out, tables: out.tables()})
 }
 
@@ -82,5 +96,17 @@ func (t targetShown) tables() []any {
 			Ref: k.Ref, Operation: k.Operation, MadeAt: k.MadeAt, ExpiresAt: k.ExpiresAt, Ended: k.Ended, Fingerprint: k.Fingerprint,
 		})
 	}
-	return []any{head, kept}
+	return []any{head, kept, quotaRows(t.Quotas)}
+}
+
+func quotaRows(quotas []broker.Quota) []quotaRow {
+	var rows []quotaRow
+	for _, q := range quotas {
+		from := "provider"
+		if q.Config {
+			from = "config"
+		}
+		rows = append(rows, quotaRow{Name: q.Name, PerSecond: q.PerSecond, Burst: q.Burst, From: from, Calls: q.Calls})
+	}
+	return rows
 }

@@ -15,7 +15,7 @@ func (p *Provider) Capabilities() broker.Capabilities {
 		ValidTo:  broker.ValidToRule{Native: true, Max: maxValidTo},
 		Deletion: broker.DeletionRule{Min: 7 * day, Max: 30 * day, Default: p.c.DeletionWindow, Unit: day},
 		Settle:   p.c.Settle, Poll: p.c.Poll,
-		Quotas: quotas(), HostSuffixes: kmsHosts(p.c.Region, p.c.Partition), Permissions: p.c.neededPermissions(),
+		Quotas: p.c.quotas(), HostSuffixes: kmsHosts(p.c.Region, p.c.Partition), Permissions: p.c.neededPermissions(),
 	}
 }
 
@@ -107,32 +107,4 @@ func proofs(s broker.KeySpec) map[broker.Purpose]broker.ProofLevel {
 		out[purpose] = level
 	}
 	return out
-}
-
-// quotas per account and region ("Request quotas", 2026). AWS names no burst; one
-// second's worth is the most that a bucket of a second can hold.
-func quotas() []broker.Quota {
-	quota := func(perSecond float64, calls ...string) broker.Quota {
-		return broker.Quota{Calls: calls, PerSecond: perSecond, Burst: int(perSecond)}
-	}
-	return []broker.Quota{
-		quota(1, "GetParametersForImport"),
-		quota(5, "CreateKey"),
-		quota(2.5, "ReplicateKey"), // each counts as two CreateKey in the replica's region
-		quota(15, "ImportKeyMaterial"),
-		quota(15, "DeleteImportedKeyMaterial"),
-		quota(5, "CreateAlias"),
-		quota(5, "UpdateAlias"),
-		quota(15, "DeleteAlias"),
-		quota(5, "EnableKey"),
-		quota(5, "DisableKey"),
-		quota(15, "ScheduleKeyDeletion"),
-		quota(5, "CancelKeyDeletion"),
-		quota(500, "ListKeys"),
-		quota(500, "ListAliases"),
-		quota(1000, "GetKeyPolicy"),
-		quota(2000, "DescribeKey"),
-		quota(2000, "GetPublicKey"),
-		quota(2000, "ListResourceTags"),
-	}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/keyferry/keyferry/providers/pace"
 )
 
 // Config is one enrolled target: an account in a region. Account, Region and Now
@@ -57,6 +59,13 @@ type Config struct {
 	// Settle is how long a change may take to show, Poll how often to look; 0 is
 	// 3 minutes and 2 seconds.
 	Settle, Poll time.Duration
+
+	// Quotas are figures a second for the account's own, by the name of a call, where
+	// they are not AWS's usual ones (broker.Quotas).
+	Quotas map[string]float64
+	// Pace is what has been called in the account and region, PrimaryPace in that of
+	// primary keys: calls wait for their quotas there. nil lets them go at once.
+	Pace, PrimaryPace *pace.Place
 
 	Now func() time.Time
 }

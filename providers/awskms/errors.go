@@ -78,6 +78,9 @@ var kinds = map[string]broker.Kind{
 
 // kindOf an error by the table; "" is not in it.
 func kindOf(err error) broker.Kind {
+	if own, ok := errors.AsType[*broker.Error](err); ok {
+		return own.Kind // nothing was sent
+	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return kinds[api.ErrorCode()]
 	}
@@ -178,6 +181,9 @@ func cause(err error) error {
 	}
 	if none, ok := errors.AsType[*credentialsError](err); ok {
 		return none
+	}
+	if own, ok := errors.AsType[*broker.Error](err); ok {
+		return own
 	}
 	if transport, ok := errors.AsType[*url.Error](err); ok {
 		return transport

@@ -25,7 +25,8 @@ import (
 // script is a service that answers by action and remembers what was asked. It is
 // for answers that the emulator, which is faithful, never gives.
 type script struct {
-	URL string
+	URL    string
+	header func(http.Header) // told of each request's; nil nobody
 
 	mu      sync.Mutex
 	actions []string
@@ -39,6 +40,9 @@ func newScript(t *testing.T, answer func(action string, w http.ResponseWriter)) 
 		s.mu.Lock()
 		s.actions = append(s.actions, action)
 		s.mu.Unlock()
+		if s.header != nil {
+			s.header(r.Header)
+		}
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 		w.Header().Set("X-Amzn-Requestid", "request-1")
 		answer(action, w)

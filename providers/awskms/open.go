@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/keyferry/keyferry/broker"
 )
@@ -25,6 +26,7 @@ type Provider struct {
 	sts    *sts.Client
 	wire   *wire
 	reads  aws.Retryer
+	there  paced // of clients for the region of primary keys
 }
 
 var _ interface {
@@ -57,11 +59,10 @@ func Open(ctx context.Context, c Config) (*Provider, error) {
 	if err != nil {
 		return nil, &broker.Error{Kind: broker.Misuse, Op: "load AWS configuration for", Object: c.Account + "/" + c.Region, Cause: err}
 	}
-	return &Provider{
-		c: c, policy: policy, wire: wire, reads: readRetryer(), as: as,
-		kms: newKMS(c, wire, as.importing, c.Region, c.Endpoint), proof: newKMS(c, wire, as.proving, c.Region, c.Endpoint),
-		sts: newSTS(c, wire, as.importing),
-	}, nil
+	here, there := c.paces()
+	p := &Provider{c: c, policy: policy, wire: wire, reads: readRetryer(), as: as, there: there, sts: newSTS(c, wire, as.importing)}
+	p.kms, p.proof = p.client(as.importing, c.Region, c.Endpoint, here), p.client(as.proving, c.Region, c.Endpoint, here)
+	return p, nil
 }
 
 // Close gives idle connections back.
@@ -74,11 +75,12 @@ func (p *Provider) Genuine() bool {
 		len(p.c.CAPEM) == 0 && p.c.RootCAs == nil
 }
 
-// newKMS is a client for one region. It repeats nothing: invoke says what may be.
-func newKMS(c Config, wire *wire, as aws.CredentialsProvider, region, url string) *kms.Client {
+// client is one for a region. It repeats nothing: invoke says what may be.
+func (p *Provider) client(as aws.CredentialsProvider, region, url string, pace paced) *kms.Client {
 	return kms.New(kms.Options{
-		Region: region, BaseEndpoint: baseEndpoint(url), Credentials: as, HTTPClient: wire,
-		Retryer: aws.NopRetryer{}, HTTPSignerV4: newSigner(c.Now), DisableClockSkewCorrection: true,
+		Region: region, BaseEndpoint: baseEndpoint(url), Credentials: as, HTTPClient: p.wire,
+		Retryer: aws.NopRetryer{}, HTTPSignerV4: newSigner(p.c.Now), DisableClockSkewCorrection: true,
+		APIOptions: []func(*middleware.Stack) error{pace.into},
 	})
 }
 

@@ -58,7 +58,7 @@ func (p *Provider) primary(c call, keyARN string) (*kms.Client, string, error) {
 	if err != nil {
 		return nil, "", refuse(broker.Unsupported, c.verb, keyARN, "%w", err)
 	}
-	return newKMS(p.c, p.wire, p.as.importing, region, url), region, nil
+	return p.client(p.as.importing, region, url, p.there), region, nil
 }
 
 // endpointIn is where KMS is in another region: what the config says, AWS's own of the

@@ -2,7 +2,10 @@ package azurekv
 
 import (
 	"context"
+	"errors"
+	"net/http"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
 	"github.com/keyferry/keyferry/broker"
@@ -26,10 +29,27 @@ func invoke[O any](ctx context.Context, p *Provider, c call, op func(context.Con
 	if c.proof {
 		client = p.proof
 	}
-	out, err := op(recording(ctx, rec), client)
+	var out O
+	err := p.pace.Wait(ctx, c.name) // before there is a request, and a token for it
+	if err == nil {
+		out, err = op(recording(ctx, rec), client)
+		p.tell(c.name, rec, err)
+	}
 	if err != nil {
 		var none O
 		return none, rec.receipt, p.translate(c, rec, err)
 	}
 	return out, rec.receipt, nil
+}
+
+// tell the pace what became of a call that the vault answered.
+func (p *Provider) tell(name string, rec *record, err error) {
+	refused, ok := errors.AsType[*azcore.ResponseError](err)
+	switch {
+	case !rec.answered:
+	case ok && refused.StatusCode == http.StatusTooManyRequests:
+		p.pace.Throttled(name, whenAgain(rec, err))
+	default:
+		p.pace.Answered(name)
+	}
 }

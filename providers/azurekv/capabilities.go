@@ -36,15 +36,3 @@ func keyRule() broker.NameRule {
 func deletionRule() broker.DeletionRule {
 	return broker.DeletionRule{Min: 7 * day, Max: 90 * day, Default: 90 * day, Chosen: broker.ChosenNever}
 }
-
-// quotas are the service limits that an import meets ("Key Vault service limits",
-// "Managed HSM service limits"), as calls a second.
-func (c Config) quotas() []broker.Quota {
-	if c.Kind == ManagedHSM {
-		return []broker.Quota{{Calls: []string{"CreateKey", "ImportKey"}, PerSecond: 1, Burst: 1}}
-	}
-	return []broker.Quota{
-		{Calls: []string{"CreateKey", "ImportKey"}, PerSecond: 1, Burst: 10},
-		{Calls: []string{"GetKey", "ListKeys", "ListKeyVersions", "UpdateKey", "DeleteKey", "Sign", "Decrypt"}, PerSecond: 200, Burst: 2000},
-	}
-}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/keyferry/keyferry/providers/pace"
 )
 
 // Kinds of Config.
@@ -55,6 +57,13 @@ type Config struct {
 	// Settle is how long a change may take to show, Poll how often to look; 0 is 1
 	// minute and 1 second.
 	Settle, Poll time.Duration
+
+	// Quotas are figures a second for the vault's own, by the name of a quota or call,
+	// where they are not Azure's usual ones (broker.Quotas).
+	Quotas map[string]float64
+	// Pace is what has been called at the vault: calls wait for its quotas. nil lets
+	// them go at once.
+	Pace *pace.Place
 
 	Now func() time.Time
 }

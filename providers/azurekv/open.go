@@ -6,12 +6,14 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/providers/pace"
 )
 
 // Provider is the keys of one vault. It is safe for concurrent use.
 type Provider struct {
 	c           Config
 	wire        *wire
+	pace        *pace.Pacer
 	who, prover *pinned
 	keys        *azkeys.Client
 	proof       *azkeys.Client // uses keys
@@ -39,7 +41,7 @@ func Open(c Config) (*Provider, error) {
 	if err != nil {
 		return nil, misuse(c, err)
 	}
-	p := &Provider{c: c, wire: wire}
+	p := &Provider{c: c, wire: wire, pace: c.Pace.Pacer(c.quotas())}
 	if p.keys, p.who, err = p.client(c.Credentials); err != nil {
 		return nil, misuse(c, err)
 	}

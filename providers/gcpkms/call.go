@@ -30,6 +30,9 @@ type operation[I, O any] = func(context.Context, *I, ...grpc.CallOption) (*O, er
 // invoke performs a call, once, and translates its error.
 func invoke[I, O any](ctx context.Context, p *Provider, c call, op operation[I, O], in *I) (*O, broker.Receipt, error) {
 	rec := &record{receipt: broker.Receipt{Call: c.name, Endpoint: p.wire.host}}
+	if err := p.pace.Wait(ctx, c.name); err != nil { // before the call has a time to end by, and a token
+		return nil, rec.receipt, p.translate(ctx, c, rec, err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if err := ctx.Err(); err != nil {
@@ -45,10 +48,22 @@ func invoke[I, O any](ctx context.Context, p *Provider, c call, op operation[I, 
 	out, err := op(addressed, in, grpc.Header(&header), grpc.Peer(&from))
 	settle(addressed)
 	rec.note(header, from, p.c.Now())
+	p.tell(c.name, rec, err)
 	if err != nil {
 		return nil, rec.receipt, p.translate(ctx, c, rec, err)
 	}
 	return out, rec.receipt, nil
+}
+
+// tell the pace what became of a call that was answered.
+func (p *Provider) tell(name string, rec *record, err error) {
+	switch {
+	case !rec.answered:
+	case err != nil && p.kindOf(rec, err) == broker.Throttled:
+		p.pace.Throttled(name, detailsOf(err).retryAfter)
+	default:
+		p.pace.Answered(name)
+	}
 }
 
 // address puts on a request what every client of Google's sends: who asks, which

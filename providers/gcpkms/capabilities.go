@@ -18,7 +18,7 @@ func (p *Provider) Capabilities() broker.Capabilities {
 		SoftwareProtected: p.c.Protection == Software,
 		ImportLists:       true, SoleWriter: p.c.SoleWriter, PrepareFinds: true,
 		Settle: p.c.Settle, Poll: p.c.Poll,
-		Quotas: quotas(), HostSuffixes: append(kmsHosts(p.c.Location), privateHosts), Permissions: p.c.neededPermissions(),
+		Quotas: p.c.quotas(), HostSuffixes: append(kmsHosts(p.c.Location), privateHosts), Permissions: p.c.neededPermissions(),
 	}
 }
 
@@ -91,21 +91,4 @@ func mechanisms(s broker.KeySpec) []broker.Mechanism {
 		return all[:2]
 	}
 	return all
-}
-
-// quotas are those that were a project's from the start until February 2026; since
-// then they follow past use, by project and region, and are not known beforehand
-// ("Quotas"). What is asked too fast is Throttled, and waited out.
-func quotas() []broker.Quota {
-	const minute = 60.0
-	return []broker.Quota{
-		{Calls: []string{
-			"CreateCryptoKey", "CreateImportJob", "ImportCryptoKeyVersion", "UpdateCryptoKeyPrimaryVersion", "UpdateCryptoKeyVersion",
-			"DestroyCryptoKeyVersion", "RestoreCryptoKeyVersion",
-		}, PerSecond: 60 / minute, Burst: 10},
-		{Calls: []string{
-			"GetKeyRing", "GetLocation", "GetCryptoKey", "GetCryptoKeyVersion", "GetImportJob", "GetPublicKey",
-			"ListCryptoKeys", "ListCryptoKeyVersions",
-		}, PerSecond: 300 / minute, Burst: 50},
-	}
 }

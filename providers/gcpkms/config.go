@@ -13,6 +13,7 @@ import (
 
 	"github.com/keyferry/keyferry/broker"
 	"github.com/keyferry/keyferry/providers/internal/endpoint"
+	"github.com/keyferry/keyferry/providers/pace"
 )
 
 // Config is one enrolled target: a key ring. Project, Location, Ring and Now are
@@ -61,6 +62,13 @@ type Config struct {
 	// Settle is how long a change may take to show, Poll how often to look; 0 is 2
 	// minutes and 1 second.
 	Settle, Poll time.Duration
+
+	// Quotas are figures a second for the project's own, by the name of a quota, where
+	// they are not Google's usual ones (broker.Quotas).
+	Quotas map[string]float64
+	// Pace is what has been called in the project and location: calls wait for its
+	// quotas. nil lets them go at once.
+	Pace *pace.Place
 
 	Now func() time.Time
 }

@@ -33,6 +33,9 @@ var kinds = map[codes.Code]broker.Kind{
 
 // kindOf an error by the table, and of failures to get that far; "" is in neither.
 func (p *Provider) kindOf(rec *record, err error) broker.Kind {
+	if own, ok := errors.AsType[*broker.Error](err); ok {
+		return own.Kind // nothing was sent
+	}
 	if refused, ok := errors.AsType[*tokenError](err); ok {
 		return refused.kind
 	}

@@ -11,12 +11,14 @@ import (
 	"google.golang.org/genproto/googleapis/cloud/location"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/providers/pace"
 )
 
 // Provider is KMS in one key ring. It is safe for concurrent use.
 type Provider struct {
 	c           Config
 	wire        *wire
+	pace        *pace.Pacer
 	tokens      *http.Transport
 	kms         kmspb.KeyManagementServiceClient
 	locations   location.LocationsClient
@@ -41,7 +43,7 @@ func Open(_ context.Context, c Config) (*Provider, error) {
 	if err != nil {
 		return nil, c.misuse(err)
 	}
-	p := &Provider{c: c}
+	p := &Provider{c: c, pace: c.Pace.Pacer(c.quotas())}
 	client, transport, err := newTokenClient(c)
 	if err != nil {
 		return nil, c.misuse(err)
