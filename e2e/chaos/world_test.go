@@ -133,7 +133,7 @@ func (w *world) configure(t *testing.T, o options) {
 }
 
 func (w *world) config(azure azureemu.Credentials, o options) string {
-	common := fmt.Sprintf("    environment: test\n    ca_file: ca.pem\n    settle: %s\n    poll: 1s\n", o.settle)
+	common := fmt.Sprintf("    environment: test\n    ca_file: ca.pem\n    settle: %s\n    poll: 1s\n    quotas: {all: 10000}\n", o.settle)
 	at := func(name, kind, vault string) string {
 		return fmt.Sprintf(`  - name: %s
     provider: azure
