@@ -15,7 +15,7 @@ type leaf struct {
 	name     string
 	usage    string   // one line
 	about    string   // what else a person should know; may be empty
-	args     []string // names it takes: NAME, [NAME] where it may be left out
+	args     []string // names it takes: NAME, [NAME] where it may be left out, [NAME…] for any number
 	examples []string // run by a test
 	flags    []cli.Flag
 	run      func(ctx context.Context, c *call) error
@@ -69,7 +69,7 @@ func rightNumber(command string, names, args []string) error {
 	switch {
 	case len(names) < needed:
 		return misuse("%s: %s is missing", command, missing(command, args[len(names):needed]))
-	case len(names) > len(args):
+	case len(names) > len(args) && !(len(args) > 0 && strings.HasSuffix(args[len(args)-1], "…]")):
 		return misuse("%q is too much: this command takes %s", names[len(args)], strings.Join(append(args, "flags"), ", "))
 	}
 	return nil

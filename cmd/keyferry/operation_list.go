@@ -11,10 +11,11 @@ import (
 func (p *program) operationList() *cli.Command {
 	return p.command(leaf{
 		name: "list", usage: "list operations, newest first",
-		examples: []string{"keyferry operation list --unfinished", "keyferry operation list --key payments/db --output json", "keyferry operation list --state failed --limit 10"},
+		examples: []string{"keyferry operation list --unfinished", "keyferry operation list --failed --output jsonl", "keyferry operation list --key payments/db --output json", "keyferry operation list --state failed --limit 10"},
 		flags: []cli.Flag{
 			&cli.StringFlag{Name: "key", Usage: "only of this key: `NAME`"},
 			&cli.StringFlag{Name: "state", Usage: "only in this `STATE`: running, finished, failed, undecided, aborting, abandoned"},
+			&cli.BoolFlag{Name: "failed", Usage: "only those that failed, with the reason of each"},
 			&cli.BoolFlag{Name: "unfinished", Usage: "only running, failed and undecided ones, and those whose abort did not finish"},
 			&cli.IntFlag{Name: "limit", Usage: "at most `N`; all if left out"},
 		},
@@ -45,8 +46,10 @@ func (c *call) operationFilter() (broker.OperationFilter, error) {
 		return f, err
 	case f.Limit < 0:
 		return f, misuse("--limit: %d is less than nothing", f.Limit)
-	case state != "" && c.Bool("unfinished"):
-		return f, misuse("--state and --unfinished exclude each other")
+	case state != "" && (c.Bool("unfinished") || c.Bool("failed")), c.Bool("unfinished") && c.Bool("failed"):
+		return f, misuse("--state, --failed and --unfinished exclude each other")
+	case c.Bool("failed"):
+		f.States = []broker.OperationState{broker.Failed}
 	case state != "":
 		f.States = []broker.OperationState{state}
 	case c.Bool("unfinished"):

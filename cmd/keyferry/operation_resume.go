@@ -9,15 +9,33 @@ import (
 
 func (p *program) operationResume() *cli.Command {
 	return p.command(leaf{
-		name: "resume", usage: "go on with an operation from wherever it stands", args: []string{"ID"},
-		about:    "Also with an undecided one: it looks again. A finished one is left as it is, and one that is being taken back goes on with its abort alone.",
-		examples: []string{"keyferry operation resume " + exampleID, "keyferry operation resume " + exampleID + " --dry-run"},
-		flags:    changeFlags(),
+		name: "resume", usage: "go on with operations from wherever they stand", args: []string{"[ID…]"},
+		about: "Also with an undecided one: it looks again. A finished one is left as it is, and one that is being taken back goes on with its abort alone.\n" +
+			"Of several, one that fails holds no other up. Interrupted, it finishes what is under way. It ends with 3 where some are not finished.",
+		examples: []string{
+			"keyferry operation resume " + exampleID, "keyferry operation resume " + exampleID + " --dry-run",
+			"keyferry operation resume --failed --at-once 16 --output jsonl", "keyferry operation resume --all --dry-run",
+		},
+		flags: changeFlags(
+			&cli.BoolFlag{Name: "failed", Usage: "all that failed"},
+			&cli.BoolFlag{Name: "all", Usage: "all that are not finished, undecided ones too"},
+			&cli.IntFlag{Name: "at-once", Value: 8, Usage: "so many of several at a time: `N`"},
+		),
 		run: func(ctx context.Context, c *call) error {
-			if c.Bool("dry-run") {
-				return c.reading(ctx, func(s *session) error { return s.planResume(ctx) })
+			if err := c.whichToResume(); err != nil {
+				return err
 			}
-			return c.working(ctx, func(s *session) error { return s.resume(ctx) })
+			one := c.Args().Len() == 1
+			switch {
+			case c.Bool("dry-run") && one:
+				return c.reading(ctx, func(s *session) error { return s.planResume(ctx) })
+			case c.Bool("dry-run"):
+				return c.reading(ctx, func(s *session) error { return s.planResumes(ctx) })
+			case one:
+				return c.working(ctx, func(s *session) error { return s.resume(ctx) })
+			default:
+				return c.working(ctx, func(s *session) error { return s.resumeMany(ctx) })
+			}
 		},
 	})
 }

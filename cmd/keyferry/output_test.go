@@ -33,7 +33,7 @@ func answers() map[string][]any {
 		"activate": {broker.Result{}, broker.Intended{}}, "renew": {broker.Result{}, broker.Intended{}},
 		"verify": {[]broker.Check{}, []placementRow{}}, "inventory": {[]placementRow{}, []broker.Orphan{}},
 		"operation list": {[]operationRow{}}, "operation show": {broker.OperationView{}},
-		"operation resume": {broker.Result{}, broker.OperationView{}}, "operation abort": {broker.Aborted{}},
+		"operation resume": {broker.Result{}, broker.OperationView{}, resumedRow{}}, "operation abort": {broker.Aborted{}},
 		"audit list": {[]broker.Entry{}}, "audit verify": {broker.AuditReport{}}, "audit head": {headShown{}},
 		"store backup": {backedUp{}}, "version": {versionShown{}}, "completion": nil,
 	}
