@@ -1,7 +1,7 @@
 # Everything a person or a CI job runs is a target here; the work is in scripts/.
 SHELL := bash
 run = . scripts/environment &&
-FUZZTIME ?= 20s
+FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint bench chaos fuzz emulators live build clean
@@ -27,7 +27,7 @@ bench: setup ## what docs/benchmarks.md shows, as ratios in one run, and writes 
 chaos: setup ## kill the program KILLS times (1000) while it brings keys to every target, and all other faults; SEED repeats a run
 	@scripts/chaos "$(KILLS)" "$(SEED)"
 
-fuzz: ## every fuzz target for FUZZTIME (20s)
+fuzz: ## every fuzz target for FUZZTIME (30s)
 	@scripts/fuzz $(FUZZTIME)
 
 emulators: ## start the emulators until ^C; exports and the targets of a config go to .cache/emulators

@@ -38,3 +38,19 @@ func TestDurationIsReadBackAsItWasWritten(t *testing.T) {
 		}
 	})
 }
+
+// A duration that is taken is one, and is the same when it is written and read again.
+func FuzzParseDuration(f *testing.F) {
+	for _, text := range []string{"90d", "1h30m", "2w", "0s", "", "1y", "999999999w", "15250w", "1h1h", "-1d", "1.5h", "٣d"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		d, err := config.ParseDuration(text)
+		if err != nil {
+			return
+		}
+		if again, err := config.ParseDuration(d.String()); d <= 0 || err != nil || again != d {
+			t.Errorf("%q is %d, written %s, and then %d: %v", text, d, d, again, err)
+		}
+	})
+}

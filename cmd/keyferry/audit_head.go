@@ -59,7 +59,7 @@ func parseHead(text string) (*broker.Head, error) {
 	}
 	number, hash, ok := strings.Cut(text, ":")
 	seq, err := strconv.ParseInt(number, 10, 64)
-	if !ok || err != nil || seq < 1 || len(hash) != 64 || strings.Trim(hash, "0123456789abcdef") != "" {
+	if !ok || err != nil || seq < 1 || strconv.FormatInt(seq, 10) != number || len(hash) != 64 || strings.Trim(hash, "0123456789abcdef") != "" {
 		return nil, misuse("--since: %q is no head: write NUMBER:HASH as keyferry audit head prints it", text)
 	}
 	return &broker.Head{Seq: seq, Hash: hash}, nil
