@@ -183,6 +183,11 @@ func (b *Broker) checkRows(ctx context.Context, log *auditLog) error {
 	for _, k := range wrapping {
 		faults = append(faults, b.witness(ctx, wrappingKeysSubject(k.Target), func(t told) error { return t.row(wrappingKeyRow(k), k) }))
 	}
+	keepers, err := b.o.Store.Keepers(ctx)
+	if err != nil {
+		return fmt.Errorf("read keeper keys: %w", err)
+	}
+	faults = append(faults, b.witness(ctx, keepersSubject, func(t told) error { return t.keepers(keepers) }))
 	return errors.Join(faults...)
 }
 
@@ -213,13 +218,28 @@ func (b *Broker) operationsOf(ctx context.Context, name string) ([]OperationView
 	return all, nil
 }
 
+// retainedOf a key is what is kept wrapped of its versions.
+func (b *Broker) retainedOf(ctx context.Context, view KeyView) (kept []Retained, err error) {
+	for r, err := range b.o.Store.Retained(ctx, RetainedFilter{KeyID: view.Key.ID}) {
+		if err != nil {
+			return nil, fmt.Errorf("read what is kept of key %s: %w", view.Key.Name, err)
+		}
+		kept = append(kept, r)
+	}
+	return kept, nil
+}
+
 // witnessKey holds a key that was read, and all its operations, against the audit.
 func (b *Broker) witnessKey(ctx context.Context, view KeyView) error {
 	operations, err := b.operationsOf(ctx, view.Key.Name)
 	if err != nil {
 		return err
 	}
-	return b.witness(ctx, KeySubject(view.Key.Name), func(t told) error { return t.whole(view, operations) })
+	kept, err := b.retainedOf(ctx, view)
+	if err != nil {
+		return err
+	}
+	return b.witness(ctx, KeySubject(view.Key.Name), func(t told) error { return t.whole(view, operations, kept) })
 }
 
 // witness holds rows of a subject that were read from the store against an audit that is

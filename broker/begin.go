@@ -32,6 +32,11 @@ func (b *Broker) begin(ctx context.Context, w want, lease Lease, part leg) (*lin
 		p.placement.Transport = Transport{Mechanism: p.plan.Mechanism, Way: p.plan.Way}
 		l.places = append(l.places, p)
 	}
+	if w.retain == RetainWrapped {
+		if err := keepable(ctx, l.setup, w.spec); err != nil {
+			return nil, err
+		}
+	}
 	if err := l.offered(ctx); err != nil {
 		return nil, err
 	}

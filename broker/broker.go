@@ -87,9 +87,10 @@ type Policy struct {
 
 // Broker performs operations. It is safe for concurrent use.
 type Broker struct {
-	o     Options
-	known trusted
-	end   knownEnd
+	o       Options
+	known   trusted
+	end     knownEnd
+	keeping sync.Mutex // while the keeper key is made
 }
 
 // New checks that the options fit together.
@@ -256,9 +257,10 @@ type Cell struct {
 // Diagnosis is what doctor found. It created nothing anywhere but a throwaway
 // object in the token.
 type Diagnosis struct {
-	Findings []Finding `json:"findings"`
-	Plans    []Plan    `json:"plans"`
-	Matrix   []Cell    `json:"matrix"`
+	Findings []Finding  `json:"findings"`
+	Plans    []Plan     `json:"plans"`
+	Keep     []KeepPlan `json:"keep"` // what retain: wrapped is worth, by key spec
+	Matrix   []Cell     `json:"matrix"`
 }
 
 // AuditReport is the outcome of verifying the audit.

@@ -68,6 +68,33 @@ func (b *Broker) examineToken(ctx context.Context, setup TokenSetup, enrolled []
 	}
 	d.Plans, err = setup.Token.Plans(ctx)
 	d.add(subject, "plans", err, fmt.Sprintf("%d of %d work and conform", conforming(d.Plans), len(d.Plans)))
+	d.keeping(ctx, subject, setup)
+}
+
+// keeping says what the token can keep wrapped. That it can keep nothing is a fault only
+// for those who ask for it.
+func (d *Diagnosis) keeping(ctx context.Context, subject string, setup TokenSetup) {
+	f := Finding{Subject: subject, Check: "retain: wrapped", State: FindingOK}
+	keeper, err := keeperOf(setup)
+	if err == nil {
+		d.Keep, err = keeper.KeepPlans(ctx)
+	}
+	var fits, not []string
+	for _, p := range d.Keep {
+		if err := p.fits(setup.Environment); err == nil {
+			fits = append(fits, string(p.Spec))
+		} else {
+			not = append(not, string(p.Spec)+" ("+p.Reason+")")
+		}
+	}
+	f.Detail = "works for " + listed(fits)
+	switch {
+	case err != nil:
+		f.State, f.Detail = FindingWarning, err.Error()
+	case len(fits) == 0:
+		f.State, f.Detail = FindingWarning, "not with this token: "+not[0]
+	}
+	d.Findings = append(d.Findings, f)
 }
 
 func conforming(plans []Plan) int {

@@ -16,8 +16,11 @@ func (l *line) generate(ctx context.Context) error {
 		ID: l.version.MaterialID(), Label: fmt.Sprintf("%s v%d", l.key.Name, l.version.Number),
 		Spec: l.key.Spec, Usage: l.usage(), MayExist: l.resumed,
 	}
-	if l.op.Params.Object != "" {
+	switch {
+	case l.op.Params.Object != "":
 		return l.adopt(ctx, in)
+	case l.version.Retain == RetainWrapped:
+		return l.generateKept(ctx, in)
 	}
 	m, err := l.setup.Token.Generate(ctx, in)
 	if l.resumed && errors.Is(err, Conflict) {
@@ -36,10 +39,14 @@ func (l *line) born(ctx context.Context, event string, in GenerateIn, m Material
 		return fmt.Errorf("describe token %s: %w", l.setup.Name, err)
 	}
 	l.version.Material = m
-	_, err = l.apply(ctx, event, nil, Change{Version: &l.version}, map[string]any{
+	details := map[string]any{
 		"material": m.ID, "spec": m.Spec, "attributes": m.Attributes, "token": info, "kcv": fmt.Sprintf("%x", m.KCV),
 		"usage": in.Usage, "check_value": m.CheckValue(),
-	})
+	}
+	if l.kept != nil {
+		details["kept_under"] = l.kept.Keeper
+	}
+	_, err = l.apply(ctx, event, nil, Change{Version: &l.version, Retained: l.kept}, details)
 	return err
 }
 
@@ -85,6 +92,9 @@ func (l *line) usage() Usage {
 func (l *line) materialStands(ctx context.Context) error {
 	if !l.resumed || l.allProven() {
 		return nil
+	}
+	if l.version.Retain == RetainWrapped {
+		return l.copy(ctx)
 	}
 	want := map[string]int{"secret": 1}
 	if !l.key.Spec.Secret() {

@@ -52,6 +52,7 @@ func (l *line) run(ctx context.Context) (Result, error) {
 		steps = l.activating
 	default:
 	}
+	defer l.closeCopy(ctx)
 	if err := l.goOn(ctx); err != nil {
 		return Result{}, err
 	}

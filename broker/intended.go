@@ -34,6 +34,11 @@ func (b *Broker) PlanImport(ctx context.Context, req ImportRequest) (Intended, e
 			return Intended{}, err
 		}
 	}
+	if w.retain == RetainWrapped && op.Operation.ID == "" {
+		if err := keepable(ctx, setup, w.spec); err != nil {
+			return Intended{}, err
+		}
+	}
 	if w.req.Object != "" && op.Operation.ID == "" {
 		if _, err := b.adoptable(ctx, setup, GenerateIn{ID: w.req.Object, Spec: w.spec, MayExist: true}); err != nil {
 			return Intended{}, err

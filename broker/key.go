@@ -39,10 +39,22 @@ type Retain string
 
 // The ways to retain material.
 const (
-	RetainToken  Retain = "token"  // the object stays
-	RetainSealed Retain = "sealed" // it stays and can never be wrapped again
-	RetainNone   Retain = "none"   // it is destroyed
+	RetainToken   Retain = "token"   // the object stays
+	RetainWrapped Retain = "wrapped" // kept in the store, wrapped under the token's keeper key
+	RetainSealed  Retain = "sealed"  // it stays and can never be wrapped again
+	RetainNone    Retain = "none"    // it is destroyed
 )
+
+// where the material of an unfinished version is.
+func (r Retain) where() string {
+	if r == RetainWrapped {
+		return "kept in the store, wrapped"
+	}
+	return "in the token"
+}
+
+// Retains lists every way to retain material.
+func Retains() []Retain { return []Retain{RetainToken, RetainWrapped, RetainSealed, RetainNone} }
 
 // KeyVersion is one set of material of a key, numbered from 1; a number is never
 // used twice.

@@ -27,6 +27,7 @@ type line struct {
 	resumed bool                    // an earlier run may have done more than is on record
 	why     Why                     // of this run, where it is not the operation's own
 	lease   Lease
+	kept    *Retained // what is kept wrapped of the version, once it was checked
 }
 
 // place is one target of a line.
@@ -264,7 +265,7 @@ func (l *line) placements() []Placement {
 func (l *line) leftBehind() string {
 	var parts []string
 	if l.version.Material.ID != "" {
-		parts = append(parts, fmt.Sprintf("material %s is in the token", l.version.Material.ID))
+		parts = append(parts, fmt.Sprintf("material %s is %s", l.version.Material.ID, l.version.Retain.where()))
 	}
 	for _, p := range l.places {
 		if p.placement.Version.Key.ID != "" && !l.nothingSent(p) {

@@ -97,6 +97,8 @@ type world struct {
 	policy broker.Policy
 	now    time.Time
 	k      *killer
+	// environment of token and targets; "" is test.
+	environment string
 	// foreign: the endpoint is not genuinely the provider's, so it is tried out.
 	foreign bool
 	// existing is how the target answers imports; nil as it is.
@@ -146,6 +148,7 @@ func (w *world) fault(call string, before bool) error {
 func (w *world) run(k *killer) *broker.Broker {
 	w.t.Helper()
 	w.k = k
+	w.token.Restart()
 	b, err := broker.New(w.options())
 	if err != nil {
 		w.t.Fatal(err)
@@ -154,11 +157,15 @@ func (w *world) run(k *killer) *broker.Broker {
 }
 
 func (w *world) options() broker.Options {
+	environment := "test"
+	if w.environment != "" {
+		environment = w.environment
+	}
 	return broker.Options{
 		Store: mortal{w.store, w},
-		Token: &broker.TokenSetup{Name: "hsm", Token: w.token, Environment: "test", Pins: map[string]string{"module": "memory"}},
+		Token: &broker.TokenSetup{Name: "hsm", Token: w.token, Environment: environment, Pins: map[string]string{"module": "memory"}},
 		Targets: append([]broker.Target{{
-			Name: "cloud", Provider: peculiar{w.target, w.existing}, Environment: "test", Genuine: !w.foreign,
+			Name: "cloud", Provider: peculiar{w.target, w.existing}, Environment: environment, Genuine: !w.foreign,
 			Pins: map[string]string{broker.PinAccount: account, "region": "here"},
 		}}, w.others...),
 		Policies: []broker.Policy{w.policy},
@@ -189,6 +196,7 @@ func lines() []broker.ImportRequest {
 		{Name: "aes", Spec: broker.AES256, Targets: []string{"cloud"}, Why: why},
 		{Name: "hmac", Spec: broker.HMAC256, Targets: []string{"cloud"}, Retain: broker.RetainNone, Why: why},
 		{Name: "ec", Spec: broker.ECP384, Targets: []string{"cloud"}, Retain: broker.RetainSealed, Why: why},
+		{Name: "kept", Spec: broker.AES256, Targets: []string{"cloud"}, Retain: broker.RetainWrapped, Why: why},
 	}
 }
 

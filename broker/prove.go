@@ -142,6 +142,9 @@ func (l *line) tokenAnswer(ctx context.Context, c Challenge) (Answer, error) {
 	if c.Level() == ProofReimport || l.version.Material.Ended == Destroy {
 		return onRecord, nil
 	}
+	if err := l.copy(ctx); err != nil {
+		return Answer{}, err
+	}
 	a, err := l.setup.Token.Answer(ctx, l.version.Material, c)
 	if err != nil {
 		return Answer{}, fmt.Errorf("ask the token: %w", err)

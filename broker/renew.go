@@ -154,6 +154,9 @@ func (l *line) importsAgain() bool {
 }
 
 func (l *line) materialThere(ctx context.Context) error {
+	if l.version.Retain == RetainWrapped {
+		return l.copy(ctx)
+	}
 	for _, err := range l.setup.Token.Objects(ctx, ObjectQuery{ID: l.version.Material.ID}) {
 		return err
 	}

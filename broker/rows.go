@@ -36,7 +36,11 @@ func enrolmentRow(e Enrolment) string { return enrolmentOf + string(e.Kind) + " 
 const (
 	rowOfTarget = " of target "
 	enrolmentOf = "enrolment of "
+	keeperOfRow = "keeper key "
 )
+
+// keepersSubject is that of every entry about keeper keys.
+const keepersSubject = "keeper keys"
 
 // KeySubject is the subject of every entry about a key.
 func KeySubject(name string) string { return "key " + name }
@@ -49,12 +53,19 @@ func subjectOfRow(name string) string {
 	switch {
 	case strings.HasPrefix(name, enrolmentOf):
 		return name
+	case strings.HasPrefix(name, keeperOfRow):
+		return keepersSubject
 	case strings.HasPrefix(name, "wrapping key "):
 		return wrappingKeysSubject(name[strings.LastIndex(name, rowOfTarget)+len(rowOfTarget):])
 	default:
 		return ""
 	}
 }
+
+func retainedRow(keyID string, number int) string {
+	return fmt.Sprintf("wrapped material of version %d of key %s", number, keyID)
+}
+func keeperRow(k KeptKeeper) string { return keeperOfRow + string(k.ID) }
 
 // rows are what a change writes, by name.
 func (c Change) rows() map[string]any {
@@ -85,6 +96,12 @@ func (c Change) rows() map[string]any {
 	}
 	if c.WrappingKey != nil {
 		rows[wrappingKeyRow(*c.WrappingKey)] = *c.WrappingKey
+	}
+	if c.Retained != nil {
+		rows[c.Retained.name()] = *c.Retained
+	}
+	for _, k := range c.Keepers {
+		rows[keeperRow(k)] = k
 	}
 	return rows
 }
@@ -184,13 +201,16 @@ func (l told) row(name string, row any) error {
 
 // whole holds a key, everything under it and its operations against the audit: as
 // it tells, nothing more, and nothing missing.
-func (l told) whole(k KeyView, operations []OperationView) error {
+func (l told) whole(k KeyView, operations []OperationView, kept []Retained) error {
 	rows := map[string]any{keyRow(k.Key.ID): k.Key}
 	for _, v := range k.Versions {
 		rows[versionRow(v.KeyID, v.Number)] = v
 	}
 	for _, p := range k.Placements {
 		rows[placementRow(p)] = p
+	}
+	for _, r := range kept {
+		rows[r.name()] = r
 	}
 	for _, o := range operations {
 		rows[operationRow(o.Operation)] = o.Operation

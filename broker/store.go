@@ -43,6 +43,10 @@ type Records interface {
 	Enrolments(ctx context.Context) ([]Enrolment, error)
 	// WrappingKeys that were kept of a target, the newest first; "" of all of them.
 	WrappingKeys(ctx context.Context, target string) ([]KeptWrappingKey, error)
+	// Retained is wrapped material that is kept, in order of key id and number.
+	Retained(ctx context.Context, f RetainedFilter) iter.Seq2[Retained, error]
+	// Keepers are the keeper keys on record, the newest first.
+	Keepers(ctx context.Context) ([]KeptKeeper, error)
 }
 
 // Ended is the audit's end: its last entry and the last head that was sealed, which is
@@ -83,6 +87,11 @@ type Change struct {
 	Enrolment *Enrolment
 	// WrappingKey inserts or replaces one that is kept.
 	WrappingKey *KeptWrappingKey
+	// Retained inserts or replaces the record of a version's wrapped material.
+	Retained *Retained
+	// Keepers are inserted or replaced, in order: Conflict where a token would have two
+	// that are intended or current.
+	Keepers []KeptKeeper
 	// Lease, when set, must still be held by its holder, else Conflict.
 	Lease *Lease
 	// Trust, when set, is called inside the transaction with the audit's end, to which

@@ -335,6 +335,13 @@ func flip(t *testing.T, v reflect.Value) {
 		flipSlice(t, v)
 	case reflect.Struct:
 		flip(t, v.Field(0))
+	case reflect.Pointer:
+		other := reflect.New(v.Type().Elem())
+		if !v.IsNil() {
+			other.Elem().Set(v.Elem())
+		}
+		flip(t, other.Elem())
+		v.Set(other)
 	default:
 		t.Fatalf("no way to flip %s", v.Type())
 	}

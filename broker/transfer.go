@@ -180,6 +180,9 @@ func (l *line) wrapped(ctx context.Context, p *place, step Step, in ImportIn) (E
 	if err != nil {
 		return EffectRecord{}, wrappedMaterial{}, err
 	}
+	if err := l.copy(ctx); err != nil {
+		return EffectRecord{}, wrappedMaterial{}, err
+	}
 	material, err := l.setup.Token.Wrap(ctx, l.version.Material, checked)
 	if err != nil {
 		return EffectRecord{}, wrappedMaterial{}, fmt.Errorf("wrap %s: %w", l.version.Material, err)

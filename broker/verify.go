@@ -62,6 +62,7 @@ func (b *Broker) verifyVersion(ctx context.Context, want existing) ([]Check, err
 		return nil, err
 	}
 	defer release()
+	defer l.closeCopy(ctx)
 	var checks []Check
 	for _, p := range l.places {
 		c, err := l.checkAt(ctx, p)

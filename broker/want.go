@@ -116,8 +116,8 @@ func (w *want) checkSpec() error {
 	if !slices.Contains(purposes, w.purpose) {
 		return misuse("import "+w.name, fmt.Sprintf("a key of spec %s cannot have the purpose %s, but %s", w.spec, w.purpose, joinWords(purposes)))
 	}
-	if !slices.Contains([]Retain{RetainToken, RetainSealed, RetainNone}, w.retain) {
-		return misuse("import "+w.name, fmt.Sprintf("retain %q is none of token, sealed, none", w.retain))
+	if !slices.Contains(Retains(), w.retain) {
+		return misuse("import "+w.name, fmt.Sprintf("retain %q is none of %s", w.retain, joinWords(Retains())))
 	}
 	return nil
 }

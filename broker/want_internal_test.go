@@ -74,7 +74,7 @@ func TestSpecPurposeAndRetain(t *testing.T) {
 		"one it cannot":         {want{spec: RSA2048, purpose: MAC, retain: RetainToken}, "", "cannot have the purpose mac, but sign, decrypt"},
 		"no spec":               {want{retain: RetainToken}, "", "no key spec"},
 		"an unknown spec":       {want{spec: "aes-512", retain: RetainToken}, "", "aes-512"},
-		"an unknown retain":     {want{spec: AES256, retain: "maybe"}, "", `retain "maybe" is none of token, sealed, none`},
+		"an unknown retain":     {want{spec: AES256, retain: "maybe"}, "", `retain "maybe" is none of token, wrapped, sealed, none`},
 	} {
 		err := c.w.checkSpec()
 		if c.says == "" && (err != nil || c.w.purpose != c.purpose) {

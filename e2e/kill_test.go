@@ -108,14 +108,14 @@ func (s *site) auditHolds(t *testing.T) {
 
 // tokenWrites are the calls that change a token or a session's objects, or end in
 // something that is sent away.
-var tokenWrites = []string{"C_GenerateKey", "C_GenerateKeyPair", "C_CreateObject", "C_DestroyObject", "C_SetAttributeValue", "C_WrapKey", "C_Sign", "C_Encrypt"}
+var tokenWrites = []string{"C_GenerateKey", "C_GenerateKeyPair", "C_CreateObject", "C_DestroyObject", "C_SetAttributeValue", "C_WrapKey", "C_UnwrapKey", "C_Sign", "C_Encrypt"}
 
 // tokenCalls are those of an import that nothing disturbs: every call that changes
 // something, and of the others the first.
-func (s *site) tokenCalls(t *testing.T, spec string) []call {
+func (s *site) tokenCalls(t *testing.T, args []string) []call {
 	t.Helper()
 	before := len(s.shim.Calls())
-	if out := s.run(t, s.imports("undisturbed", spec)...); out.code != 0 {
+	if out := s.run(t, args...); out.code != 0 {
 		t.Fatal(out)
 	}
 	var names []string
@@ -129,18 +129,22 @@ func (s *site) tokenCalls(t *testing.T, spec string) []call {
 	})
 }
 
-// The same at the token: killed while any call is under way there.
+// The same at the token: killed while any call is under way there, also where material is
+// kept wrapped. The keeper key of the first such import is made under the same watch.
 func TestKilledAtEveryTokenCall(t *testing.T) {
 	t.Parallel()
-	for _, spec := range []string{"aes-256", "ec-p384"} {
-		t.Run(spec, func(t *testing.T) {
+	for name, c := range map[string]struct{ spec, retain string }{
+		"aes-256": {"aes-256", "token"}, "ec-p384": {"ec-p384", "token"}, "aes-256 wrapped": {"aes-256", "wrapped"},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, softtoken.SoftHSM)
+			imports := func(name string) []string { return append(s.imports(name, c.spec), "--retain", c.retain) }
 			names := []string{"undisturbed"}
-			for i, c := range s.tokenCalls(t, spec) {
+			for i, c := range s.tokenCalls(t, imports("undisturbed")) {
 				for _, when := range tokenSides(c) {
 					name := fmt.Sprintf("killed-%d-%d", i, when)
-					s.killAtTokenCall(t, c, when, s.imports(name, spec))
+					s.killAtTokenCall(t, c, when, imports(name))
 					names = append(names, name)
 				}
 			}

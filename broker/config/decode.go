@@ -255,7 +255,7 @@ func choices(t reflect.Type, tag reflect.StructTag) []string {
 	case reflect.TypeFor[broker.Purpose]():
 		return words([]broker.Purpose{broker.Encrypt, broker.RawEncrypt, broker.MAC, broker.Sign, broker.Decrypt, broker.Agree})
 	case reflect.TypeFor[broker.Retain]():
-		return words([]broker.Retain{broker.RetainToken, broker.RetainSealed, broker.RetainNone})
+		return words(broker.Retains())
 	case reflect.TypeFor[broker.Mechanism]():
 		return words(broker.Mechanisms())
 	default:

@@ -44,6 +44,8 @@ func apply(ctx context.Context, tx *sql.Tx, c broker.Change) (broker.Head, error
 		func() error { return writeEffects(ctx, tx, c, entry.Seq) },
 		func() error { return writeEnrolment(ctx, tx, c.Enrolment) },
 		func() error { return writeWrappingKey(ctx, tx, c.WrappingKey) },
+		func() error { return writeKeepers(ctx, tx, c.Keepers) },
+		func() error { return writeRetained(ctx, tx, c.Retained) },
 		func() error { return appendEntry(ctx, tx, entry) },
 	} {
 		if err := write(); err != nil {
@@ -131,15 +133,15 @@ func writeKey(ctx context.Context, tx *sql.Tx, k *broker.Key) error {
 func writeVersions(ctx context.Context, tx *sql.Tx, c broker.Change) error {
 	if v := c.NewVersion; v != nil {
 		_, err := versionRecord(v).exec(ctx, tx, `INSERT INTO key_versions
-			(state, retain, material, material_id, provenance, created_at, activated_at, key_id, number)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, versionColumns(v)...)
+			(state, retain, wrapped, material, material_id, provenance, created_at, activated_at, key_id, number)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, versionColumns(v)...)
 		if err != nil {
 			return err
 		}
 	}
 	if v := c.Version; v != nil {
 		return versionRecord(v).replace(ctx, tx, `UPDATE key_versions SET
-			state = ?, retain = ?, material = ?, material_id = ?, provenance = ?, created_at = ?, activated_at = ?
+			state = ?, retain = ?, wrapped = ?, material = ?, material_id = ?, provenance = ?, created_at = ?, activated_at = ?
 			WHERE key_id = ? AND number = ?`, versionColumns(v)...)
 	}
 	return nil
@@ -150,8 +152,9 @@ func versionRecord(v *broker.KeyVersion) record {
 }
 
 func versionColumns(v *broker.KeyVersion) []any {
+	retain, wrapped := columnsOf(v.Retain)
 	return []any{
-		v.State, v.Retain,
+		v.State, retain, wrapped,
 		document{v.Material},
 		v.Material.ID,
 		v.Provenance,

@@ -221,7 +221,7 @@ func TestInfo(t *testing.T) {
 	if got.Size < 50_000 {
 		t.Errorf("size %d: what is beside the file is not counted", got.Size)
 	}
-	want := store.Info{Path: path, Schema: 4, Keys: 20, Versions: 20, Placements: 20, Entries: 20, Heads: 20, Size: got.Size}
+	want := store.Info{Path: path, Schema: 5, Keys: 20, Versions: 20, Placements: 20, Entries: 20, Heads: 20, Size: got.Size}
 	if got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}

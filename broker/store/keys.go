@@ -62,7 +62,7 @@ func (s *Store) Keys(ctx context.Context, f broker.KeyFilter) iter.Seq2[broker.K
 func (s *Store) keys(ctx context.Context, w where) iter.Seq2[broker.KeyView, error] {
 	return grouped(ctx, s, keyRow, `SELECT
 		k.id, k.name, k.spec, k.purpose, k.policy, k.environment, k.owner, k.created_at, `+tagsOf+`,
-		v.number, v.state, v.retain, v.material, v.provenance, v.created_at, v.activated_at,
+		v.number, v.state, v.retain, v.wrapped, v.material, v.provenance, v.created_at, v.activated_at,
 		p.number, p.target, p.step, p.version, p.consumer, p.remote, p.seen_at, p.valid_to, p.imported_at, p.transport, p.proof, p.terms
 		FROM keys k
 		LEFT JOIN key_versions v ON v.key_id = k.id
@@ -79,10 +79,11 @@ func keyRow(rows *sql.Rows, cur *broker.KeyView) (*broker.KeyView, error) {
 		v              broker.KeyVersion
 		p              broker.Placement
 		tags, material string
+		wrapped        bool
 	)
 	err := rows.Scan(
 		&k.ID, &k.Name, &k.Spec, &k.Purpose, &k.Policy, &k.Environment, &k.Owner, moment{&k.CreatedAt}, &tags,
-		optional[int]{&v.Number}, optional[broker.State]{&v.State}, optional[broker.Retain]{&v.Retain},
+		optional[int]{&v.Number}, optional[broker.State]{&v.State}, optional[broker.Retain]{&v.Retain}, optional[bool]{&wrapped},
 		optional[string]{&material}, optional[string]{&v.Provenance}, moment{&v.CreatedAt}, moment{&v.ActivatedAt},
 		optional[int]{&p.Number}, optional[string]{&p.Target}, optional[broker.PlacementStep]{&p.Step},
 		document{&p.Version}, optional[string]{&p.Consumer}, optional[broker.RemoteState]{&p.Remote},
@@ -97,7 +98,7 @@ func keyRow(rows *sql.Rows, cur *broker.KeyView) (*broker.KeyView, error) {
 		}
 	}
 	if n := len(cur.Versions); v.Number > 0 && (n == 0 || cur.Versions[n-1].Number != v.Number) {
-		v.KeyID = k.ID
+		v.KeyID, v.Retain = k.ID, retained(v.Retain, wrapped)
 		if err := (document{&v.Material}).Scan(material); err != nil {
 			return nil, err
 		}

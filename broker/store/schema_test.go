@@ -16,7 +16,7 @@ func TestOpenNewerSchema(t *testing.T) {
 	t.Parallel()
 	path := sample(t)
 	change(t, path, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)`)
-	openFails(t, path, broker.Rejected, "newer keyferry", "schema 99, this one knows 4", "use the newer keyferry, or restore a backup")
+	openFails(t, path, broker.Rejected, "newer keyferry", "schema 99, this one knows 5", "use the newer keyferry, or restore a backup")
 	change(t, path, `DELETE FROM goose_db_version WHERE version_id = 99`)
 	must(t, opened(t, path).Check(t.Context()))
 }
@@ -28,7 +28,7 @@ func TestOpenUpgradesTheFirstSchema(t *testing.T) {
 	before, err := opened(t, path).Key(t.Context(), "key-000001")
 	must(t, err)
 	change(t, path, `DROP INDEX placements_name`, `ALTER TABLE placements DROP COLUMN name`, `ALTER TABLE placements DROP COLUMN terms`, `DROP TABLE wrapping_keys`,
-		`DROP TABLE audit_ends`, `DROP TABLE audit_nodes`, `DROP INDEX key_versions_material`, `ALTER TABLE key_versions DROP COLUMN material_id`,
+		`DROP TABLE retained_material`, `DROP TABLE keeper_keys`, `ALTER TABLE key_versions DROP COLUMN wrapped`, `DROP TABLE audit_ends`, `DROP TABLE audit_nodes`, `DROP INDEX key_versions_material`, `ALTER TABLE key_versions DROP COLUMN material_id`,
 		`DELETE FROM goose_db_version WHERE version_id > 1`)
 	s := opened(t, path)
 	after, err := s.Key(t.Context(), "key-000001")

@@ -66,7 +66,7 @@ func importFlags() []cli.Flag {
 		&cli.StringFlag{Name: "spec", Usage: "type and size, where the policy leaves it open: `SPEC`, like aes-256, hmac-256, rsa-3072, ec-p384"},
 		&cli.StringFlag{Name: "purpose", Usage: "`PURPOSE` of the key: encrypt, raw-encrypt, mac, sign, decrypt, agree"},
 		&cli.StringFlag{Name: "object", Usage: "bring the key with this CKA_ID, which lives in the token already: `ID` as keyferry token show --objects has it"},
-		&cli.StringFlag{Name: "retain", Usage: "what happens to the token's copy after the last proof: `HOW`: token, sealed, none"},
+		&cli.StringFlag{Name: "retain", Usage: "what happens to the token's copy after the last proof: `HOW`: token, wrapped, sealed, none"},
 		&cli.StringFlag{Name: "activate-at", Usage: "prove it, and give it to consumers at a `TIME`, by keyferry activate: nothing does so by itself"},
 		&cli.BoolFlag{Name: "no-activate", Usage: "prove it, and do not give it to consumers"},
 		&cli.StringFlag{Name: "owner", Usage: "who answers for the key: `TEXT`"},
@@ -90,7 +90,7 @@ func (c *call) importRequest() (broker.ImportRequest, error) {
 	var errs [6]error
 	req.Spec, errs[0] = choice(c, "spec", broker.KeySpecs())
 	req.Purpose, errs[1] = choice(c, "purpose", []broker.Purpose{broker.Encrypt, broker.RawEncrypt, broker.MAC, broker.Sign, broker.Decrypt, broker.Agree})
-	req.Retain, errs[2] = choice(c, "retain", []broker.Retain{broker.RetainToken, broker.RetainSealed, broker.RetainNone})
+	req.Retain, errs[2] = choice(c, "retain", broker.Retains())
 	req.ValidTo, errs[3] = c.when("valid-to")
 	req.FromNow = c.fromNow("valid-to")
 	req.ActivateAt, errs[4] = c.when("activate-at")

@@ -26,6 +26,7 @@ type Token interface {
 	broker.Anchorer
 	broker.HealthChecker
 	broker.Adopter
+	broker.Keeper
 }
 
 // Setup says what is tested. The token is empty, and stays the caller's to close.
@@ -84,6 +85,12 @@ func checks() []check {
 		{"destroyed material is gone", destroys},
 		{"the seal key is no material", sealKeyStays},
 		{"objects are listed without their values", listsObjects},
+		{"keep plans cover every key spec", keepPlansCover},
+		{"a keeper key is one, and no material", keeperGuarded},
+		{"kept material opens as it was", keepsAndOpens},
+		{"what is opened is hidden", opensHidden},
+		{"nothing but what was kept opens", opensNothingElse},
+		{"kept material can be stored again", movesIn},
 		{"anchors are kept and replaced", keepsAnchors},
 		{"health leaves nothing behind", healthy},
 		{"a cancelled call changes nothing", cancelled},
@@ -146,6 +153,7 @@ type suite struct {
 	before    int // objects in the token at the start
 	number    int
 	key       string
+	keeperID  broker.KeeperID
 }
 
 func newSuite(t *testing.T, setup Setup) (*suite, error) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/keyferry/keyferry/broker"
@@ -112,7 +113,8 @@ func sealKeyStays(ctx context.Context, s *suite) error {
 	var sealKeys []broker.MaterialID
 	found, err := s.objects(ctx, "")
 	for _, o := range found {
-		if _, _, ours := o.ID.Parse(); !ours && o.Class == "secret" {
+		keeper := strings.HasPrefix(string(o.ID), broker.KeeperPrefix)
+		if _, _, ours := o.ID.Parse(); !ours && !keeper && o.Class == "secret" {
 			sealKeys = append(sealKeys, o.ID)
 		}
 	}
@@ -226,6 +228,9 @@ func nothingLeft(ctx context.Context, s *suite) error {
 	var faults []error
 	for n := 1; n <= s.number; n++ {
 		faults = append(faults, s.Token.Change(ctx, broker.Material{ID: broker.NewMaterialID(s.key, n)}, broker.Destroy))
+	}
+	if s.keeperID != "" {
+		faults = append(faults, s.Token.DestroyKeeper(ctx, s.keeperID))
 	}
 	found, err := s.objects(ctx, "")
 	faults = append(faults, err)

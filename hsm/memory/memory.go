@@ -28,6 +28,10 @@ type Options struct {
 	// Nonconforming are specs of key pairs whose wrapped form is padded with zeros
 	// to a multiple of eight bytes, as some real tokens do.
 	Nonconforming []broker.KeySpec
+	// Unkeepable are key specs that the token does not wrap under a keeper key.
+	Unkeepable []broker.KeySpec
+	// Unguarded makes keeper keys that open to material which can be read.
+	Unguarded bool
 	// NoDataObjects makes the token one without a place for anchors.
 	NoDataObjects bool
 	// Fault is asked twice by every method, by its name: before anything was done,
@@ -36,8 +40,8 @@ type Options struct {
 	Fault func(call string, before bool) error
 }
 
-// Token is a broker.Token, Sealer, Anchorer, HealthChecker and Adopter. It is safe
-// for concurrent use.
+// Token is a broker.Token, Sealer, Anchorer, HealthChecker, Adopter and Keeper. It is
+// safe for concurrent use.
 type Token struct {
 	options Options
 
@@ -52,6 +56,7 @@ var (
 	_ broker.Anchorer      = (*Token)(nil)
 	_ broker.HealthChecker = (*Token)(nil)
 	_ broker.Adopter       = (*Token)(nil)
+	_ broker.Keeper        = (*Token)(nil)
 )
 
 // New makes an empty token.

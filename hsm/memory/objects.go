@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/keyferry/keyferry/broker"
 )
@@ -26,15 +27,18 @@ type object struct {
 	usage       broker.Usage
 	extractable bool
 	open        bool   // not sensitive: its owner can read its value
+	unwrapped   bool   // it came into the token, and was not born there
 	value       []byte // secret: the bytes; private: DER PKCS #8 (RFC 5208)
 	public      []byte // pairs: DER SubjectPublicKeyInfo
 }
 
 func (o object) attributes() broker.Attributes {
 	hidden := o.class == classSecret || o.class == classPrivate
-	no, yes, sensitive := false, true, !o.open
-	a := broker.Attributes{Local: &yes, Modifiable: &o.usage.Modifiable, Private: &hidden}
-	if hidden {
+	no, local, sensitive := false, !o.unwrapped, !o.open
+	a := broker.Attributes{Local: &local, Modifiable: &o.usage.Modifiable, Private: &hidden}
+	if hidden && o.unwrapped {
+		a.Sensitive, a.AlwaysSensitive, a.Extractable, a.NeverExtractable = &sensitive, &no, &o.extractable, &no
+	} else if hidden {
 		a.Sensitive, a.AlwaysSensitive, a.Extractable, a.NeverExtractable = &sensitive, &sensitive, &o.extractable, &no
 		a.KeyGenMechanism = genMechanism(o.spec)
 	}
@@ -85,6 +89,12 @@ func (t *Token) one(op string, m broker.Material) (*object, error) {
 		if o.id != m.ID || o.class != classSecret && o.class != classPrivate {
 			continue
 		}
+		if at >= 0 && t.objects[at].usage.Session {
+			continue // what is open goes before what is stored
+		}
+		if o.usage.Session {
+			at = -1
+		}
 		if at >= 0 {
 			return refuse(broker.Conflict, "two objects have its id")
 		}
@@ -104,7 +114,7 @@ func (t *Token) own(op string, m broker.Material) error {
 	switch {
 	case m.ID == "":
 		return refuse(broker.Misuse, "no id is named")
-	case m.ID == sealID:
+	case m.ID == sealID, strings.HasPrefix(string(m.ID), broker.KeeperPrefix):
 		return refuse(broker.Misuse, "it is no key material")
 	case m.TokenSerial != "" && m.TokenSerial != t.options.Serial:
 		return refuse(broker.NotFound, "this is token "+t.options.Serial)
@@ -166,6 +176,14 @@ func (t *Token) Lose(id broker.MaterialID, class string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.objects = slices.DeleteFunc(t.objects, func(o object) bool { return o.id == id && o.class == class })
+}
+
+// Restart is what the end of the process that uses the token does to it: what was no
+// more than a session object is gone.
+func (t *Token) Restart() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.objects = slices.DeleteFunc(t.objects, func(o object) bool { return o.usage.Session })
 }
 
 // Twin doubles every object of one id, as two runs at once leave a token.

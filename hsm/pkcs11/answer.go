@@ -18,22 +18,25 @@ func (t *Token) Answer(ctx context.Context, m broker.Material, c broker.Challeng
 	}
 	var a broker.Answer
 	err := t.do(ctx, op, m.String(), func(s *session) (err error) {
-		a, err = s.answer(ctx, op, m, c)
+		a, err = t.answer(ctx, s, op, m, c)
 		return err
 	})
 	return a, err
 }
 
-func (s *session) answer(ctx context.Context, op string, m broker.Material, c broker.Challenge) (broker.Answer, error) {
+func (t *Token) answer(ctx context.Context, s *session, op string, m broker.Material, c broker.Challenge) (broker.Answer, error) {
 	class := m.Spec.Class()
 	switch {
 	case c.Level() == broker.ProofPublicKey && !m.Spec.Secret():
+		if open, ok := t.open(m.ID, s.epoch); ok {
+			return broker.Answer{PublicKey: open.spki}, nil
+		}
 		return s.answerPublicKey(ctx, op, m)
 	case c.Level() == broker.ProofMAC && class == broker.ClassHMAC, c.Level() == broker.ProofCipher && class == broker.ClassAES:
 	default:
 		return broker.Answer{}, refuse(broker.Unsupported, op, m.String(), "no token can")
 	}
-	key, err := s.holder(ctx, op, m)
+	key, err := t.holder(ctx, s, op, m)
 	if err != nil {
 		return broker.Answer{}, err
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // probeVersion changes with what the probe looks at: older results are not used.
-const probeVersion = 1
+const probeVersion = 2
 
 // cache is the file that keeps what was found on one token with one firmware and
 // one library. Nothing secret is in it, and nothing that could leak a key: a
@@ -32,9 +32,12 @@ type cacheKey struct {
 	Library  string `json:"library"`
 }
 
+// cached is what was found by probing, and of which token.
 type cached struct {
-	Key   cacheKey      `json:"key"`
-	Plans []broker.Plan `json:"plans"`
+	Key   cacheKey          `json:"key"`
+	Plans []broker.Plan     `json:"plans"`
+	Keep  []broker.KeepPlan `json:"keep"`
+	How   keepHow           `json:"how"`
 }
 
 func cacheOf(dir string, info broker.TokenInfo) cache {
@@ -48,7 +51,7 @@ func cacheOf(dir string, info broker.TokenInfo) cache {
 
 // read returns what is kept, or nil and why it is not used: a file that is not
 // there, not whole, of another token, or that others may write.
-func (c cache) read() (plans []broker.Plan, why string) {
+func (c cache) read() (found *cached, why string) {
 	if c.path == "" {
 		return nil, "nothing is kept"
 	}
@@ -67,10 +70,10 @@ func (c cache) read() (plans []broker.Plan, why string) {
 	if err := json.Unmarshal(text, &kept); err != nil {
 		return nil, "what was kept is not whole: " + err.Error()
 	}
-	if kept.Key != c.key || !complete(kept.Plans) {
+	if kept.Key != c.key || !complete(kept.Plans) || !completeKeep(kept.Keep) {
 		return nil, "what was kept is of something else"
 	}
-	return kept.Plans, ""
+	return &kept, ""
 }
 
 // notOurs: what somebody else could have written says nothing about this token.
@@ -102,12 +105,23 @@ func complete(plans []broker.Plan) bool {
 	return i == len(plans)
 }
 
+// completeKeep: one row for each key spec, in their order.
+func completeKeep(plans []broker.KeepPlan) bool {
+	specs := broker.KeySpecs()
+	for i, p := range plans {
+		if i >= len(specs) || p.Spec != specs[i] || p.Guarded && !p.Works {
+			return false
+		}
+	}
+	return len(plans) == len(specs)
+}
+
 // write replaces the file at once, readable by its owner only.
-func (c cache) write(plans []broker.Plan) error {
+func (c cache) write(found *cached) error {
 	if c.path == "" {
 		return nil
 	}
-	text, err := json.MarshalIndent(cached{Key: c.key, Plans: plans}, "", "  ")
+	text, err := json.MarshalIndent(cached{Key: c.key, Plans: found.Plans, Keep: found.Keep, How: found.How}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode plans: %w", err)
 	}

@@ -68,7 +68,9 @@ func (t *Token) generate(ctx context.Context, s *session, in broker.GenerateIn) 
 	if err != nil {
 		return broker.Material{}, err
 	}
-	if err := s.alone(ctx, in, key, public); err != nil {
+	if in.Usage.Session {
+		t.remember(in.ID, opened{key: key, public: public, epoch: s.epoch})
+	} else if err := s.alone(ctx, in, key, public); err != nil {
 		return broker.Material{}, err
 	}
 	m, got, err := t.material(ctx, s, in, key, public)
@@ -78,6 +80,9 @@ func (t *Token) generate(ctx context.Context, s *session, in broker.GenerateIn) 
 	if err := got.honours(in); err != nil {
 		err = refuse(broker.Rejected, "generate", "material "+string(in.ID), "the token did not make what was asked, and it was destroyed: %w", err)
 		return broker.Material{}, errors.Join(err, s.discard(ctx, key, public))
+	}
+	if in.Usage.Session {
+		t.remember(in.ID, opened{key: key, public: public, epoch: s.epoch, spki: m.PublicKey})
 	}
 	return m, nil
 }
@@ -89,7 +94,7 @@ func (s *session) alone(ctx context.Context, in broker.GenerateIn, key, public h
 	if err != nil {
 		return err
 	}
-	if _, _, err := there.whole("generate", in.ID, in.Spec); err == nil || in.Usage.Session {
+	if _, _, err := there.whole("generate", in.ID, in.Spec); err == nil {
 		return nil
 	}
 	err = refuse(broker.Conflict, "generate", "material "+string(in.ID), "somebody else made it meanwhile; theirs stays")

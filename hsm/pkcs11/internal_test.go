@@ -183,10 +183,14 @@ func TestCacheIsBelievedOnlyWhereItFits(t *testing.T) {
 		}
 	}
 	c := cacheOf(dir, info)
-	if err := c.write(plans); err != nil {
+	var keep []broker.KeepPlan
+	for _, spec := range broker.KeySpecs() {
+		keep = append(keep, broker.KeepPlan{Spec: spec, Reason: "none"})
+	}
+	if err := c.write(&cached{Plans: plans, Keep: keep}); err != nil {
 		t.Fatal(err)
 	}
-	if got, why := c.read(); len(got) != len(plans) {
+	if got, why := c.read(); got == nil || len(got.Plans) != len(plans) || len(got.Keep) != len(keep) {
 		t.Fatalf("not used: %s", why)
 	}
 	for _, other := range []broker.TokenInfo{
@@ -204,8 +208,9 @@ func TestCacheIsBelievedOnlyWhereItFits(t *testing.T) {
 	}
 	for name, bad := range map[string][]byte{
 		"empty": nil, "half": text[:len(text)/2], "no JSON": []byte("plans"),
-		"another token's": bytes.Replace(text, []byte(`"serial": "1"`), []byte(`"serial": "9"`), 1),
-		"a row short":     bytes.Replace(text, []byte(`"aes-128"`), []byte(`"aes-129"`), 1),
+		"another token's":    bytes.Replace(text, []byte(`"serial": "1"`), []byte(`"serial": "9"`), 1),
+		"nothing of keeping": bytes.Replace(text, []byte(`"keep": [`), []byte(`"kept": [`), 1),
+		"a row short":        bytes.Replace(text, []byte(`"aes-128"`), []byte(`"aes-129"`), 1),
 	} {
 		if err := os.WriteFile(c.path, bad, 0o600); err != nil {
 			t.Fatal(err)

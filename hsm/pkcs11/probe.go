@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/keyferry/keyferry/broker"
@@ -23,14 +24,32 @@ const shortScalarTries = 16
 // Plans is what was found by probing: now, or before with this token, firmware
 // and library.
 func (t *Token) Plans(ctx context.Context) ([]broker.Plan, error) {
+	found, err := t.probed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(found.Plans), nil
+}
+
+// KeepPlans is what of it is about keeping.
+func (t *Token) KeepPlans(ctx context.Context) ([]broker.KeepPlan, error) {
+	found, err := t.probed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(found.Keep), nil
+}
+
+// probed is what probing finds, once a process.
+func (t *Token) probed(ctx context.Context) (*cached, error) {
 	if err := enter(ctx, t.probing); err != nil {
 		return nil, fmt.Errorf("probe %s: %w", t.name(), err)
 	}
 	defer leave(t.probing)
-	if t.plans != nil {
-		return append([]broker.Plan(nil), t.plans...), nil
+	if t.found != nil {
+		return t.found, nil
 	}
-	var plans []broker.Plan
+	var found *cached
 	err := t.do(ctx, "probe", t.name(), func(s *session) error {
 		info, err := t.describe(ctx)
 		if err != nil {
@@ -38,14 +57,14 @@ func (t *Token) Plans(ctx context.Context) ([]broker.Plan, error) {
 		}
 		cache := cacheOf(t.config.CacheDir, info)
 		var why string
-		if plans, why = cache.read(); plans != nil {
+		if found, why = cache.read(); found != nil {
 			return nil
 		}
 		t.log.DebugContext(ctx, "probing the token", "token", t.name(), "why", why)
-		if plans, err = probe(ctx, s); err != nil {
+		if found, err = probe(ctx, s); err != nil {
 			return err
 		}
-		if err := cache.write(plans); err != nil {
+		if err := cache.write(found); err != nil {
 			t.log.WarnContext(ctx, "what was probed is not kept", "token", t.name(), "error", err)
 		}
 		return nil
@@ -53,48 +72,56 @@ func (t *Token) Plans(ctx context.Context) ([]broker.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.plans = plans
-	return append([]broker.Plan(nil), plans...), nil
+	t.found = found
+	return found, nil
 }
 
 // prober tries plans with throwaway keys of its own. It takes no handle from
 // outside.
 type prober struct {
-	s    *session
-	host *rsa.PrivateKey
+	s      *session
+	host   *rsa.PrivateKey
+	keeper handle // a keeper key of the probe's own; 0 where the token keeps nothing
+	how    keepHow
+	noKeep error // why it keeps nothing
 }
 
 // probe tries every key spec with every mechanism.
-func probe(ctx context.Context, s *session) ([]broker.Plan, error) {
+func probe(ctx context.Context, s *session) (found *cached, err error) {
 	host, err := rsa.GenerateKey(rand.Reader, hostBits)
 	if err != nil {
 		return nil, fmt.Errorf("make a host key: %w", err)
 	}
 	p := prober{s: s, host: host}
-	var plans []broker.Plan
+	if err := p.findHow(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.discard(ctx, p.keeper)) }()
+	found = &cached{How: p.how}
 	for _, spec := range broker.KeySpecs() {
-		some, err := p.spec(ctx, spec)
+		some, keep, err := p.spec(ctx, spec)
 		if err != nil {
 			return nil, err
 		}
-		plans = append(plans, some...)
+		found.Plans, found.Keep = append(found.Plans, some...), append(found.Keep, keep)
 	}
-	return judge(plans), nil
+	found.Plans = judge(found.Plans)
+	return found, nil
 }
 
 // spec tries one key spec: with one throwaway key, or with as many as it takes to
 // see a scalar shortened.
-func (p prober) spec(ctx context.Context, spec broker.KeySpec) ([]broker.Plan, error) {
-	plans, err := p.once(ctx, spec)
+func (p prober) spec(ctx context.Context, spec broker.KeySpec) ([]broker.Plan, broker.KeepPlan, error) {
+	plans, keep, err := p.once(ctx, spec)
 	if spec != broker.ECP521 || err != nil || !anyWorks(plans) {
-		return plans, err
+		return plans, keep, err
 	}
 	for range shortScalarTries - 1 {
 		if plans, err = p.again(ctx, plans); err != nil {
-			return nil, err
+			return nil, broker.KeepPlan{}, err
 		}
 	}
-	return plans, nil
+	return plans, keep, nil
 }
 
 func anyWorks(plans []broker.Plan) bool {
@@ -106,27 +133,31 @@ func anyWorks(plans []broker.Plan) bool {
 	return false
 }
 
-// once finds, for one throwaway key, the best plan of each mechanism.
-func (p prober) once(ctx context.Context, spec broker.KeySpec) (plans []broker.Plan, err error) {
+// once finds, for one throwaway key, the best plan of each mechanism, and whether it
+// can be kept wrapped.
+func (p prober) once(ctx context.Context, spec broker.KeySpec) (plans []broker.Plan, keep broker.KeepPlan, err error) {
+	keep.Spec = spec
 	key, err := p.throwaway(ctx, spec)
 	if final(ctx, err) {
-		return nil, err
+		return nil, keep, err
 	}
 	if err != nil {
+		keep.Reason = unusable + err.Error()
 		for _, m := range broker.Mechanisms() {
-			plans = append(plans, broker.Plan{Spec: spec, Mechanism: m, Reason: unusable + err.Error()})
+			plans = append(plans, broker.Plan{Spec: spec, Mechanism: m, Reason: keep.Reason})
 		}
-		return plans, nil
+		return plans, keep, nil
 	}
 	defer func() { err = errors.Join(err, p.s.discard(ctx, key.private, key.public)) }()
 	for _, m := range broker.Mechanisms() {
 		plan, err := p.best(ctx, key, m)
 		if err != nil {
-			return nil, err
+			return nil, keep, err
 		}
 		plans = append(plans, plan)
 	}
-	return plans, nil
+	keep, err = p.keeping(ctx, key, plans)
+	return plans, keep, err
 }
 
 // unusable begins the reason of a token that makes no such key.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/keyferry/keyferry/broker"
 	p11 "github.com/miekg/pkcs11"
 )
 
@@ -14,6 +15,8 @@ type session struct {
 	ctx    *p11.Ctx
 	handle p11.SessionHandle
 	epoch  int // of the login it was opened under
+
+	keepers map[broker.KeeperID]handle // that were found and checked in it
 }
 
 type (
@@ -106,6 +109,12 @@ func (s *session) attributes(ctx context.Context, h handle, t template) (templat
 
 func (s *session) wrapKey(ctx context.Context, m []*p11.Mechanism, under, key handle) ([]byte, error) {
 	return call(ctx, "C_WrapKey", func() ([]byte, error) { return s.ctx.WrapKey(s.handle, m, under, key) })
+}
+
+func (s *session) unwrapKey(ctx context.Context, m []*p11.Mechanism, under handle, wrapped []byte, t template) (handle, error) {
+	return uncopyable(t, func(t template) (handle, error) {
+		return change(ctx, "C_UnwrapKey", func() (handle, error) { return s.ctx.UnwrapKey(s.handle, m, under, wrapped, t) })
+	})
 }
 
 func (s *session) sign(ctx context.Context, number uint, key handle, message []byte) ([]byte, error) {

@@ -37,8 +37,7 @@ type throwaway struct {
 
 // throwaway makes one.
 func (p prober) throwaway(ctx context.Context, spec broker.KeySpec) (key throwaway, err error) {
-	in := broker.GenerateIn{ID: "keyferry-probe", Label: "keyferry probe", Spec: spec, Usage: broker.Usage{Session: true}}
-	in.Usage.MAC, in.Usage.Encrypt = spec.Class() == broker.ClassHMAC, spec.Class() == broker.ClassAES
+	in := probeKey(spec)
 	key = throwaway{spec: spec, message: make([]byte, 114)}
 	rand.Read(key.message)
 	if key.private, key.public, err = p.s.make(ctx, in, false); err != nil {

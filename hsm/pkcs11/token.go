@@ -26,8 +26,8 @@ type Config struct {
 	Logger   *slog.Logger // nil logs nothing
 }
 
-// Token is a broker.Token, Sealer, Anchorer, HealthChecker and Adopter, safe for
-// concurrent use. A token that was removed and is back is logged in to again by
+// Token is a broker.Token, Sealer, Anchorer, HealthChecker, Adopter and Keeper, safe
+// for concurrent use. A token that was removed and is back is logged in to again by
 // the next call.
 type Token struct {
 	config Config
@@ -37,10 +37,13 @@ type Token struct {
 	log    *slog.Logger
 
 	probing chan struct{} // capacity 1: a lock that ctx can leave
-	plans   []broker.Plan
+	found   *cached
 
 	mu         sync.Mutex
 	pinRefused error // what came of a PIN that was refused
+
+	openMu sync.Mutex
+	opened map[broker.MaterialID]opened
 }
 
 var (
@@ -49,6 +52,7 @@ var (
 	_ broker.Anchorer      = (*Token)(nil)
 	_ broker.HealthChecker = (*Token)(nil)
 	_ broker.Adopter       = (*Token)(nil)
+	_ broker.Keeper        = (*Token)(nil)
 )
 
 // Open loads the module, finds the token, and logs in, with one try. Errors are
@@ -66,7 +70,7 @@ func Open(ctx context.Context, c Config) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Token{config: c, module: m, log: c.Logger, probing: make(chan struct{}, 1)}
+	t := &Token{config: c, module: m, log: c.Logger, probing: make(chan struct{}, 1), opened: map[broker.MaterialID]opened{}}
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}
@@ -144,7 +148,7 @@ func (t *Token) own(op string, m broker.Material) error {
 	switch {
 	case m.ID == "":
 		return refuse(broker.Misuse, op, m.String(), "no id is named")
-	case m.ID == sealID || m.ID == healthID:
+	case m.ID == sealID || m.ID == healthID || strings.HasPrefix(string(m.ID), broker.KeeperPrefix):
 		return refuse(broker.Misuse, op, m.String(), "it is no key material")
 	case m.TokenSerial != "" && m.TokenSerial != t.serial:
 		return refuse(broker.NotFound, op, m.String(), "this is token %s", t.serial)

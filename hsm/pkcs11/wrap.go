@@ -25,7 +25,7 @@ func (t *Token) Wrap(ctx context.Context, m broker.Material, key broker.CheckedW
 	}
 	var out []byte
 	err := t.do(ctx, "wrap", m.String(), func(s *session) error {
-		material, err := s.holder(ctx, "wrap", m)
+		material, err := t.holder(ctx, s, "wrap", m)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/keyferry/keyferry/broker"
@@ -36,6 +37,9 @@ func everyField(t *testing.T, open Open) {
 	}}, got.Operations)
 	equal(t, "enrolments", []broker.Enrolment{*c.Enrolment}, got.Enrolments)
 	equal(t, "wrapping keys", []broker.KeptWrappingKey{*c.WrappingKey}, got.Wrapping)
+	equal(t, "wrapped material", []broker.Retained{*c.Retained}, got.Retained)
+	slices.Reverse(got.Keepers) // the newest is first
+	equal(t, "keeper keys", c.Keepers, got.Keepers)
 	want := c.Entry
 	want.Seq, want.Prev, want.Hash = 1, broker.GenesisHash, head.Hash
 	want.State, want.Links = broker.EmptyState(), nil // the store's own
@@ -67,8 +71,14 @@ func everyReplaced(t *testing.T, open Open) {
 	}
 	enrolment := *second.Enrolment
 	enrolment.Kind, enrolment.Name = first.Enrolment.Kind, first.Enrolment.Name
+	retained, keepers := *second.Retained, second.Keepers
+	for i := range keepers {
+		keepers[i].ID = first.Keepers[i].ID
+	}
+	retained.KeyID, retained.Number, retained.Keeper = first.Retained.KeyID, first.Retained.Number, keepers[0].ID
 	apply(t, open(t), broker.Change{
 		Entry: second.Entry, Version: &version, Placements: placements, Operation: &operation, Result: &effect, Enrolment: &enrolment,
+		Retained: &retained, Keepers: keepers,
 	})
 
 	got := readAll(t, open(t))
@@ -77,6 +87,9 @@ func everyReplaced(t *testing.T, open Open) {
 	}}, got.Keys)
 	equal(t, "operations", []broker.OperationView{{Operation: operation, Effects: []broker.EffectRecord{effect}}}, got.Operations)
 	equal(t, "enrolments", []broker.Enrolment{enrolment}, got.Enrolments)
+	equal(t, "wrapped material", []broker.Retained{retained}, got.Retained)
+	slices.Reverse(got.Keepers)
+	equal(t, "keeper keys", keepers, got.Keepers)
 }
 
 func resultOnce(t *testing.T, open Open) {

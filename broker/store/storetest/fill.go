@@ -75,6 +75,8 @@ func (f *filler) known(v reflect.Value) bool {
 		value = broker.PlacementProven
 	case broker.OperationState:
 		value = broker.UndecidedState
+	case broker.KeeperState:
+		value = broker.KeeperRetired
 	case broker.EnrolmentKind:
 		value = broker.EnrolTarget
 	default:
@@ -109,10 +111,14 @@ func fullChange(f *filler) broker.Change {
 	effect.Result, effect.DoneAt = nil, time.Time{}
 	enrolment := filled[broker.Enrolment](f)
 	wrapping := filled[broker.KeptWrappingKey](f)
+	keepers := filled[[]broker.KeptKeeper](f)
+	retained := filled[broker.Retained](f)
+	retained.KeyID, retained.Number, retained.Keeper, retained.Ended = key.ID, version.Number, keepers[1].ID, ""
 	entry := filled[broker.Entry](f)
 	entry.Operation = operation.ID
 	return broker.Change{
 		Entry: entry, NewKey: &key, NewVersion: &version, Placements: placements,
 		NewOperation: &operation, Intent: &effect, Enrolment: &enrolment, WrappingKey: &wrapping,
+		Retained: &retained, Keepers: keepers,
 	}
 }

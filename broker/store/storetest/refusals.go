@@ -73,6 +73,13 @@ func otherRefusals() []refusal {
 			c.Entry.Details = map[string]any{"f": func() {}}
 		}},
 		{"an enrolment of no known kind", broker.Rejected, func(c *broker.Change, _ broker.Change) { c.Enrolment.Kind = "cat" }},
+		{"wrapped material of no version", broker.NotFound, func(c *broker.Change, _ broker.Change) { c.Retained.Number += 1000 }},
+		{"wrapped material under no keeper key", broker.NotFound, func(c *broker.Change, _ broker.Change) { c.Retained.Keeper = "none" }},
+		{"wrapped material without any", broker.Rejected, func(c *broker.Change, _ broker.Change) { c.Retained.Wrapped = nil }},
+		{"a keeper key in no known state", broker.Rejected, func(c *broker.Change, _ broker.Change) { c.Keepers[1].State = "lost" }},
+		{"two keeper keys of one token at once", broker.Conflict, func(c *broker.Change, _ broker.Change) {
+			c.Keepers[0].State, c.Keepers[1].State, c.Keepers[1].TokenSerial = broker.KeeperIntended, broker.KeeperCurrent, c.Keepers[0].TokenSerial
+		}},
 		{"a lease that nobody holds", broker.Conflict, func(c *broker.Change, _ broker.Change) {
 			c.Lease = &broker.Lease{Name: "key/x", Holder: "me", Now: noon(), Until: at(1)}
 		}},

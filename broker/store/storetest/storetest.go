@@ -62,6 +62,8 @@ type everything struct {
 	Heads      []broker.Head
 	Enrolments []broker.Enrolment
 	Wrapping   []broker.KeptWrappingKey
+	Retained   []broker.Retained
+	Keepers    []broker.KeptKeeper
 }
 
 func readAll(t TB, s broker.Store) everything {
@@ -71,8 +73,12 @@ func readAll(t TB, s broker.Store) everything {
 	must(t, err)
 	wrapping, err := s.WrappingKeys(ctx, "")
 	must(t, err)
+	keepers, err := s.Keepers(ctx)
+	must(t, err)
 	return everything{
 		Wrapping:   wrapping,
+		Retained:   collect(t, s.Retained(ctx, broker.RetainedFilter{})),
+		Keepers:    keepers,
 		Keys:       collect(t, s.Keys(ctx, broker.KeyFilter{})),
 		Operations: collect(t, s.Operations(ctx, broker.OperationFilter{})),
 		Entries:    collect(t, s.Entries(ctx, 0)),
