@@ -130,7 +130,7 @@ func (s *site) tokenCalls(t *testing.T, args []string) []call {
 }
 
 // The same at the token: killed while any call is under way there, also where material is
-// kept wrapped. The keeper key of the first such import is made under the same watch.
+// kept wrapped. The keeper key is made by an import before them.
 func TestKilledAtEveryTokenCall(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ spec, retain string }{
@@ -140,7 +140,10 @@ func TestKilledAtEveryTokenCall(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, softtoken.SoftHSM)
 			imports := func(name string) []string { return append(s.imports(name, c.spec), "--retain", c.retain) }
-			names := []string{"undisturbed"}
+			names := []string{"first", "undisturbed"}
+			if out := s.run(t, imports("first")...); out.code != 0 {
+				t.Fatal(out)
+			}
 			for i, c := range s.tokenCalls(t, imports("undisturbed")) {
 				for _, when := range tokenSides(c) {
 					name := fmt.Sprintf("killed-%d-%d", i, when)

@@ -131,7 +131,7 @@ func badOnes() []bad {
 		{"account", `"012345678901"`, `"1234"`, `targets[0].account: "1234" is not twelve digits`},
 		{"spec", "aes-256", "aes-265", `policies[0].spec: "aes-265" is unknown; did you mean aes-256? allowed: aes-128`},
 		{"purpose", "    spec: aes-256", "    spec: aes-256\n    purpose: sign", "policies[0].purpose: a key of spec aes-256 cannot sign; allowed: encrypt"},
-		{"retain", "    spec: aes-256", "    spec: aes-256\n    retain: forever", `policies[0].retain: "forever" is unknown; allowed: token, sealed, none`},
+		{"retain", "    spec: aes-256", "    spec: aes-256\n    retain: forever", `policies[0].retain: "forever" is unknown; allowed: token, wrapped, sealed, none`},
 		{"mechanism", "    spec: aes-256", "    spec: aes-256\n    mechanisms: [rsa-pkcs1]", `policies[0].mechanisms[0]: "rsa-pkcs1" is unknown`},
 		{"policy's target", "[aws-test]", "[aws-tset]", `policies[0].targets[0]: no target is called "aws-tset"; did you mean aws-test?`},
 		{"policy's target twice", "[aws-test]", "[aws-test, aws-test]", `"aws-test" is there twice`},
