@@ -13,7 +13,7 @@ func (l *line) generate(ctx context.Context) error {
 		return l.materialStands(ctx)
 	}
 	in := GenerateIn{
-		ID: l.version.MaterialID(), Label: fmt.Sprintf("%s v%d", l.key.Name, l.version.Number),
+		ID: l.version.MaterialID(), Label: l.label(),
 		Spec: l.key.Spec, Usage: l.usage(), MayExist: l.resumed,
 	}
 	switch {
@@ -31,6 +31,9 @@ func (l *line) generate(ctx context.Context) error {
 	}
 	return l.born(ctx, "material.generated", in, m)
 }
+
+// label of material in the token, for people.
+func (l *line) label() string { return fmt.Sprintf("%s v%d", l.key.Name, l.version.Number) }
 
 // born puts material on record, with all that the token says of it.
 func (l *line) born(ctx context.Context, event string, in GenerateIn, m Material) error {
