@@ -47,7 +47,7 @@ func relayModule(t *testing.T) string {
 // serveToken starts the side that has the token, and returns its socket.
 func serveToken(t *testing.T, token softtoken.Token) (socket string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "relay") // the path of a socket has 104 bytes at most
+	dir, err := os.MkdirTemp("", "relay") //nolint:usetesting // the path of a socket has 104 bytes at most
 	fatal(t, err)
 	t.Cleanup(func() { check(t, os.RemoveAll(dir)) })
 	socket = filepath.Join(dir, "socket")

@@ -217,6 +217,15 @@ func (l *listener) everyFailure(t *testing.T) {
 	spoilt(google, strings.Replace(read(t, google), `"private_key"`, `"private_kez"`, 1))
 	spoilt(l.token.PINFile, wrongPIN)
 	spoilt(l.token.PINFile, strings.Repeat(wrongPIN, 40))
+	l.brokenCalls(t, fails)
+	fails("import", "aws", "x", "--pin="+pasted)
+	fails("import", "aws", "x", "--pin", pasted)
+}
+
+// brokenCalls are signed with a wrong key, denied, dropped and cut.
+func (l *listener) brokenCalls(t *testing.T, fails func(...string)) {
+	t.Helper()
+	n := 0
 	env := slices.Clone(l.env)
 	for i, e := range l.env {
 		if strings.HasPrefix(e, "AWS_SECRET_ACCESS_KEY=") {
@@ -238,8 +247,6 @@ func (l *listener) everyFailure(t *testing.T) {
 			fatal(t, l.admins()[cloud].Remove(t.Context(), id))
 		}
 	}
-	fails("import", "aws", "x", "--pin="+pasted)
-	fails("import", "aws", "x", "--pin", pasted)
 }
 
 // everyCrash ends a run in all the ways in which Go tells what it was doing.

@@ -34,11 +34,16 @@ func try(t *testing.T, err error) {
 }
 
 // refused holds that an error says why, and what to do.
-func refused(t *testing.T, err error, kind broker.Kind, path, why, hint string) {
+func refused(t *testing.T, err error, kind broker.Kind, path string, words ...string) {
 	t.Helper()
 	e, ok := errors.AsType[*broker.Error](err)
-	if !ok || e.Kind != kind || e.Object != path || !strings.Contains(e.Error(), why) || !strings.Contains(e.Hint, hint) {
-		t.Errorf("%v, want %s of %s, %q and the hint %q: %+v", err, kind, path, why, hint, e)
+	if !ok || e.Kind != kind || e.Object != path {
+		t.Fatalf("%v, want %s of %s: %+v", err, kind, path, e)
+	}
+	for _, word := range words {
+		if !strings.Contains(e.Error()+"; "+e.Hint, word) {
+			t.Errorf("%v (%s): %q is not said", err, e.Hint, word)
+		}
 	}
 }
 
