@@ -39,19 +39,20 @@ func (b *Broker) checkAnchor(ctx context.Context, setup TokenSetup, end Head) er
 		return err
 	}
 	var why error
-	kind, hint := Tampered, "restore the newest backup; to go on with this store on purpose, as it is the newest there is: "
+	kind, hint := Tampered, "restore the newest backup; where this is the newest there is: keyferry store recover --reason … looks at what was done since, and goes on with this store"
 	switch {
 	case kept.Store != genesis:
 		kind, why = Conflict, fmt.Errorf("%w, which began with %.16s…", errOtherStore, kept.Store)
-		hint = "name that store in the config, or use another token; to go on with this store on purpose, after which that one is refused: "
+		hint = "name that store in the config, or use another token; to go on with this store on purpose, after which that one is refused: " +
+			"keyferry token enrol --environment " + setup.Environment + " --restored --reason …"
 	case !there:
-		why = fmt.Errorf("the token remembers entry %d of this store (%.16s…), which is not in it: %w", kept.Head.Seq, kept.Head.Hash, errOlderStore)
+		why = fmt.Errorf("the token remembers entry %d of this store (%.16s…), which is not in it: %w; it is read-only", kept.Head.Seq, kept.Head.Hash, errOlderStore)
 	default:
 		return nil
 	}
 	return &Error{
 		Kind: kind, Op: "check the store", Object: fmt.Sprintf("at audit entry %d", end.Seq), Cause: why,
-		Hint: hint + "keyferry token enrol --environment " + setup.Environment + " --restored --reason …",
+		Hint: hint,
 	}
 }
 

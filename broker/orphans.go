@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Orphan is a key at a target that carries the broker's mark and that no
+// Orphan is an object in the token that no version on record has, or a key at a target that carries the broker's mark and that no
 // placement on record names, a version of a key of ours that none names, or a wrapping
 // key that no operation on record had made: made by a call whose answer came after all,
 // or by somebody else; or what was taken back and is there again. It is never used, and
@@ -17,6 +17,7 @@ type Orphan struct {
 	Key         KeyRef      `json:"key"`
 	Version     string      `json:"version,omitempty"`      // of a key that is on record, or of a wrapping key
 	WrappingKey string      `json:"wrapping_key,omitempty"` // its id, where it is one
+	Material    MaterialID  `json:"material,omitempty"`     // where it is an object in the token, at no target
 	Name        string      `json:"name,omitempty"`         // the key name it is marked with
 	Effect      string      `json:"effect,omitempty"`
 	State       RemoteState `json:"state"`
@@ -34,6 +35,15 @@ func orphanVersion(target string, o Observation) Orphan {
 	orphan := orphanOf(target, o)
 	orphan.Version = o.Version.ID
 	return orphan
+}
+
+// StrayObjects are objects of ours in the token that no version on record has.
+func (b *Broker) StrayObjects(ctx context.Context) ([]Orphan, error) {
+	setup, err := b.trustedToken(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return b.strayObjects(ctx, setup)
 }
 
 // Orphans looks through everything of the named targets, all of the configured

@@ -51,7 +51,7 @@ func (b *Broker) reopen(ctx context.Context, w want, lease Lease) (*line, error)
 func (b *Broker) findImport(ctx context.Context, w want) (KeyView, OperationView, error) {
 	view, err := b.o.Store.Key(ctx, w.name)
 	if errors.Is(err, NotFound) {
-		return KeyView{}, OperationView{}, b.witness(ctx, KeySubject(w.name), func(t told) error { return t.noKey(w.name) })
+		return KeyView{}, OperationView{}, b.witness(ctx, KeySubject(w.name), func(t told) error { return errors.Join(t.noKey(w.name), t.notMissing(w.name)) })
 	}
 	if err != nil {
 		return KeyView{}, OperationView{}, fmt.Errorf("read key %s: %w", w.name, err)

@@ -176,6 +176,8 @@ func full(value any) any {
 type told struct {
 	rows  map[string]string // digest of each row as last written, by its name
 	begun bool              // an import of the key began
+	// missing are refs of what was there of the key when the store was recovered.
+	missing map[string]bool
 }
 
 // row holds one row that was read from the store against the audit.

@@ -140,7 +140,7 @@ func (b *Broker) tell(ctx context.Context, setup TokenSetup, subject string, fou
 	if err := found.complete(subject); err != nil {
 		return told{}, auditFault(err.Error())
 	}
-	t := told{rows: map[string]string{}}
+	t := told{rows: map[string]string{}, missing: map[string]bool{}}
 	for _, e := range found.Entries {
 		if h, old := found.Heads[e.Seq]; old {
 			if err := b.checkEnd(ctx, setup, Ended{Entry: e, Head: h}, Head{}); err != nil {
@@ -154,6 +154,9 @@ func (b *Broker) tell(ctx context.Context, setup TokenSetup, subject string, fou
 
 func (l *told) add(e Entry) {
 	l.begun = l.begun || e.Event == importBegun
+	if ref, ok := e.Details["ref"].(string); ok && e.Event == storeMissing {
+		l.missing[ref] = true
+	}
 	written, _ := e.Details[rowsField].(map[string]any) // entries that wrote no row have none
 	for name, sum := range written {
 		l.rows[name], _ = sum.(string)

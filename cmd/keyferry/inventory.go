@@ -28,7 +28,8 @@ func (p *program) inventory() *cli.Command {
 		name: "inventory", usage: "list every key version at every target",
 		about: "What was seen, and when; what was expected; and the difference. It asks nobody: keyferry verify does.\n" +
 			"With --orphans it asks the targets for keys that carry keyferry's mark and that no record names, for such\n" +
-			"versions of keys on record, and for wrapping keys that no operation had made.",
+			"versions of keys on record, and for wrapping keys that no operation had made; and the token, where no --target is\n" +
+			"named, for objects that no version has.",
 		examples: []string{
 			"keyferry inventory",
 			"keyferry inventory --expiring 90d --output csv",
@@ -106,6 +107,13 @@ func (s *session) orphans(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if names == nil {
+		stray, err := s.broker.StrayObjects(ctx)
+		if err != nil {
+			return err
+		}
+		found = append(found, stray...)
+	}
 	rows, told := []orphanRow{}, map[string]bool{}
 	for _, o := range found {
 		rows = append(rows, orphanRowOf(o))
@@ -124,6 +132,8 @@ func orphanRowOf(o broker.Orphan) orphanRow {
 		CreatedAt: o.Observation.CreatedAt, Effect: o.Effect,
 	}
 	switch {
+	case o.Material != "":
+		row.What, row.KeyRef = "token object", string(o.Material)
 	case o.WrappingKey != "":
 		row.What = "wrapping key"
 	case o.Version != "":

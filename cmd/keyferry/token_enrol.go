@@ -32,9 +32,9 @@ func (p *program) tokenEnrol() *cli.Command {
 		name: "enrol", usage: "give the token its seal key, for one environment for ever",
 		about: "The seal key authenticates the broker's records. Material never crosses environments, so the\n" +
 			"environment is named here as well as in the config. Enrol again after a change of the token's config.\n" +
-			"A store that was restored from an older backup is refused until --restored says, with a reason, that it is\n" +
-			"the newest there is; keyferry inventory --orphans then lists what was done since. So is another store than\n" +
-			"the token served before, which is refused in its turn once the token has been given to this one.",
+			"Another store than the token served before is refused until --restored says, with a reason, that it is the one\n" +
+			"to go on with; that one is refused in its turn. For a store that is older than the token remembers\n" +
+			"keyferry store recover looks first at what was done since.",
 		examples: []string{
 			"keyferry token enrol --environment test", "keyferry token enrol --environment test --dry-run",
 			"keyferry token enrol --environment test --restored --reason 'disk lost, backup of Monday' --dry-run",

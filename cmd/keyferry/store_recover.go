@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+func (p *program) storeRecover() *cli.Command {
+	return p.command(leaf{
+		name: "recover", usage: "reconcile a store that is older than the token remembers, and go on with it",
+		about: "A backup that was restored, or a copy of a machine, does not know what was done since, and no command changes\n" +
+			"anything with it. This looks at every target and at the token for what carries keyferry's mark and is not on\n" +
+			"record, puts it on record, and lets the token remember this store as it is. No key of a name that is found so\n" +
+			"is begun again. Nothing is deleted and nothing taken over: keyferry inventory --orphans goes on listing it.",
+		examples: []string{"keyferry store recover --dry-run", "keyferry store recover --reason 'disk lost, backup of Monday'"},
+		flags:    changeFlags(),
+		run: func(ctx context.Context, c *call) error {
+			return c.working(ctx, func(s *session) error { return s.recoverStore(ctx) })
+		},
+	})
+}
+
+func (s *session) recoverStore(ctx context.Context) error {
+	if s.Bool("dry-run") {
+		out, err := s.broker.PlanRecover(ctx)
+		if err != nil {
+			return err
+		}
+		s.p.say("a dry run: nothing went on record")
+		return s.printRecovered(out)
+	}
+	if s.String("reason") == "" {
+		return misuse("recover the store: a reason is required: --reason …")
+	}
+	if err := s.confirm(ctx, "Recover the store "+string(s.config.Store)); err != nil {
+		return err
+	}
+	out, err := s.broker.RecoverStore(ctx, s.why())
+	if err != nil {
+		return err
+	}
+	return s.printRecovered(out)
+}
+
+func (s *session) printRecovered(out broker.Recovered) error {
+	if out.Older {
+		s.p.say("the store ends at audit entry %d, the token remembers %d", out.Head, out.Remembered)
+	} else {
+		s.p.say("the store is as new as the token remembers")
+	}
+	rows := []orphanRow{}
+	for _, o := range out.Missing {
+		rows = append(rows, orphanRowOf(o))
+	}
+	return s.print(answer{value: out, tables: []any{rows}})
+}
