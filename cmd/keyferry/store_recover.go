@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -46,14 +47,17 @@ func (s *session) recoverStore(ctx context.Context) error {
 }
 
 func (s *session) printRecovered(out broker.Recovered) error {
+	state := "as new as the token remembers"
 	if out.Older {
-		s.p.say("the store ends at audit entry %d, the token remembers %d", out.Head, out.Remembered)
-	} else {
-		s.p.say("the store is as new as the token remembers")
+		state = "older than the token remembers"
+	}
+	head := []fact{
+		{"store", state}, {"its audit ends at", fmt.Sprint(out.Head)}, {"the token remembers", fmt.Sprint(out.Remembered)},
+		{"missing in it", fmt.Sprint(len(out.Missing))},
 	}
 	rows := []orphanRow{}
 	for _, o := range out.Missing {
 		rows = append(rows, orphanRowOf(o))
 	}
-	return s.print(answer{value: out, tables: []any{rows}})
+	return s.print(answer{value: out, tables: []any{head, rows}})
 }
