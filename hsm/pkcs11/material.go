@@ -18,15 +18,24 @@ type found struct {
 
 // lookUp finds every object of one id.
 func (s *session) lookUp(ctx context.Context, id broker.MaterialID) (found, error) {
+	all, err := s.find(ctx, template{attribute(p11.CKA_ID, id)}) // one search: some tokens take as long as they have objects
+	if err != nil {
+		return found{}, err
+	}
 	var f found
-	for class, into := range map[uint]*[]handle{
-		p11.CKO_SECRET_KEY: &f.secret, p11.CKO_PRIVATE_KEY: &f.private, p11.CKO_PUBLIC_KEY: &f.public,
-	} {
-		some, err := s.find(ctx, template{attribute(p11.CKA_CLASS, class), attribute(p11.CKA_ID, id)})
+	for _, h := range all {
+		got, err := s.read(ctx, h, p11.CKA_CLASS)
 		if err != nil {
 			return found{}, err
 		}
-		*into = some
+		switch class, _ := got.number(p11.CKA_CLASS); class {
+		case p11.CKO_SECRET_KEY:
+			f.secret = append(f.secret, h)
+		case p11.CKO_PRIVATE_KEY:
+			f.private = append(f.private, h)
+		case p11.CKO_PUBLIC_KEY:
+			f.public = append(f.public, h)
+		}
 	}
 	return f, nil
 }

@@ -26,7 +26,7 @@ type sealKey struct {
 func (t *Token) Seal(ctx context.Context, record []byte) ([]byte, error) {
 	var mac []byte
 	err := t.do(ctx, "seal a record with", t.name(), func(s *session) error {
-		key, err := findSealKey(ctx, s)
+		key, err := s.sealKey(ctx)
 		if err != nil {
 			return err
 		}
@@ -37,6 +37,19 @@ func (t *Token) Seal(ctx context.Context, record []byte) ([]byte, error) {
 		return err
 	})
 	return mac, err
+}
+
+// sealKey looks for it once a session: every record takes a seal, and a search takes some
+// tokens as long as they have objects. After an error the session is not used again.
+func (s *session) sealKey(ctx context.Context) (sealKey, error) {
+	if s.sealing != nil {
+		return *s.sealing, nil
+	}
+	key, err := findSealKey(ctx, s)
+	if err == nil {
+		s.sealing = &key
+	}
+	return key, err
 }
 
 // MakeSealKey makes the seal key of one environment, and refuses one that could

@@ -17,6 +17,7 @@ type session struct {
 	epoch  int // of the login it was opened under
 
 	keepers map[broker.KeeperID]handle // that were found and checked in it
+	sealing *sealKey                   // once it was found and checked in it
 }
 
 type (

@@ -45,6 +45,7 @@ func (p programs) remove() { _ = os.RemoveAll(p.dir) } // the system clears its 
 // spent is what a run of a program took.
 type spent struct {
 	wall   time.Duration
+	cpu    time.Duration
 	memory int64 // most that was resident, bytes
 	stdout []byte
 }
@@ -64,6 +65,7 @@ func spend(ctx context.Context, dir string, env []string, name string, args ...s
 	if !ok {
 		return s, errors.New("this system tells no memory of a process")
 	}
+	s.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	s.memory = usage.Maxrss << 10 // Linux: KiB
 	return s, nil
 }

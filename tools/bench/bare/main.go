@@ -56,7 +56,7 @@ func run(ctx context.Context) error {
 	if !ok {
 		return fmt.Errorf("%q cannot be done", a.Do)
 	}
-	begun := time.Now() //nolint:forbidigo // a benchmark's clock
+	begun := time.Now()
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(max(1, a.Workers))
 	for i := range a.Keys {
