@@ -17,7 +17,11 @@ func FuzzCache(f *testing.F) {
 			plans = append(plans, broker.Plan{Spec: spec, Mechanism: m})
 		}
 	}
-	if err := c.write(plans); err != nil {
+	var keep []broker.KeepPlan
+	for _, spec := range broker.KeySpecs() {
+		keep = append(keep, broker.KeepPlan{Spec: spec})
+	}
+	if err := c.write(&cached{Plans: plans, Keep: keep}); err != nil {
 		f.Fatal(err)
 	}
 	text, err := os.ReadFile(c.path)
@@ -34,9 +38,9 @@ func FuzzCache(f *testing.F) {
 		}
 		got, why := c.read()
 		if (got == nil) == (why == "") {
-			t.Errorf("%d plans, %q", len(got), why)
+			t.Errorf("%+v, %q", got, why)
 		}
-		if got != nil && !complete(got) {
+		if got != nil && (!complete(got.Plans) || !completeKeep(got.Keep)) {
 			t.Errorf("believed, and not complete: %v", got)
 		}
 	})
