@@ -3,12 +3,11 @@ package chaos_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/keyferry/keyferry/e2e/internal/e2etest"
@@ -17,24 +16,32 @@ import (
 // programVariable names a program that is built already.
 const programVariable = "KEYFERRY_CHAOS_PROGRAM"
 
-// program builds the program once, where no other run of the tests puts another.
-var program = sync.OnceValues(func() (string, error) {
-	if path := os.Getenv(programVariable); path != "" {
-		return path, nil
+// TestMain builds the program where no other run of the tests puts another.
+func TestMain(m *testing.M) {
+	code, err := withProgram(m.Run)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+func withProgram(run func() int) (code int, err error) {
+	if os.Getenv(programVariable) != "" {
+		return run(), nil
 	}
 	dir, err := os.MkdirTemp("", "chaos")
 	if err != nil {
-		return "", err
+		return 1, err
 	}
-	return e2etest.Build(context.Background(), dir)
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := program(); err == nil && os.Getenv(programVariable) == "" {
-		_ = os.RemoveAll(filepath.Dir(path)) // the system clears its temporary directory
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path, err := e2etest.Build(context.Background(), dir)
+	if err != nil {
+		return 1, err
 	}
-	os.Exit(code)
+	if err := os.Setenv(programVariable, path); err != nil { // also for tests that run themselves once more
+		return 1, err
+	}
+	return run(), nil
 }
 
 // outcome is what one run of the program left.

@@ -52,10 +52,8 @@ func newWorld(t *testing.T, kind softtoken.Kind, o options) *world {
 	if kind.Skipped() {
 		t.Skipf("%s names %s", softtoken.SkipVariable, kind)
 	}
-	w := &world{dir: t.TempDir(), kind: kind}
+	w := &world{dir: t.TempDir(), kind: kind, program: os.Getenv(programVariable)}
 	var err error
-	w.program, err = program()
-	fatal(t, err)
 	w.token, err = softtoken.New(t.Context(), kind, filepath.Join(w.dir, "token"), "chaos")
 	fatal(t, err)
 	w.shim, err = shim.Start(t.Context(), w.token.Module)
