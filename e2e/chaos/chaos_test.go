@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/keyferry/keyferry/hsm/softtoken"
 )
@@ -70,6 +71,7 @@ func retains() []string { return []string{"token", "token", "sealed", "none"} }
 // run does a plan to a world of its own, and judges it.
 func (p plan) run(t *testing.T, y *tally) {
 	t.Helper()
+	begun := time.Now()
 	w := newWorld(t, p.kind, options{})
 	l := w.list(t, retains())
 	for _, c := range p.cuts {
@@ -91,6 +93,7 @@ func (p plan) run(t *testing.T, y *tally) {
 	f := w.judge(t)
 	y.judged(f)
 	f.fails(t)
+	t.Logf("%d kills and %d keys in %s", len(p.cuts), f.keys, time.Since(begun).Round(time.Second))
 }
 
 // mustBeDone: a run that nobody killed has imported all that was left.

@@ -37,7 +37,7 @@ type list struct {
 }
 
 // rowsOfList is how many keys a list has: more than a few kills get through.
-const rowsOfList = 12
+const rowsOfList = 9
 
 // list writes a list of keys, their specs in turn and for each turn a retain, and puts
 // them among what the world was asked for.
@@ -48,7 +48,8 @@ func (w *world) list(t *testing.T, retains []string) list {
 	var text strings.Builder
 	text.WriteString("name,spec,policy,retain\r\n")
 	for i := range rowsOfList {
-		r := rowOf(fmt.Sprintf("k%d", len(w.rows)+i), specs[i%len(specs)], retains[i/len(specs)%len(retains)])
+		n := len(w.rows) + i
+		r := rowOf(fmt.Sprintf("k%d", n), specs[n%len(specs)], retains[n/len(specs)%len(retains)])
 		fmt.Fprintf(&text, "%s,%s,%s,%s\r\n", r.name, r.spec, r.policy, r.retain)
 		l.rows = append(l.rows, r)
 	}

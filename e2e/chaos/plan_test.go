@@ -1,7 +1,9 @@
 package chaos_test
 
 import (
+	"cmp"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/keyferry/keyferry/hsm/softtoken"
@@ -47,9 +49,32 @@ func plans(seed uint64, kills int) []plan {
 	rng.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
 	for i := range out {
 		n := min(cutsOfWorld-len(out[i].cuts), len(rest))
-		out[i].cuts, rest = append(out[i].cuts, rest[:n]...), rest[n:]
+		out[i].cuts, rest = append(out[i].cuts, inTurns(rest[:n])...), rest[n:]
 	}
 	return out
+}
+
+// inTurns brings kills into an order in which few lists are used up: the steps by which
+// all keys of a list are brought, and then those after, and so again.
+func inTurns(cuts []cut) []cut {
+	const turn = 10
+	for some := range slices.Chunk(cuts, turn) {
+		slices.SortStableFunc(some, func(a, b cut) int { return cmp.Compare(a.phase(), b.phase()) })
+	}
+	return cuts
+}
+
+// phase is 0 of what happens to every key before anything else happens to one, and 1 of
+// the rest.
+func (c cut) phase() int {
+	switch c.step {
+	case "prove", "activate", "finish":
+		return 1
+	case anyMoment:
+		return c.pick % 2
+	default:
+		return 0
+	}
 }
 
 // spread are the kills: those that must come first in a world, and all others.
@@ -60,7 +85,7 @@ func spread(rng *rand.Rand, kills int) (firsts, rest []cut) {
 			cell: all[i%len(all)], nth: 1 + rng.IntN(3), pick: rng.IntN(1 << 16),
 			delay: time.Duration(rng.Int64N(int64(latest))),
 		}
-		if pass := i / len(all); pass > 0 && (i%4 == 3 || c.first() && pass%4 != 0) {
+		if pass := i / len(all); pass > 0 && ((i+pass)%4 == 3 || c.first() && pass%4 != 0) {
 			c.cell = cell{step: anyMoment}
 		}
 		if c.first() {
