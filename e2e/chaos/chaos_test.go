@@ -72,7 +72,7 @@ func retains() []string { return []string{"token", "token", "sealed", "none"} }
 func (p plan) run(t *testing.T, y *tally) {
 	t.Helper()
 	begun := time.Now()
-	w := newWorld(t, p.kind, options{})
+	w := newWorld(t, p.kind, p.options)
 	l := w.list(t, retains())
 	for _, c := range p.cuts {
 		for tries := 0; ; tries++ {

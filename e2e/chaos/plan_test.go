@@ -20,9 +20,10 @@ type cut struct {
 // plan is what is done to one world. It follows from the seed alone; how far a process
 // comes until it is killed at any moment does not.
 type plan struct {
-	n    int
-	kind softtoken.Kind
-	cuts []cut
+	n       int
+	kind    softtoken.Kind
+	options options
+	cuts    []cut
 }
 
 const (
@@ -31,13 +32,17 @@ const (
 )
 
 // plans spread so many kills over worlds: at every cell in turn, and after the first turn
-// one in four at any moment. A world in four has Kryoptic for its token.
+// one in four at any moment. A world in four has Kryoptic for its
+// token, and in another what was changed is seen late.
 func plans(seed uint64, kills int) []plan {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	out := make([]plan, (kills+cutsOfWorld-1)/cutsOfWorld)
 	for i := range out {
 		out[i] = plan{n: i, kind: softtoken.SoftHSM}
-		if i%4 == 3 {
+		switch i % 4 {
+		case 1:
+			out[i].options = options{settle: "4s", lag: 0.7}
+		case 3:
 			out[i].kind = softtoken.Kryoptic
 		}
 	}
@@ -82,11 +87,14 @@ func spread(rng *rand.Rand, kills int) (firsts, rest []cut) {
 	all := cells()
 	for i := range kills {
 		c := cut{
-			cell: all[i%len(all)], nth: 1 + rng.IntN(3), pick: rng.IntN(1 << 16),
+			cell: all[i%len(all)], nth: 1 + rng.IntN(2), pick: rng.IntN(1 << 16),
 			delay: time.Duration(rng.Int64N(int64(latest))),
 		}
 		if pass := i / len(all); pass > 0 && ((i+pass)%4 == 3 || c.first() && pass%4 != 0) {
 			c.cell = cell{step: anyMoment}
+		}
+		if c.phase() > 0 {
+			c.nth = 1 // what is proven or given to consumers is soon used up
 		}
 		if c.first() {
 			firsts = append(firsts, c)

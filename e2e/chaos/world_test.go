@@ -42,8 +42,9 @@ type world struct {
 // options are what differs between worlds; the zero value settles after a second.
 type options struct {
 	settle string
-	shared bool   // others may import into Google's ring
-	store  string // directory of the store; "" is the world's own
+	lag    faults.Seconds // until what was changed is seen
+	shared bool           // others may import into Google's ring
+	store  string         // directory of the store; "" is the world's own
 }
 
 // newWorld is one whose token and targets are enrolled.
@@ -66,6 +67,8 @@ func newWorld(t *testing.T, kind softtoken.Kind, o options) *world {
 	for _, target := range targets() {
 		w.must(t, "target", "enrol", target)
 	}
+	fatal(t, w.aws.Admin().Configure(t.Context(), awsemu.Change{Settings: &awsemu.Settings{HiddenFor: o.lag}}))
+	fatal(t, w.gcp.Admin().Configure(t.Context(), gcpemu.Change{Settings: &gcpemu.Settings{JobFor: o.lag, ImportFor: o.lag}}))
 	return w
 }
 
