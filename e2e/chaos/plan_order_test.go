@@ -21,6 +21,24 @@ func TestSeedIsThePlan(t *testing.T) {
 	}
 }
 
+// What is made once is cut first in a world, in the order in which it is made: later it
+// is there, and is not made again.
+func TestWhatIsMadeOnceIsCutFirst(t *testing.T) {
+	t.Parallel()
+	for _, kills := range []int{len(cells()), usualKills, 500, 1000} {
+		for _, p := range plans(7, kills) {
+			before := -1
+			for i, c := range p.cuts {
+				at := slices.Index(cells(), c.cell)
+				if c.first() && (i > 0 && !p.cuts[i-1].first() || at <= before) {
+					t.Errorf("%d kills, world %d: %+v is number %d", kills, p.n, c, i)
+				}
+				before = at
+			}
+		}
+	}
+}
+
 func cutsOf(all []plan) (cuts []cut) {
 	for _, p := range all {
 		cuts = append(cuts, p.cuts...)

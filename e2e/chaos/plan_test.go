@@ -90,7 +90,8 @@ func spread(rng *rand.Rand, kills int) (firsts, rest []cut) {
 			cell: all[i%len(all)], nth: 1 + rng.IntN(2), pick: rng.IntN(1 << 16),
 			delay: time.Duration(rng.Int64N(int64(latest))),
 		}
-		if pass := i / len(all); pass > 0 && ((i+pass)%4 == 3 || c.first() && pass%4 != 0) {
+		pass := i / len(all)
+		if c.first() && pass%4 != 0 || !c.first() && pass > 0 && (i+pass)%4 == 3 {
 			c.cell = cell{step: anyMoment}
 		}
 		if c.phase() > 0 {
