@@ -47,6 +47,7 @@ type Target struct {
 	Consumer    string        // overrides Capabilities.Consumer
 	Window      time.Duration // waiting period before deletion; 0: the provider's default
 	Place       string        // region, location and ring, or vault: for people
+	QuotaPlace  string        // what its quotas are counted by: targets with the same share them
 	// ReplicaOf names the target with the primary key that keys here are replicas of.
 	ReplicaOf string
 }

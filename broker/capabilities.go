@@ -49,6 +49,11 @@ type Capabilities struct {
 	// Poll how often to look meanwhile.
 	Settle, Poll time.Duration
 	Quotas       []Quota
+	// Once are the calls that a run of the program makes before its first import, and
+	// Shared what is called more, or less, where an import has a wrapping key made that
+	// serves others of its mechanism too: by name.
+	Once, Shared map[string]int
+	Prices       PriceList
 	HostSuffixes []string     // endpoints that are genuinely this provider's
 	Permissions  []Permission // the least an importing role needs
 }
@@ -63,6 +68,10 @@ type SpecCapability struct {
 	Algorithms map[Purpose][]string
 	// Given is what consumers are given, by purpose.
 	Given map[Purpose]Given
+	// Calls are those of one import, by purpose and name: until it is proven, and given
+	// to consumers, where nothing goes wrong and nothing has to be waited for.
+	Calls map[Purpose]map[string]int
+	Price Price
 	// SecondVersion: the same key can hold a further version. Otherwise the next
 	// version is a new key and the consumer name moves.
 	SecondVersion bool

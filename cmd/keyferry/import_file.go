@@ -102,8 +102,7 @@ func (c *call) requestOf(r config.KeyRow) (broker.ImportRequest, error) {
 
 func (s *session) importList(ctx context.Context, l *keyList) error {
 	if s.Bool("dry-run") {
-		s.planList(ctx, l)
-		return l.answer(s.call)
+		return s.planList(ctx, l)
 	}
 	if err := s.confirm(ctx, fmt.Sprintf("Import %d keys", len(l.reqs)), s.targetsOf(l)...); err != nil {
 		return err
@@ -131,22 +130,6 @@ func (s *session) bringAll(ctx context.Context, l *keyList) error {
 		l.told[l.at[o.Index]] = true
 	}
 	return nil
-}
-
-// planList says of each row what would be done, and touches nothing.
-func (s *session) planList(ctx context.Context, l *keyList) {
-	for i, req := range l.reqs {
-		row := &l.rows[l.at[i]]
-		plan, err := s.broker.PlanImport(ctx, req)
-		if err != nil {
-			row.failed(err)
-			continue
-		}
-		row.Targets, row.Operation, row.State = intendedTargets(plan), plan.Resumes, rowPlanned
-		if plan.Done {
-			row.State = rowBefore
-		}
-	}
 }
 
 // targetsOf are all that the list's keys go to.

@@ -85,7 +85,7 @@ func brokerTarget(t config.Target, o openTarget, pins map[string]string) broker.
 	return broker.Target{
 		Name: t.Name, Provider: o.provider, Environment: t.Environment, Pins: pins, Genuine: o.genuine,
 		WrappingKey: broker.WrappingKeyPolicy{MinBits: wrappingBits(t), Attestation: t.Attestation == "required"},
-		Consumer:    keyNameOf(t), Window: time.Duration(t.DeletionWindow), Place: placeOf(t), ReplicaOf: t.ReplicaOf,
+		Consumer:    keyNameOf(t), Window: time.Duration(t.DeletionWindow), Place: placeOf(t), QuotaPlace: t.QuotaPlace(), ReplicaOf: t.ReplicaOf,
 	}
 }
 

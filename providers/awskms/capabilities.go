@@ -15,7 +15,7 @@ func (p *Provider) Capabilities() broker.Capabilities {
 		ValidTo:  broker.ValidToRule{Native: true, Max: maxValidTo},
 		Deletion: broker.DeletionRule{Min: 7 * day, Max: 30 * day, Default: p.c.DeletionWindow, Unit: day},
 		Settle:   p.c.Settle, Poll: p.c.Poll,
-		Quotas: p.c.quotas(), HostSuffixes: kmsHosts(p.c.Region, p.c.Partition), Permissions: p.c.neededPermissions(),
+		Quotas: p.c.quotas(), Prices: p.c.prices.From, HostSuffixes: kmsHosts(p.c.Region, p.c.Partition), Permissions: p.c.neededPermissions(),
 	}
 }
 
@@ -53,6 +53,7 @@ func (c Config) specs() map[broker.KeySpec]broker.SpecCapability {
 		}
 		out[s] = broker.SpecCapability{
 			Mechanisms: c.mechanisms(s), Purposes: purposes(s), Proof: proofs(s), ImportRepeats: true,
+			Calls: c.calls(s), Price: c.prices.For(s),
 		}
 	}
 	return out

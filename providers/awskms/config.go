@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/keyferry/keyferry/providers/internal/prices"
 	"github.com/keyferry/keyferry/providers/pace"
 )
 
@@ -68,6 +69,8 @@ type Config struct {
 	Pace, PrimaryPace *pace.Place
 
 	Now func() time.Time
+
+	prices prices.Prices // read when it is opened
 }
 
 // day is AWS's unit of waiting periods.

@@ -47,6 +47,9 @@ func Open(ctx context.Context, c Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c, err = c.withPrices(); err != nil {
+		return nil, err
+	}
 	c, err = c.withCA()
 	if err != nil {
 		return nil, &broker.Error{Kind: broker.Misuse, Op: "open AWS target", Object: c.Account + "/" + c.Region, Cause: err}

@@ -20,7 +20,7 @@ func (p *Provider) Capabilities() broker.Capabilities {
 		SoftwareProtected: p.c.Protection == Software,
 		PrepareFinds:      true, ImportMakesKey: true, ImportMarks: true, KeepsWrappingKeys: true,
 		Settle: p.c.Settle, Poll: p.c.Poll,
-		Quotas: p.c.quotas(), HostSuffixes: hostSuffixes(), Permissions: p.c.permissions(),
+		Quotas: p.c.quotas(), Once: once(), Shared: shared(), Prices: p.c.prices.From, HostSuffixes: hostSuffixes(), Permissions: p.c.permissions(),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyferry/keyferry/providers/internal/prices"
 	"github.com/keyferry/keyferry/providers/pace"
 )
 
@@ -66,6 +67,8 @@ type Config struct {
 	Pace *pace.Place
 
 	Now func() time.Time
+
+	prices prices.Prices // read when it is opened
 }
 
 func (c Config) withDefaults() Config {

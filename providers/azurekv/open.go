@@ -33,7 +33,11 @@ func Open(c Config) (*Provider, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	c, err := c.withCA()
+	c, err := c.withPrices()
+	if err != nil {
+		return nil, err
+	}
+	c, err = c.withCA()
 	if err != nil {
 		return nil, misuse(c, err)
 	}

@@ -28,6 +28,7 @@ func (c Config) specs() map[broker.KeySpec]broker.SpecCapability {
 		spec := broker.SpecCapability{
 			Mechanisms: []broker.Mechanism{broker.KWPSHA1}, Purposes: purposes(s), SecondVersion: true,
 			Proof: map[broker.Purpose]broker.ProofLevel{}, Given: map[broker.Purpose]broker.Given{},
+			Calls: calls(s, purposes(s)), Price: c.prices.For(s),
 		}
 		for _, purpose := range spec.Purposes {
 			spec.Proof[purpose], spec.Given[purpose] = broker.ProofPublicKey, broker.GivenNewest

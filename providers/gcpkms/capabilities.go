@@ -18,7 +18,7 @@ func (p *Provider) Capabilities() broker.Capabilities {
 		SoftwareProtected: p.c.Protection == Software,
 		ImportLists:       true, SoleWriter: p.c.SoleWriter, PrepareFinds: true,
 		Settle: p.c.Settle, Poll: p.c.Poll,
-		Quotas: p.c.quotas(), HostSuffixes: append(kmsHosts(p.c.Location), privateHosts), Permissions: p.c.neededPermissions(),
+		Quotas: p.c.quotas(), Once: p.c.once(), Shared: shared(), Prices: p.c.prices.From, HostSuffixes: append(kmsHosts(p.c.Location), privateHosts), Permissions: p.c.neededPermissions(),
 	}
 }
 
@@ -40,6 +40,7 @@ func (c Config) specs() map[broker.KeySpec]broker.SpecCapability {
 		spec := broker.SpecCapability{
 			Mechanisms: mechanisms(s), Purposes: purposes(s), SecondVersion: true,
 			Proof: map[broker.Purpose]broker.ProofLevel{}, Given: map[broker.Purpose]broker.Given{}, Algorithms: map[broker.Purpose][]string{},
+			Calls: calls(purposes(s)), Price: c.prices.For(s),
 		}
 		for _, p := range spec.Purposes {
 			spec.Proof[p], spec.Given[p], spec.Algorithms[p] = proofs[p], broker.GivenVersion, algorithmWords(s, p)

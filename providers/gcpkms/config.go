@@ -13,6 +13,7 @@ import (
 
 	"github.com/keyferry/keyferry/broker"
 	"github.com/keyferry/keyferry/providers/internal/endpoint"
+	"github.com/keyferry/keyferry/providers/internal/prices"
 	"github.com/keyferry/keyferry/providers/pace"
 )
 
@@ -71,6 +72,8 @@ type Config struct {
 	Pace *pace.Place
 
 	Now func() time.Time
+
+	prices prices.Prices // read when it is opened
 }
 
 // Protection levels of Config.

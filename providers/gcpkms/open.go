@@ -39,7 +39,11 @@ func Open(_ context.Context, c Config) (*Provider, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	c, err := c.withFiles()
+	c, err := c.withPrices()
+	if err != nil {
+		return nil, err
+	}
+	c, err = c.withFiles()
 	if err != nil {
 		return nil, c.misuse(err)
 	}
