@@ -54,7 +54,8 @@ func TestAThrottledGroupWaits(t *testing.T) {
 	if got := s.asked(); len(got) != 1 {
 		t.Fatalf("asked while it was to wait: %q", got)
 	}
-	for range one.Look(t.Context(), broker.Query{Key: new(ref())}) {
+	for o, err := range one.Look(t.Context(), broker.Query{Key: new(ref())}) {
+		t.Errorf("seen is %+v, %v", o, err)
 	}
 	if err := fetch(t.Context(), unpaced); !errors.Is(err, broker.Throttled) {
 		t.Error(err)

@@ -13,7 +13,8 @@ var priceFile []byte
 
 // withPrices reads the list, once.
 func (c Config) withPrices() (Config, error) {
-	kept, err := c.Protection, error(nil)
+	var err error
+	kept := c.Protection
 	if c.Kind == ManagedHSM {
 		kept = ManagedHSM
 	}

@@ -48,8 +48,14 @@ func windowServer(perSecond float64, burst int, begun time.Duration, at []time.D
 
 // quotasThatAre like those of the providers: a bucket of a second or ten.
 var quotasThatAre = []broker.Quota{
-	{PerSecond: 1, Burst: 1}, {PerSecond: 5, Burst: 5}, {PerSecond: 15, Burst: 15}, {PerSecond: 1, Burst: 10},
-	{PerSecond: 2, Burst: 20}, {PerSecond: 20, Burst: 20}, {PerSecond: 200, Burst: 2000}, {PerSecond: 0.25, Burst: 1},
+	{PerSecond: 1, Burst: 1},
+	{PerSecond: 5, Burst: 5},
+	{PerSecond: 15, Burst: 15},
+	{PerSecond: 1, Burst: 10},
+	{PerSecond: 2, Burst: 20},
+	{PerSecond: 20, Burst: 20},
+	{PerSecond: 200, Burst: 2000},
+	{PerSecond: 0.25, Burst: 1},
 }
 
 // leaving is when so many calls leave that ask for it at these times, each by so much
