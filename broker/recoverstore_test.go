@@ -187,7 +187,7 @@ func TestRecoverKilledAnywhere(t *testing.T) {
 	t.Parallel()
 	scenario{
 		world: putBack,
-		act: func(ctx context.Context, w *world, b *broker.Broker) error {
+		act: func(ctx context.Context, _ *world, b *broker.Broker) error {
 			_, err := b.RecoverStore(ctx, backupOfMonday)
 			return err
 		},

@@ -69,7 +69,8 @@ func rightNumber(command string, names, args []string) error {
 	switch {
 	case len(names) < needed:
 		return misuse("%s: %s is missing", command, missing(command, args[len(names):needed]))
-	case len(names) > len(args) && !(len(args) > 0 && strings.HasSuffix(args[len(args)-1], "…]")):
+	case len(args) > 0 && strings.HasSuffix(args[len(args)-1], "…]"): // any number
+	case len(names) > len(args):
 		return misuse("%q is too much: this command takes %s", names[len(args)], strings.Join(append(args, "flags"), ", "))
 	}
 	return nil

@@ -52,7 +52,9 @@ func (s *session) printRecovered(out broker.Recovered) error {
 		state = "older than the token remembers"
 	}
 	head := []fact{
-		{"store", state}, {"its audit ends at", fmt.Sprint(out.Head)}, {"the token remembers", fmt.Sprint(out.Remembered)},
+		{"store", state},
+		{"its audit ends at", fmt.Sprint(out.Head)},
+		{"the token remembers", fmt.Sprint(out.Remembered)},
 		{"missing in it", fmt.Sprint(len(out.Missing))},
 	}
 	rows := []orphanRow{}
