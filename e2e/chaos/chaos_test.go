@@ -66,7 +66,7 @@ func specsOf(kind softtoken.Kind) []string {
 }
 
 // retains are what becomes of the token's copies, in turn.
-func retains() []string { return []string{"token", "token", "sealed", "none"} }
+func retains() []string { return []string{"token", "wrapped", "sealed", "none"} }
 
 // run does a plan to a world of its own, and judges it.
 func (p plan) run(t *testing.T, y *tally) {

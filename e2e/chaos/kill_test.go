@@ -27,10 +27,12 @@ func (w *world) cut(t *testing.T, l list, c cut) (run *started, killed bool) {
 	}
 }
 
-// cutAnyMoment kills at a time that nobody chose.
+// cutAnyMoment kills at a time that nobody chose, from the login on: at each one SoftHSM
+// truncates its token.object and writes it again, and killed between the two it has no
+// token any more, which nothing of ours can heal.
 func (w *world) cutAnyMoment(t *testing.T, l list, c cut) (run *started, killed bool) {
 	t.Helper()
-	loaded := w.shim.On(shim.Rule{Function: "C_Initialize"})
+	loaded := w.shim.On(shim.Rule{Function: "C_Login", When: shim.After})
 	defer loaded.Remove()
 	run = w.start(t, l.imports()...)
 	_, _ = loaded.Wait(run.alive(t)) // one that ended is seen below

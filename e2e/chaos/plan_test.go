@@ -14,7 +14,7 @@ type cut struct {
 	cell
 	nth   int           // of the calls that fit
 	pick  int           // among what reaches the cell
-	delay time.Duration // of any moment: after the token was loaded
+	delay time.Duration // of any moment: after the login
 }
 
 // plan is what is done to one world. It follows from the seed alone; how far a process
