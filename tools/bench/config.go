@@ -63,6 +63,7 @@ targets:
     token_endpoint: %s
     credentials_file: google.json
     sole_writer: true
+    quotas: {all: 100000}
 %s  - name: pool
     provider: azure
     tenant: %s
@@ -70,17 +71,15 @@ targets:
     kind: managed-hsm
     authority: %s
     credentials: {kind: certificate, client_id: %s, certificate_file: azure.pem}
+    quotas: {all: 100000}
 %s`, s.token.Module, s.token.PINFile, retain, s.aws.Account(), region, s.aws.TLSURL(), first(w.bits, 2048), common, quotas(w.quotas),
 		s.gcp.Project(), s.gcp.Addr(), s.gcp.TokenURL(), common,
 		azure.Tenant, s.azure.URL(azureemu.DefaultPool), s.azure.AuthorityURL(), azure.ClientID, common)
 }
 
-// quotas of a target, as the config has them.
+// quotas of a target, as the config has them; those that are not named are not felt.
 func quotas(of map[string]float64) string {
-	if len(of) == 0 {
-		return ""
-	}
-	lines := make([]string, 0, len(of))
+	lines := []string{"      all: 100000\n"}
 	for call, perSecond := range of {
 		lines = append(lines, fmt.Sprintf("      %s: %g\n", call, perSecond))
 	}

@@ -36,7 +36,7 @@ type wish struct {
 	bits    int                // of wrapping keys; 0 is 2048
 	targets []string           // enrolled; nil is aws alone
 	aws     awsemu.Settings    // of the emulator
-	quotas  map[string]float64 // of target aws; nil is none at all
+	quotas  map[string]float64 // of target aws; nil is none that is felt
 }
 
 // site starts one; close ends it.
