@@ -54,6 +54,28 @@ func (b *Broker) RotateKeeper(ctx context.Context, why Why) (KeeperRotation, err
 	return out, err
 }
 
+// PlanRotateKeeper says how many records RotateKeeper would wrap anew, and touches nothing.
+func (b *Broker) PlanRotateKeeper(ctx context.Context) (out KeeperRotation, err error) {
+	if err := b.trust(ctx, nil); err != nil {
+		return out, err
+	}
+	if _, out.Keepers, err = b.keepersOnRecord(ctx); err != nil {
+		return out, err
+	}
+	if len(out.Keepers) == 0 {
+		return out, &Error{Kind: NotFound, Op: "rotate the keeper key", Cause: errors.New("the token has none"), Hint: "the first import with retain: wrapped makes it"}
+	}
+	for r, err := range b.o.Store.Retained(ctx, RetainedFilter{}) {
+		if err != nil {
+			return out, fmt.Errorf("read what is kept: %w", err)
+		}
+		if r.Ended == "" {
+			out.Rewrapped++
+		}
+	}
+	return out, nil
+}
+
 // beginRotation puts the next keeper key in the place of the current one, on record;
 // unless a rotation is on its way.
 func (b *Broker) beginRotation(ctx context.Context, setup TokenSetup, why Why) error {

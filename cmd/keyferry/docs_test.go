@@ -145,6 +145,7 @@ func exampleWorld(t *testing.T) *world {
 	w.failing("wrapping-key", 1, broker.Denied)
 	w.refuses(exitPartly, args("import aws half/done --policy payments"))
 	w.fault = nil
+	w.must(args("import aws kept/db --spec aes-256 --target aws-test --retain wrapped")...)
 	w.must(args("import aws staged/db --policy payments --no-activate")...)
 	return w
 }

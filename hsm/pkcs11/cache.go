@@ -70,7 +70,7 @@ func (c cache) read() (found *cached, why string) {
 	if err := json.Unmarshal(text, &kept); err != nil {
 		return nil, "what was kept is not whole: " + err.Error()
 	}
-	if kept.Key != c.key || !complete(kept.Plans) || !completeKeep(kept.Keep) {
+	if kept.Key != c.key || !complete(kept.Plans) || !completeKeep(kept.Keep) || kept.How.Guard < 0 || kept.How.Guard >= len(guards()) {
 		return nil, "what was kept is of something else"
 	}
 	return &kept, ""

@@ -1,6 +1,7 @@
 package pkcs11
 
 import (
+	"bytes"
 	"os"
 	"testing"
 
@@ -31,6 +32,7 @@ func FuzzCache(f *testing.F) {
 	f.Add(text)
 	f.Add([]byte(`{"key":{},"plans":[{"conforming":true}]}`))
 	f.Add([]byte("[]"))
+	f.Add(bytes.Replace(text, []byte(`"guard": 0`), []byte(`"guard": 9`), 1))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c := cacheOf(t.TempDir(), info)
 		if err := os.WriteFile(c.path, text, 0o600); err != nil {
@@ -38,9 +40,9 @@ func FuzzCache(f *testing.F) {
 		}
 		got, why := c.read()
 		if (got == nil) == (why == "") {
-			t.Errorf("%+v, %q", got, why)
+			t.Errorf("%v, %q", got, why)
 		}
-		if got != nil && (!complete(got.Plans) || !completeKeep(got.Keep)) {
+		if got != nil && (!complete(got.Plans) || !completeKeep(got.Keep) || got.How.Guard < 0 || got.How.Guard >= len(guards())) {
 			t.Errorf("believed, and not complete: %v", got)
 		}
 	})
