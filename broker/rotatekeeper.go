@@ -44,7 +44,7 @@ func (b *Broker) RotateKeeper(ctx context.Context, why Why) (KeeperRotation, err
 	_, keepers, err := b.keepersOnRecord(ctx)
 	for _, k := range keepers {
 		if err == nil && k.State == KeeperReplaced {
-			err = b.emptyKeeper(ctx, setup, k, now.ID, why, &out)
+			err = rotation{b: b, setup: setup, from: k, to: now.ID, why: why}.empty(ctx, &out)
 		}
 	}
 	if err != nil {
@@ -96,15 +96,23 @@ func (b *Broker) beginRotation(ctx context.Context, setup TokenSetup, why Why) e
 	return b.writeKeepers(ctx, setup, "keeper.rotation-begun", why, old, next)
 }
 
-// emptyKeeper takes every record from one keeper key to another, and retires it when
-// none is left.
-func (b *Broker) emptyKeeper(ctx context.Context, setup TokenSetup, from KeptKeeper, to KeeperID, why Why, out *KeeperRotation) error {
-	names, err := b.keptUnder(ctx, from.ID)
+// rotation takes every record from one keeper key to another.
+type rotation struct {
+	b     *Broker
+	setup TokenSetup
+	from  KeptKeeper
+	to    KeeperID
+	why   Why
+}
+
+// empty wraps all anew, and retires the keeper key when nothing is left under it.
+func (r rotation) empty(ctx context.Context, out *KeeperRotation) error {
+	names, err := r.b.keptUnder(ctx, r.from.ID)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		n, err := b.rewrapKey(ctx, setup, name, from.ID, to, why)
+		n, err := r.key(ctx, name)
 		out.Rewrapped += n
 		if errors.Is(err, Conflict) {
 			out.Left = append(out.Left, name)
@@ -114,11 +122,11 @@ func (b *Broker) emptyKeeper(ctx context.Context, setup TokenSetup, from KeptKee
 			return fmt.Errorf("wrap anew what is kept of key %s: %w", name, err)
 		}
 	}
-	if names, err = b.keptUnder(ctx, from.ID); err != nil || len(names) > 0 {
+	if names, err = r.b.keptUnder(ctx, r.from.ID); err != nil || len(names) > 0 {
 		return err
 	}
-	from.State, from.RetiredAt = KeeperRetired, b.o.Now()
-	return b.writeKeepers(ctx, setup, "keeper.retired", why, from)
+	r.from.State, r.from.RetiredAt = KeeperRetired, r.b.o.Now()
+	return r.b.writeKeepers(ctx, r.setup, "keeper.retired", r.why, r.from)
 }
 
 // keptUnder are the names of the keys of which something is kept under a keeper key.
@@ -145,16 +153,16 @@ func (b *Broker) keptUnder(ctx context.Context, id KeeperID) ([]string, error) {
 	return names, nil
 }
 
-// rewrapKey wraps anew what is kept of a key, as its one writer.
-func (b *Broker) rewrapKey(ctx context.Context, setup TokenSetup, name string, from, to KeeperID, why Why) (n int, err error) {
-	lease, release, err := b.takeLease(ctx, name)
+// key wraps anew what is kept of one key, as its one writer.
+func (r rotation) key(ctx context.Context, name string) (n int, err error) {
+	lease, release, err := r.b.takeLease(ctx, name)
 	if err != nil {
 		return 0, err
 	}
 	defer release()
-	view, err := b.o.Store.Key(ctx, name)
+	view, err := r.b.o.Store.Key(ctx, name)
 	if err == nil {
-		err = b.witnessKey(ctx, view)
+		err = r.b.witnessKey(ctx, view)
 	}
 	if err != nil {
 		return 0, err
@@ -163,12 +171,12 @@ func (b *Broker) rewrapKey(ctx context.Context, setup TokenSetup, name string, f
 		if v.Retain != RetainWrapped || v.Material.ID == "" {
 			continue
 		}
-		r, err := b.retained(ctx, setup, view.Key, v)
-		if err == nil && r.Keeper != from {
+		kept, err := r.b.retained(ctx, r.setup, view.Key, v)
+		if err == nil && kept.Keeper != r.from.ID {
 			continue
 		}
 		if err == nil {
-			err = b.rewrap(ctx, setup, r, to, lease, view.Key, why)
+			err = r.record(ctx, view.Key, kept, lease)
 		}
 		if err != nil {
 			return n, err
@@ -178,28 +186,27 @@ func (b *Broker) rewrapKey(ctx context.Context, setup TokenSetup, name string, f
 	return n, nil
 }
 
-// rewrap opens a record and wraps what comes out under another keeper key.
-func (b *Broker) rewrap(ctx context.Context, setup TokenSetup, r Retained, to KeeperID, lease Lease, k Key, why Why) (err error) {
-	keeper, err := keeperOf(setup)
+// record opens one record and wraps what comes out under the other keeper key.
+func (r rotation) record(ctx context.Context, k Key, kept Retained, lease Lease) (err error) {
+	keeper, err := keeperOf(r.setup)
 	if err != nil {
 		return err
 	}
-	m, err := keeper.Open(ctx, r.openIn())
+	m, err := keeper.Open(ctx, kept.openIn())
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, keeper.Release(context.WithoutCancel(ctx), r.Material)) }()
-	before := r.Keeper
-	if r.Wrapped, err = keeper.Keep(ctx, m, to); err != nil {
+	defer func() { err = errors.Join(err, keeper.Release(context.WithoutCancel(ctx), kept.Material)) }()
+	if kept.Wrapped, err = keeper.Keep(ctx, m, r.to); err != nil {
 		return err
 	}
-	r.Keeper = to
-	if r, err = b.sealed(ctx, setup, r); err != nil {
+	kept.Keeper = r.to
+	if kept, err = r.b.sealed(ctx, r.setup, kept); err != nil {
 		return err
 	}
-	_, err = b.write(ctx, setup, Change{Retained: &r, Lease: &lease, Entry: Entry{
-		At: b.o.Now(), Event: "material.rewrapped", Key: k.Name, Number: r.Number, Actor: b.o.Actor, Reason: why.Reason, Ticket: why.Ticket,
-		Details: map[string]any{"material": r.Material, "from": before, "to": to},
+	_, err = r.b.write(ctx, r.setup, Change{Retained: &kept, Lease: &lease, Entry: Entry{
+		At: r.b.o.Now(), Event: "material.rewrapped", Key: k.Name, Number: kept.Number, Actor: r.b.o.Actor, Reason: r.why.Reason, Ticket: r.why.Ticket,
+		Details: map[string]any{"material": kept.Material, "from": r.from.ID, "to": r.to},
 	}})
 	return err
 }

@@ -196,7 +196,8 @@ func wrappedLength(spec broker.KeySpec) int { return 8 + (spec.Bits()/8+7)/8*8 }
 // unwrapTemplate is what material is made with, said to an unwrap: the length comes out
 // of the wrap, class and type do not.
 func unwrapTemplate(in broker.GenerateIn) template {
-	class, keyType, t := uint(p11.CKO_SECRET_KEY), uint(p11.CKK_AES), template(nil)
+	var t template
+	class, keyType := uint(p11.CKO_SECRET_KEY), uint(p11.CKK_AES)
 	if in.Spec.Secret() {
 		t = without(secretTemplate(in), p11.CKA_VALUE_LEN)
 	} else {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/keyferry/keyferry/broker"
@@ -48,7 +49,7 @@ func (s *session) makeGuarded(ctx context.Context, t, guard template) (handle, e
 	if len(guard) > 0 {
 		a, free := nested(p11.CKA_UNWRAP_TEMPLATE, guard)
 		defer free()
-		t = append(t[:len(t):len(t)], a)
+		t = append(slices.Clip(t), a)
 	}
 	return s.generateKey(ctx, p11.CKM_AES_KEY_GEN, t)
 }

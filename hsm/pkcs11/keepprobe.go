@@ -65,26 +65,33 @@ func (p prober) keeping(ctx context.Context, key throwaway, plans []broker.Plan)
 	out := broker.KeepPlan{Spec: key.spec}
 	if p.noKeep != nil {
 		out.Reason = "the token keeps nothing wrapped: " + p.noKeep.Error()
-		return out, nil
+		return out, nil //nolint:nilerr // the reason is the answer
 	}
 	wrapped, err := p.keptAndOpened(ctx, key, plans...)
-	if final(ctx, err) {
-		return out, err
-	}
-	if err != nil {
-		out.Reason = err.Error()
-		return out, nil
-	}
-	readable, err := p.s.opensReadable(ctx, p.keeper, p.how, probeKey(key.spec), wrapped)
-	if final(ctx, err) {
-		return out, err
-	}
-	out.AESNumber, out.Works, out.Guarded = p.how.Number, true, !readable && err == nil
 	switch {
+	case final(ctx, err):
+		return out, err
+	case err != nil:
+		out.Reason = err.Error()
+		return out, nil //nolint:nilerr // the reason is the answer
+	default:
+		out.AESNumber, out.Works = p.how.Number, true
+		return p.guarded(ctx, key, wrapped, out)
+	}
+}
+
+// guarded completes the plan of a key that can be kept.
+func (p prober) guarded(ctx context.Context, key throwaway, wrapped []byte, out broker.KeepPlan) (broker.KeepPlan, error) {
+	readable, err := p.s.opensReadable(ctx, p.keeper, p.how, probeKey(key.spec), wrapped)
+	switch {
+	case final(ctx, err):
+		return out, err
 	case err != nil:
 		out.Reason = "whether it opens to keys that can be read is not known: " + err.Error()
 	case readable:
 		out.Reason = "the token opens to keys that can be read, whatever the keeper key forbids"
+	default:
+		out.Guarded = true
 	}
 	return out, nil
 }
@@ -158,13 +165,14 @@ func (p prober) refusesDamaged(ctx context.Context, in broker.OpenIn) error {
 	in.Wrapped = bytes.Clone(in.Wrapped)
 	in.Wrapped[len(in.Wrapped)/2] ^= 1
 	h, _, err := p.s.openUnder(ctx, p.keeper, in, p.how)
-	if final(ctx, err) {
+	switch {
+	case final(ctx, err):
 		return err
-	}
-	if err != nil {
+	case err == nil:
+		return errors.Join(errors.New("it opens a wrap that was changed"), p.s.destroy(ctx, h))
+	default:
 		return nil
 	}
-	return errors.Join(errors.New("it opens a wrap that was changed"), p.s.destroy(ctx, h))
 }
 
 // opensReadable asks for what nobody may get: the key in a wrap as an object that is not
@@ -172,7 +180,7 @@ func (p prober) refusesDamaged(ctx context.Context, in broker.OpenIn) error {
 func (s *session) opensReadable(ctx context.Context, keeper handle, how keepHow, in broker.GenerateIn, wrapped []byte) (bool, error) {
 	in.Usage.Modifiable = how.Modifiable
 	hidden := without(unwrapTemplate(in), p11.CKA_SENSITIVE)
-	for _, t := range []template{append(hidden[:len(hidden):len(hidden)], attribute(p11.CKA_SENSITIVE, false)), hidden} {
+	for _, t := range []template{append(slices.Clip(hidden), attribute(p11.CKA_SENSITIVE, false)), hidden} {
 		readable, err := s.readable(ctx, keeper, how.Number, wrapped, t)
 		if readable || err != nil {
 			return readable, err
