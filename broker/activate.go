@@ -63,7 +63,7 @@ func (l *line) activate(ctx context.Context, p *place) error {
 		return fmt.Errorf("prove through %s at target %s: %w", p.placement.Consumer, p.target.Name, err)
 	}
 	p.placement.Step, p.placement.Proof.At = PlacementActive, l.b.o.Now()
-	_, err = l.apply(ctx, "proof.active", p, Change{Placements: []Placement{p.placement}}, with(evidence, "via", p.placement.Consumer))
+	_, err = l.apply(ctx, "proof.active", p, Change{Placements: []Placement{p.placement}, Soft: true}, with(evidence, "via", p.placement.Consumer))
 	return err
 }
 

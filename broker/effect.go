@@ -37,3 +37,15 @@ func (e Effect) ID() string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{e.Operation, e.Target, string(e.Step)}, "\x00")))
 	return "kf-" + hex.EncodeToString(sum[:16])
 }
+
+// foundAnew reports whether the step's result, if it is lost with the power, is found out
+// by looking, or by doing the step again, which changes nothing then. An import's is not:
+// some clouds leave nothing to find a version by.
+func (s Step) foundAnew() bool {
+	switch s {
+	case StepPrepare, StepReimport, StepWithhold, StepEnable, StepActivate:
+		return true
+	default:
+		return false
+	}
+}

@@ -49,7 +49,7 @@ func (l *line) born(ctx context.Context, event string, in GenerateIn, m Material
 	if l.kept != nil {
 		details["kept_under"] = l.kept.Keeper
 	}
-	_, err = l.apply(ctx, event, nil, Change{Version: &l.version, Retained: l.kept}, details)
+	_, err = l.apply(ctx, event, nil, Change{Version: &l.version, Retained: l.kept, Soft: true}, details)
 	return err
 }
 

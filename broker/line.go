@@ -182,7 +182,7 @@ func (l *line) settle(ctx context.Context, p *place, rec EffectRecord, result an
 		return fmt.Errorf("encode result of %s: %w", rec.Effect.Step, err)
 	}
 	rec.Result, rec.DoneAt = text, l.b.o.Now()
-	change := Change{Result: &rec, Placements: []Placement{p.placement}}
+	change := Change{Result: &rec, Placements: []Placement{p.placement}, Soft: rec.Effect.Step.foundAnew()}
 	if _, err := l.apply(ctx, string(rec.Effect.Step)+".done", p, change, with(details, "effect", rec.Effect.ID())); err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (l *line) prove(ctx context.Context, p *place) error {
 	}
 	proof.At = l.b.o.Now()
 	p.placement.Proof, p.placement.Step = proof, PlacementProven
-	_, err = l.apply(ctx, "proof.proven", p, Change{Placements: []Placement{p.placement}}, with(evidence, "level", proof.Level))
+	_, err = l.apply(ctx, "proof.proven", p, Change{Placements: []Placement{p.placement}, Soft: true}, with(evidence, "level", proof.Level))
 	return err
 }
 

@@ -92,6 +92,10 @@ type Change struct {
 	// Keepers are inserted or replaced, in order: Conflict where a token would have two
 	// that are intended or current.
 	Keepers []KeptKeeper
+	// Soft: a power failure may take it back, together with all that was written since; the
+	// end of the process does not. For what a restart finds out anew without having to
+	// repeat an effect: never for an intent.
+	Soft bool
 	// Lease, when set, must still be held by its holder, else Conflict.
 	Lease *Lease
 	// Trust, when set, is called inside the transaction with the audit's end, to which

@@ -18,7 +18,7 @@ func (s *Store) Apply(ctx context.Context, c broker.Change) (broker.Head, error)
 		return broker.Head{}, fmt.Errorf("apply change: its audit entry names no event: %w", broker.Misuse)
 	}
 	var head broker.Head
-	err := s.inTx(ctx, func(tx *sql.Tx) (err error) {
+	err := s.inTx(ctx, c.Soft, func(tx *sql.Tx) (err error) {
 		head, err = apply(ctx, tx, c)
 		return err
 	})

@@ -35,7 +35,8 @@ func (s *Store) Lease(ctx context.Context, l broker.Lease) error {
 		return fmt.Errorf("take lease %q for %q until %s: it needs a name, a holder and time to come: %w",
 			l.Name, l.Holder, l.Until.Format(time.RFC3339), broker.Misuse)
 	}
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	const soft = true // who held it is gone after a power failure
+	return s.inTx(ctx, soft, func(tx *sql.Tx) error {
 		if l.Release {
 			_, err := tx.ExecContext(ctx, `DELETE FROM leases WHERE name = ? AND holder = ?`, l.Name, l.Holder)
 			return err

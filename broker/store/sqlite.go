@@ -57,6 +57,16 @@ func openPool(path string, readOnly bool, wait time.Duration) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
+// syncing says whether the next commit is on the disk before it returns. In WAL mode a
+// later one that is takes all before it along, and what is lost with the power is lost
+// from the end, never from the middle (https://www.sqlite.org/pragma.html#pragma_synchronous).
+func syncing(soft bool) string {
+	if soft {
+		return "PRAGMA synchronous = NORMAL"
+	}
+	return "PRAGMA synchronous = FULL"
+}
+
 // failed makes an error of the database the broker's: the one table of what
 // SQLite's result codes mean (https://www.sqlite.org/rescode.html). What is the
 // broker's already stays as it is.

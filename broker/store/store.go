@@ -1,6 +1,6 @@
 // Package store keeps the broker's inventory, operations and audit in one SQLite
 // file. Every write is one transaction on one connection, synced to disk before
-// it returns (WAL, synchronous FULL); reads go through a pool of their own and
+// it returns (WAL, synchronous FULL) unless it is soft; reads go through a pool of their own and
 // see the state of one moment. Queries are plain SQL with ? for arguments; what
 // only SQLite knows is in sqlite.go and in migrations/sqlite.
 //
@@ -112,9 +112,17 @@ func (s *Store) Close() error {
 
 // inTx runs f in a write transaction that is committed when f returns nil. What
 // f returns is returned; an error of the database becomes the broker's.
-func (s *Store) inTx(ctx context.Context, f func(*sql.Tx) error) (err error) {
+func (s *Store) inTx(ctx context.Context, soft bool, f func(*sql.Tx) error) (err error) {
 	defer func() { err = s.explained(ctx, "write to", err) }()
-	tx, err := s.write.BeginTx(ctx, nil)
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }() // back to the pool
+	if _, err := conn.ExecContext(ctx, syncing(soft)); err != nil {
+		return err
+	}
+	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
