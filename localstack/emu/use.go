@@ -82,10 +82,13 @@ func (p *Pair) Agree(peer *ecdh.PublicKey) ([]byte, error) {
 }
 
 // OtherSPKI is a public key of the same shape that is not the pair's, for lies. An
-// RSA one has no private key.
+// RSA one has no private key, and looks like one that has: nothing small divides it.
 func (p *Pair) OtherSPKI() ([]byte, error) {
 	if p.rsa != nil {
 		n := new(big.Int).Xor(p.rsa.N, big.NewInt(1<<20))
+		for dividedBySmall(n) {
+			n.Add(n, big.NewInt(2))
+		}
 		return x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n, E: p.rsa.E})
 	}
 	other, err := GeneratePair(p.shape)
@@ -93,4 +96,15 @@ func (p *Pair) OtherSPKI() ([]byte, error) {
 		return nil, err
 	}
 	return other.spki, nil
+}
+
+// dividedBySmall reports whether an odd number has a factor below 1,000.
+func dividedBySmall(n *big.Int) bool {
+	var rest big.Int
+	for d := int64(3); d < 1000; d += 2 {
+		if rest.Mod(n, big.NewInt(d)).Sign() == 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"math/big"
 	"testing"
 
 	"github.com/keyferry/keyferry/localstack/emu"
@@ -60,6 +61,7 @@ func TestOtherPublicKeysAreOfTheSameShape(t *testing.T) {
 		if bytes.Equal(other, pair.SPKI()) || len(other) != len(pair.SPKI()) {
 			t.Errorf("%s: %x", s, other)
 		}
+		looksWhole(t, other)
 	}
 }
 
@@ -116,6 +118,21 @@ func TestOnlySomeEncryptAndAgree(t *testing.T) {
 			t.Errorf("%s agrees with a peer on P-256", s)
 		case pair.EC() == nil && !errors.Is(err, emu.ErrUse):
 			t.Errorf("%s: %v", s, err)
+		}
+	}
+}
+
+// looksWhole: an RSA key that a careful reader would refuse at once is no lie.
+func looksWhole(t *testing.T, spki []byte) {
+	t.Helper()
+	parsed, err := x509.ParsePKIXPublicKey(spki)
+	pub, ok := parsed.(*rsa.PublicKey)
+	if err != nil || !ok { // a curve that the library does not know is none of RSA's
+		return
+	}
+	for d := int64(2); d < 1000; d++ {
+		if new(big.Int).Mod(pub.N, big.NewInt(d)).Sign() == 0 {
+			t.Errorf("%d divides it", d)
 		}
 	}
 }
