@@ -77,9 +77,12 @@ targets:
 		azure.Tenant, s.azure.URL(azureemu.DefaultPool), s.azure.AuthorityURL(), azure.ClientID, common)
 }
 
-// quotas of a target, as the config has them; those that are not named are not felt.
+// quotas of a target, as the config has them; where none are named, none are felt.
 func quotas(of map[string]float64) string {
-	lines := []string{"      all: 100000\n"}
+	if len(of) == 0 {
+		of = map[string]float64{"all": 100000}
+	}
+	var lines []string
 	for call, perSecond := range of {
 		lines = append(lines, fmt.Sprintf("      %s: %g\n", call, perSecond))
 	}

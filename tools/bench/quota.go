@@ -10,12 +10,23 @@ import (
 // faster is how much faster the clock of the quotas goes than AWS's.
 const faster = 20
 
-// parameters is the call whose quota is the pace of a list: one a second and region (AWS KMS Developer Guide, Request quotas).
+// parameters is the call whose quota is the pace of a list.
 const parameters = "GetParametersForImport"
 
-// scaled is the emulator with AWS's quotas, the scarcest of them so many times faster.
+// documented are the quotas of what an import calls, in calls a second and region (AWS KMS Developer Guide, Request quotas, 2026).
+func documented() map[string]float64 {
+	return map[string]float64{
+		parameters: 1, "CreateKey": 5, "ImportKeyMaterial": 15, "CreateAlias": 5, "ListAliases": 500, "GetKeyPolicy": 1000,
+		"DescribeKey": 2000, "ListResourceTags": 2000,
+	}
+}
+
+// scaled is the emulator with AWS's quotas, and a config that knows of it, so many times faster.
 func scaled(by float64) (awsemu.Settings, map[string]float64) {
-	rates := map[string]float64{parameters: by}
+	rates := documented()
+	for call := range rates {
+		rates[call] *= by
+	}
 	return awsemu.Settings{Quotas: true, Rates: rates}, rates
 }
 
