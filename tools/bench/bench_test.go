@@ -60,6 +60,9 @@ func TestRowsCanBeMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(programs.remove)
+	if mib, err := programs.resident(t.Context(), t.TempDir(), nil, "/bin/true"); err != nil || mib <= 0 || mib > 64 {
+		t.Errorf("%v MiB of nothing, %v", mib, err)
+	}
 	for _, name := range []string{"cost", "bulk"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -84,7 +87,7 @@ func TestSpendTellsWhatFailed(t *testing.T) {
 		t.Error(err)
 	}
 	s, err := spend(context.Background(), t.TempDir(), nil, "/bin/echo", "out")
-	if err != nil || !bytes.Equal(s.stdout, []byte("out\n")) || s.wall <= 0 || s.memory <= 0 {
+	if err != nil || !bytes.Equal(s.stdout, []byte("out\n")) || s.wall <= 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

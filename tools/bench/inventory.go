@@ -41,7 +41,11 @@ func inventory(ctx context.Context, b *bench) ([]result, error) {
 		}
 		ratios = append(ratios, ours.wall.Seconds()/shell.wall.Seconds())
 		millis = append(millis, float64(ours.wall.Microseconds())/1000)
-		mebibytes = append(mebibytes, float64(ours.memory)/(1<<20))
+		resident, err := b.programs.resident(ctx, s.dir, s.env, b.programs.keyferry, "inventory")
+		if err != nil {
+			return nil, err
+		}
+		mebibytes = append(mebibytes, resident)
 	}
 	parts := fmt.Sprintf("%d keys", n)
 	return []result{

@@ -3,12 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/keyferry/keyferry/hsm/softtoken"
@@ -46,7 +44,6 @@ func (p programs) remove() { _ = os.RemoveAll(p.dir) } // the system clears its 
 type spent struct {
 	wall   time.Duration
 	cpu    time.Duration
-	memory int64 // most that was resident, bytes
 	stdout []byte
 }
 
@@ -61,13 +58,25 @@ func spend(ctx context.Context, dir string, env []string, name string, args ...s
 	if err != nil {
 		return s, fmt.Errorf("run %s %q: %w\n%s%s", filepath.Base(name), args, err, tail(out.Bytes()), tail(talk.Bytes()))
 	}
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return s, errors.New("this system tells no memory of a process")
-	}
 	s.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	s.memory = usage.Maxrss << 10 // Linux: KiB
 	return s, nil
 }
 
 func tail(text []byte) []byte { return text[max(0, len(text)-2000):] }
+
+// resident is the most that was resident of a run of a program, in MiB.
+func (p programs) resident(ctx context.Context, dir string, env []string, command ...string) (float64, error) {
+	into := filepath.Join(dir, "resident")
+	if _, err := spend(ctx, dir, env, p.bare, append([]string{"launch", into}, command...)...); err != nil {
+		return 0, err
+	}
+	text, err := os.ReadFile(into) //nolint:gosec // what was just written
+	if err != nil {
+		return 0, fmt.Errorf("read what was resident: %w", err)
+	}
+	var kib float64
+	if _, err := fmt.Sscan(string(text), &kib); err != nil {
+		return 0, fmt.Errorf("read what was resident: %w", err)
+	}
+	return kib / 1024, nil
+}

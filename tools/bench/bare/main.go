@@ -38,6 +38,9 @@ type told struct {
 }
 
 func run(ctx context.Context) error {
+	if len(os.Args) > 3 && os.Args[1] == "launch" {
+		return launch(ctx, os.Args[2], os.Args[3:])
+	}
 	var a ask
 	if len(os.Args) != 2 {
 		return errors.New("one argument is asked for: what to do, as JSON")
