@@ -8,7 +8,7 @@ import (
 	"github.com/keyferry/keyferry/hsm/softtoken"
 )
 
-// workers are as many keys at once as measure best here: the token and the emulator are what is slow.
+// workers are as many keys at once as `keyferry import file` takes by itself.
 const workers = 8
 
 // bulk is a list without quotas, at the speed of what is slower, token or cloud. The proofs, which come after the last import,
