@@ -111,8 +111,9 @@ func TestManyWhoseCallerLeaves(t *testing.T) {
 func TestOneNameTwiceAmongMany(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, quick())
+	w.enrolAlive()
 	reqs := []broker.ImportRequest{at("same", "cloud"), at("same", "cloud"), at("same", "cloud")}
-	for o := range w.run(nil).ImportEach(t.Context(), reqs, 3) {
+	for o := range w.another(t).ImportEach(t.Context(), reqs, 3) {
 		if o.Err != nil && !errors.Is(o.Err, broker.Conflict) {
 			t.Errorf("%d: %v", o.Index, o.Err)
 		}

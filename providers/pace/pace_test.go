@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,9 +67,9 @@ func TestTargetsOfOnePlaceShareItsQuotas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		place := pace.New(time.Now)
 		one, two, elsewhere := place.Pacer(quotas()), place.Pacer(quotas()), pace.New(time.Now).Pacer(quotas())
-		turn := 0
+		var turn atomic.Int64
 		left := crowd(t, 10, func(ctx context.Context, call string) error {
-			if turn++; turn%2 == 0 {
+			if turn.Add(1)%2 == 0 {
 				return one.Wait(ctx, call)
 			}
 			return two.Wait(ctx, call)
