@@ -24,6 +24,8 @@ const (
 	migrationsDir = "migrations/sqlite"
 	dialect       = goose.DialectSQLite3
 	damagedHint   = "restore a backup (keyferry store backup makes them)"
+	// mostIdle connections wait for the next statement: as many as runs go side by side.
+	mostIdle = 8
 	// applicationID is "KFRY", set by the first migration.
 	applicationID = 0x4b465259
 	// tagsOf is a key's tags as one JSON object.
@@ -50,11 +52,13 @@ func openPool(path string, readOnly bool, wait time.Duration) (*sql.DB, error) {
 		q.Add("_pragma", "journal_mode(WAL)")
 	}
 	dsn := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
-	connector, err := sqlite.NewConnector(dsn.String())
+	plain, err := sqlite.NewConnector(dsn.String())
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenDB(connector), nil
+	pool := sql.OpenDB(connector{plain})
+	pool.SetMaxIdleConns(mostIdle)
+	return pool, nil
 }
 
 // syncing says whether the next commit is on the disk before it returns. In WAL mode a
