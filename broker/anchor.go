@@ -103,6 +103,9 @@ func (b *Broker) remember(ctx context.Context, setup TokenSetup, head Head) {
 
 // genesis is the hash of the audit's first entry: which store it is; "" it is empty.
 func (b *Broker) genesis(ctx context.Context) (string, error) {
+	if first := b.end.begin(""); first != "" {
+		return first, nil
+	}
 	for e, err := range b.o.Store.Entries(ctx, 0) {
 		if err != nil {
 			return "", fmt.Errorf("read the audit: %w", err)
@@ -110,7 +113,7 @@ func (b *Broker) genesis(ctx context.Context) (string, error) {
 		if fault := chainFault(e, Head{}); fault != "" {
 			return "", auditFault(fault)
 		}
-		return e.Hash, nil
+		return b.end.begin(e.Hash), nil
 	}
 	return "", nil
 }

@@ -15,6 +15,7 @@ func (l *line) generate(ctx context.Context) error {
 	in := GenerateIn{
 		ID: l.version.MaterialID(), Label: l.label(),
 		Spec: l.key.Spec, Usage: l.usage(), MayExist: l.resumed,
+		Sole: func() bool { return !l.resumed && l.b.o.Now().Before(l.lease.Until) },
 	}
 	switch {
 	case l.op.Params.Object != "":

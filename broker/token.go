@@ -112,7 +112,13 @@ type GenerateIn struct {
 	Spec     KeySpec
 	Usage    Usage
 	MayExist bool // an earlier run may have made it
+	// Sole is asked once it was made: whether nobody else may have made it meanwhile. Where
+	// it is nil or says no, the token is searched, which may take as long as it has objects.
+	Sole func() bool `json:"-"`
 }
+
+// Alone: nobody else may have made it.
+func (in GenerateIn) Alone() bool { return in.Sole != nil && in.Sole() }
 
 // Usage is what the token's own copy may be used for besides wrapping: just what
 // its proofs need, fixed at birth. The copy of a key pair gets none.

@@ -13,7 +13,8 @@ import (
 type knownEnd struct {
 	mu       sync.Mutex
 	head     Head
-	anchored bool // it was held against what the token itself remembers
+	anchored bool   // it was held against what the token itself remembers
+	first    string // hash of the first entry: which store it is; "" not read yet
 }
 
 func (k *knownEnd) get() (head Head, anchored bool) {
@@ -30,6 +31,17 @@ func (k *knownEnd) reach(head Head, anchored bool) {
 	if head.Seq > k.head.Seq {
 		k.head = head
 	}
+}
+
+// begin remembers the hash of the first entry, which no store ever changes, unless it is
+// "", and returns the one that is known.
+func (k *knownEnd) begin(first string) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.first == "" {
+		k.first = first
+	}
+	return k.first
 }
 
 // told is what the audit tells of a subject; "" of none. The audit's end is held against

@@ -150,11 +150,19 @@ func parseWrappingKey(der []byte) (*rsa.PublicKey, error) {
 
 // smallFactor finds moduli that were never the product of two large primes.
 func smallFactor(n *big.Int) bool {
-	product := big.NewInt(1)
-	for p := int64(2); p < 1000; p++ {
-		if big.NewInt(p).ProbablyPrime(0) {
-			product.Mul(product, big.NewInt(p))
+	const below = 1000
+	var composite [below]bool // the sieve of Eratosthenes
+	rest := new(big.Int)
+	for p := int64(2); p < below; p++ {
+		if composite[p] {
+			continue
+		}
+		for m := p * p; m < below; m += p {
+			composite[m] = true
+		}
+		if rest.Mod(n, big.NewInt(p)).Sign() == 0 {
+			return true
 		}
 	}
-	return new(big.Int).GCD(nil, nil, product, n).Cmp(big.NewInt(1)) != 0
+	return false
 }

@@ -194,6 +194,36 @@ func notDoubled(ctx context.Context, s *suite) error {
 	return all(faults...)
 }
 
+// usesWhatItMade: material that nobody else may have made is used as long as it is there.
+func usesWhatItMade(ctx context.Context, s *suite) error {
+	var faults []error
+	for _, spec := range []broker.KeySpec{broker.AES256, broker.ECP384} {
+		in := broker.GenerateIn{ID: s.nextID(), Label: "sole", Spec: spec, Sole: func() bool { return true }}
+		m, err := s.Token.Generate(ctx, in)
+		if err != nil {
+			return err
+		}
+		plan, err := s.workingPlan(spec)
+		if err != nil {
+			return err
+		}
+		faults = append(faults, s.holds(ctx, m))
+		class := "private"
+		if spec.Secret() {
+			class = "secret"
+		}
+		s.Lose(s.t, m.ID, class)
+		_, _, lost := s.wrap(ctx, m, plan)
+		gone := s.Token.Change(ctx, m, broker.Destroy)
+		again, err := s.Token.Generate(ctx, in)
+		faults = append(faults, want(string(spec)+" that is lost", lost, broker.NotFound), gone, err)
+		if err == nil {
+			faults = append(faults, s.holds(ctx, again))
+		}
+	}
+	return all(faults...)
+}
+
 func throwaway(ctx context.Context, s *suite) error {
 	m, err := s.generate(ctx, broker.AES256, broker.Usage{Session: true})
 	if err != nil {

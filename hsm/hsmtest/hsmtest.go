@@ -32,7 +32,7 @@ type Token interface {
 // Setup says what is tested. The token is empty, and stays the caller's to close.
 type Setup struct {
 	Token Token
-	// Lose takes away every object of one id and class (private, public), behind
+	// Lose takes away every object of one id and class (secret, private, public), behind
 	// the token's back, as a killed run leaves half a pair.
 	Lose func(t *testing.T, id broker.MaterialID, class string)
 	// Twin makes a second object of the same id as a secret that exists.
@@ -66,6 +66,7 @@ func checks() []check {
 		{"half a pair is a conflict", halfPair},
 		{"two of one id are a conflict", twins},
 		{"material that is there is not doubled", notDoubled},
+		{"what it made is used while it is there", usesWhatItMade},
 		{"material of others is adopted as it is", adoptsWhole},
 		{"material that is not as asked is not adopted", adoptsNothingElse},
 		{"what is not whole is not adopted", adoptsNoHalf},

@@ -31,7 +31,7 @@ func (t *Token) answer(ctx context.Context, s *session, op string, m broker.Mate
 		if open, ok := t.open(m.ID, s.epoch); ok {
 			return broker.Answer{PublicKey: open.spki}, nil
 		}
-		return s.answerPublicKey(ctx, op, m)
+		return t.answerPublicKey(ctx, s, op, m)
 	case c.Level() == broker.ProofMAC && class == broker.ClassHMAC, c.Level() == broker.ProofCipher && class == broker.ClassAES:
 	default:
 		return broker.Answer{}, refuse(broker.Unsupported, op, m.String(), "no token can")
@@ -47,12 +47,15 @@ func (t *Token) answer(ctx context.Context, s *session, op string, m broker.Mate
 	return broker.Answer{Scheme: broker.SchemeHMAC, Value: mac}, err
 }
 
-func (s *session) answerPublicKey(ctx context.Context, op string, m broker.Material) (broker.Answer, error) {
-	there, err := s.lookUp(ctx, m.ID)
-	if err != nil {
-		return broker.Answer{}, err
+func (t *Token) answerPublicKey(ctx context.Context, s *session, op string, m broker.Material) (broker.Answer, error) {
+	known, err := t.known(ctx, s, m.ID)
+	public := known.public
+	if err == nil && public == 0 {
+		var there found
+		if there, err = s.lookUp(ctx, m.ID); err == nil {
+			_, public, err = there.whole(op, m.ID, m.Spec)
+		}
 	}
-	_, public, err := there.whole(op, m.ID, m.Spec)
 	if err != nil {
 		return broker.Answer{}, err
 	}

@@ -68,10 +68,13 @@ func (t *Token) generate(ctx context.Context, s *session, in broker.GenerateIn) 
 	if err != nil {
 		return broker.Material{}, err
 	}
+	alone := in.Alone()
 	if in.Usage.Session {
 		t.remember(in.ID, opened{key: key, public: public, epoch: s.epoch})
-	} else if err := s.alone(ctx, in, key, public); err != nil {
-		return broker.Material{}, err
+	} else if !alone {
+		if err := s.alone(ctx, in, key, public); err != nil {
+			return broker.Material{}, err
+		}
 	}
 	m, got, err := t.material(ctx, s, in, key, public)
 	if err != nil {
@@ -83,6 +86,8 @@ func (t *Token) generate(ctx context.Context, s *session, in broker.GenerateIn) 
 	}
 	if in.Usage.Session {
 		t.remember(in.ID, opened{key: key, public: public, epoch: s.epoch, spki: m.PublicKey})
+	} else if alone {
+		t.made.keep(in.ID, madePair{key, public, s.epoch})
 	}
 	return m, nil
 }

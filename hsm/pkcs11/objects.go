@@ -74,6 +74,7 @@ func (t *Token) Change(ctx context.Context, m broker.Material, c broker.Material
 		return t.do(ctx, "seal", m.String(), func(s *session) error { return s.sealMaterial(ctx, m) })
 	case broker.Destroy:
 		t.forget(m.ID)
+		t.made.forget(m.ID)
 		return t.do(ctx, "destroy", m.String(), func(s *session) error { return s.destroyMaterial(ctx, m.ID) })
 	case broker.Discard:
 		return t.do(ctx, "discard", m.String(), func(s *session) error { return s.discardMaterial(ctx, m) })

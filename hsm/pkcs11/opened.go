@@ -40,6 +40,9 @@ func (t *Token) holder(ctx context.Context, s *session, op string, m broker.Mate
 	if o, ok := t.open(m.ID, s.epoch); ok {
 		return o.key, nil
 	}
+	if p, err := t.known(ctx, s, m.ID); err != nil || p.key != 0 {
+		return p.key, err
+	}
 	return s.holder(ctx, op, m)
 }
 

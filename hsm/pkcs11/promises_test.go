@@ -54,8 +54,12 @@ func runPromises(t *testing.T, made softtoken.Token, token hsmtest.Token) {
 }
 
 func classOf(class string) uint {
-	if class == "private" {
+	switch class {
+	case "secret":
+		return p11.CKO_SECRET_KEY
+	case "private":
 		return p11.CKO_PRIVATE_KEY
+	default:
+		return p11.CKO_PUBLIC_KEY
 	}
-	return p11.CKO_PUBLIC_KEY
 }

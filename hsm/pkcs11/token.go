@@ -42,6 +42,7 @@ type Token struct {
 	mu         sync.Mutex
 	pinRefused error // what came of a PIN that was refused
 
+	made   made
 	openMu sync.Mutex
 	opened map[broker.MaterialID]opened
 }
@@ -121,7 +122,7 @@ func (t *Token) Info(ctx context.Context) (broker.TokenInfo, error) {
 		if info, err = t.describe(ctx); err != nil {
 			return err
 		}
-		key, err := findSealKey(ctx, s)
+		key, err := s.sealKey(ctx)
 		if err == nil {
 			info.Environment = key.environment
 		}

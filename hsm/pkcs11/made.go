@@ -1,0 +1,67 @@
+package pkcs11
+
+import (
+	"context"
+	"sync"
+
+	"github.com/keyferry/keyferry/broker"
+	p11 "github.com/miekg/pkcs11"
+)
+
+// made are the handles of material that this process stored: what was made a moment ago
+// is used without a search, which takes some tokens as long as they have objects.
+type made struct {
+	mu   sync.Mutex
+	pair map[broker.MaterialID]madePair
+}
+
+// madePair is key and public half, 0 for a secret, as handles of one login.
+type madePair struct {
+	key, public handle
+	epoch       int
+}
+
+func (m *made) keep(id broker.MaterialID, p madePair) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.pair == nil {
+		m.pair = map[broker.MaterialID]madePair{}
+	}
+	m.pair[id] = p
+}
+
+func (m *made) forget(id broker.MaterialID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.pair, id)
+}
+
+func (m *made) get(id broker.MaterialID, epoch int) (p madePair, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p, ok = m.pair[id]
+	return p, ok && p.epoch == epoch
+}
+
+// known is the material's handle where this process made it and it is still that; 0 where
+// it must be searched for.
+func (t *Token) known(ctx context.Context, s *session, id broker.MaterialID) (madePair, error) {
+	p, ok := t.made.get(id, s.epoch)
+	if !ok {
+		return madePair{}, nil
+	}
+	for _, h := range []handle{p.key, p.public} {
+		if h == 0 {
+			continue
+		}
+		got, err := s.read(ctx, h, p11.CKA_ID)
+		if err != nil && !gone(err) {
+			return madePair{}, err
+		}
+		if err != nil || string(got[p11.CKA_ID]) != string(id) { // others destroyed it, or it is another one's handle by now
+			t.made.forget(id)
+			return madePair{}, nil
+		}
+	}
+	return p, nil
+}
