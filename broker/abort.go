@@ -207,11 +207,14 @@ func (l *line) oursToTakeBack(ctx context.Context, p *place) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	ours := 0
+	ours, sightings := 0, []Sighting{}
 	for _, o := range seen {
+		why := "it is not ours"
 		if o.KeyID == l.key.ID {
+			why = "it is ours"
 			ours++
 		}
+		sightings = append(sightings, p.sighted(o, why))
 	}
 	if ours == 0 || ours == len(seen) {
 		return ours > 0, nil
@@ -220,6 +223,7 @@ func (l *line) oursToTakeBack(ctx context.Context, p *place) (bool, error) {
 		Kind: Undecided, Op: "take back", Object: p.placement.Version.Key.ID,
 		Cause: fmt.Errorf("%d of its %d versions are not ours", len(seen)-ours, len(seen)),
 		Hint:  "deleting it would take somebody else's versions too: find out whose they are",
+		Seen:  sightings,
 	}
 }
 

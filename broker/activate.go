@@ -179,7 +179,7 @@ func (l *line) moveConsumer(ctx context.Context, p *place) error {
 			return l.settle(ctx, p, rec, intent, map[string]any{"consumer": intent.Consumer})
 		case intent.Before:
 		default:
-			return l.consumerTaken(p, intent, now)
+			return l.consumerTaken(ctx, p, intent, now)
 		}
 		action := Action{Kind: Activate, Consumer: intent.Consumer, Expect: intent.Before}
 		var receipt Receipt
@@ -210,10 +210,16 @@ func (l *line) consumerSettled(ctx context.Context, p *place, before string) (no
 	return now, err
 }
 
-func (l *line) consumerTaken(p *place, intent activateIntent, now string) error {
+func (l *line) consumerTaken(ctx context.Context, p *place, intent activateIntent, now string) error {
+	held, err := l.consumed(ctx, p)
+	if err != nil {
+		return err
+	}
+	why := fmt.Sprintf("led to %q when this began, and leads to %q now", intent.Before, now)
 	return &Error{
 		Kind: Undecided, Op: "activate", Object: "key " + l.key.Name,
-		Cause: fmt.Errorf("%s at target %s led to %q when this began, and leads to %q now: somebody else moved it", intent.Consumer, p.target.Name, intent.Before, now),
+		Cause: fmt.Errorf("%s at target %s %s: somebody else moved it", intent.Consumer, p.target.Name, why),
+		Seen:  []Sighting{{Target: p.target.Name, Ref: intent.Consumer, Why: "it " + why, Observation: &held}},
 		Hint:  "find out who moved it, and let it lead where it did or to " + p.told(l.key.Purpose, p.placement.Version),
 	}
 }

@@ -23,7 +23,7 @@ func made(id string) Observation {
 }
 
 func TestAdoptTakesTheOneKeyThatIsJustAsAsked(t *testing.T) {
-	key, ok, err := adopt(asked(), intendedAtNoon, []Observation{made("a")})
+	key, ok, err := adopt(asked(), intendedAtNoon, "aws", []Observation{made("a")})
 	if err != nil || !ok || key.ID != "a" {
 		t.Fatalf("adopt = %v, %v, %v", key, ok, err)
 	}
@@ -33,7 +33,7 @@ func TestAdoptFindsNothing(t *testing.T) {
 	gone := made("gone")
 	gone.State = RemoteScheduled
 	for name, seen := range map[string][]Observation{"nothing there": nil, "only one that is going": {gone}} {
-		if key, ok, err := adopt(asked(), intendedAtNoon, seen); ok || err != nil {
+		if key, ok, err := adopt(asked(), intendedAtNoon, "aws", seen); ok || err != nil {
 			t.Errorf("%s: adopt = %v, %v, %v", name, key, ok, err)
 		}
 	}
@@ -53,15 +53,19 @@ func TestAdoptLeavesEverythingElseToAPerson(t *testing.T) {
 			o := made("a")
 			change(&o)
 			for _, seen := range [][]Observation{{o}, {o, made("b")}, {made("b"), o}} {
-				_, ok, err := adopt(asked(), intendedAtNoon, seen)
+				_, ok, err := adopt(asked(), intendedAtNoon, "aws", seen)
 				if ok || !errors.Is(err, Undecided) {
 					t.Errorf("adopt(%d keys) = %v, %v; want undecided", len(seen), ok, err)
 				}
 			}
 		})
 	}
-	if _, ok, err := adopt(asked(), intendedAtNoon, []Observation{made("a"), made("b")}); ok || !errors.Is(err, Undecided) {
+	_, ok, err := adopt(asked(), intendedAtNoon, "aws", []Observation{made("a"), made("b")})
+	if ok || !errors.Is(err, Undecided) {
 		t.Errorf("two alike: %v, %v; want undecided", ok, err)
+	}
+	if e, _ := errors.AsType[*Error](err); len(e.Seen) != 2 || e.Seen[1].Ref != "b" || e.Seen[1].Target != "aws" || e.Seen[1].Observation.Spec != asked().Spec {
+		t.Errorf("a person is shown %+v", e)
 	}
 }
 
@@ -82,7 +86,7 @@ func TestAdoptNeverChoosesAmongSeveral(t *testing.T) {
 				left++
 			}
 		}
-		_, ok, err := adopt(asked(), intendedAtNoon, seen)
+		_, ok, err := adopt(asked(), intendedAtNoon, "aws", seen)
 		switch {
 		case ok && left != 1:
 			t.Fatalf("adopted one of %d", left)

@@ -45,6 +45,7 @@ func (l *line) noRecord(why error) error {
 	return &Error{
 		Kind: Undecided, Op: "use", Object: fmt.Sprintf("material of key %s version %d", l.key.Name, l.version.Number), Cause: why,
 		Hint: "restore the store from its backup; the material exists nowhere else",
+		Seen: []Sighting{{Ref: string(l.version.MaterialID()), Why: why.Error()}},
 	}
 }
 

@@ -42,6 +42,7 @@ type Error struct {
 	Permission string        // for Denied: the permission that is missing, "kms:CreateKey"
 	Changed    string        // what was changed; "" means nothing was
 	Hint       string        // what to do, one sentence or command
+	Seen       []Sighting    // for Undecided: what a person must judge
 }
 
 // Error is one line: verb object: kind: cause.

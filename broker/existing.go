@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // existing is an operation on a version that is there: which, where, and why.
@@ -110,7 +111,7 @@ func (b *Broker) unfinished(ctx context.Context, view KeyView, op OperationView,
 	return nil, &Error{
 		Kind: Conflict, Op: string(asked.Kind) + " of", Object: "key " + o.KeyName,
 		Cause: fmt.Errorf("its %s %s is %s: %s", o.Kind, o.ID, o.State, first(o.Problem, "it did not finish")),
-		Hint:  fmt.Sprintf("keyferry operation resume %s, or keyferry operation abort %s --reason …, first", o.ID, o.ID),
+		Hint:  strings.Join(o.ways(), ", or ") + ", first",
 	}
 }
 

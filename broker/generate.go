@@ -104,19 +104,23 @@ func (l *line) materialStands(ctx context.Context) error {
 	if !l.key.Spec.Secret() {
 		want = map[string]int{"private": 1, "public": 1}
 	}
-	have := map[string]int{}
+	have, seen := map[string]int{}, []Sighting{}
 	for o, err := range l.setup.Token.Objects(ctx, ObjectQuery{ID: l.version.Material.ID}) {
 		if err != nil {
 			return fmt.Errorf("look for material %s in token %s: %w", l.version.Material.ID, l.setup.Name, err)
 		}
 		have[o.Class]++
+		seen = append(seen, Sighting{Ref: string(o.ID), Why: "an object of it, " + o.Class, Object: &o})
+	}
+	if len(seen) == 0 {
+		seen = []Sighting{{Ref: string(l.version.Material.ID), Why: "no object of it is in the token"}}
 	}
 	for class, n := range want {
 		if have[class] != n {
 			return &Error{
 				Kind: Undecided, Op: "resume", Object: l.version.Material.String(),
 				Cause: fmt.Errorf("the token holds %d %s objects of that id, not %d", have[class], class, n),
-				Hint:  "restore the token, or take the operation back: keyferry operation abort " + l.op.ID + " --reason …",
+				Hint:  "restore the token from its backup", Seen: seen,
 			}
 		}
 	}

@@ -201,12 +201,13 @@ func (l *line) effect(p *place, step Step) Effect {
 func (l *line) stop(ctx context.Context, cause error) error {
 	ctx = context.WithoutCancel(ctx)
 	l.op.State, l.op.Problem = Failed, printable(cause.Error())
-	if KindOf(cause) == Undecided {
+	details := map[string]any{"problem": l.op.Problem}
+	if e, ok := errors.AsType[*Error](cause); ok && e.Kind == Undecided {
 		l.op.State = UndecidedState
+		details = with(with(with(details, "seen", e.Seen), "first", e.Hint), "do", l.ways(cause))
 	}
 	change := Change{Operation: &l.op}
-	event := string(l.op.Kind) + "." + string(l.op.State)
-	if _, err := l.apply(ctx, event, nil, change, map[string]any{"problem": l.op.Problem}); err != nil {
+	if _, err := l.apply(ctx, l.op.Kind.stopped(l.op.State), nil, change, details); err != nil {
 		cause = errors.Join(cause, err)
 	}
 	return l.advise(cause)
@@ -214,7 +215,7 @@ func (l *line) stop(ctx context.Context, cause error) error {
 
 // advise tells a person what an unfinished line leaves behind and what to do.
 func (l *line) advise(cause error) error {
-	return l.advised(cause, string(l.op.Kind), l.waysOn())
+	return l.advised(cause, string(l.op.Kind), l.waysOn(cause))
 }
 
 // advised is the cause as what became of op, with what is left and the way on.
@@ -222,7 +223,7 @@ func (l *line) advised(cause error, op, way string) error {
 	told := Error{Kind: KindOf(cause), Op: op, Object: "key " + l.key.Name, Cause: cause, Changed: l.leftBehind()}
 	var hints []string
 	if e, ok := errors.AsType[*Error](cause); ok {
-		told.RetryAfter, told.Changed = e.RetryAfter, first(e.Changed, told.Changed)
+		told.RetryAfter, told.Changed, told.Seen = e.RetryAfter, first(e.Changed, told.Changed), e.Seen
 		hints = append(hints, first(e.Hint, remedy(e)))
 	}
 	hints = append(hints, way)
@@ -230,14 +231,24 @@ func (l *line) advised(cause error, op, way string) error {
 	return &told
 }
 
-// waysOn are the commands that end an unfinished line: what has failed somewhere for
-// good is not resumed, but taken back.
-func (l *line) waysOn() string {
-	back := fmt.Sprintf("keyferry operation abort %s --reason … takes it back", l.op.ID)
-	if l.op.Kind == OpImport && l.usable() != nil {
+// waysOn are the commands that end an unfinished line, in words.
+func (l *line) waysOn(cause error) string {
+	back := l.op.goesBack() + " takes it back"
+	if len(l.ways(cause)) == 1 {
 		return back + "; import under another name"
 	}
-	return fmt.Sprintf("keyferry operation resume %s goes on from here; %s", l.op.ID, back)
+	return l.op.resumes() + " goes on from here; " + back
+}
+
+// ways are those commands: what has failed somewhere for good is not resumed, but taken
+// back, and so is what nobody can do anything about.
+func (l *line) ways(cause error) []string {
+	e, ok := errors.AsType[*Error](cause)
+	helpless := ok && e.Kind == Undecided && e.Hint == ""
+	if helpless || l.op.Kind == OpImport && l.usable() != nil {
+		return []string{l.op.goesBack()}
+	}
+	return l.op.ways()
 }
 
 // remedy is the advice for what has none of its own: a permission is missing, or the

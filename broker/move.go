@@ -204,6 +204,7 @@ func (l *line) sameAs(ctx context.Context, keeper Keeper, m Material, r Retained
 		err = &Error{
 			Kind: Undecided, Op: "compare", Object: m.String(), Cause: errors.New("what is in the token is not what is on record"),
 			Hint: "nothing was destroyed; find out who changed the token",
+			Seen: []Sighting{{Ref: string(m.ID), Why: "it is not what is kept under keeper key " + string(r.Keeper)}},
 		}
 	}
 	return err

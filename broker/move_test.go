@@ -136,8 +136,9 @@ func TestWhatIsNotMoved(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, to := range []broker.Retain{broker.RetainToken, broker.RetainWrapped} {
-			if _, err := w.run(nil).Move(t.Context(), broker.MoveRequest{Name: "kept", To: to}); !errors.Is(err, broker.Undecided) {
-				t.Errorf("to %s: %v", to, err)
+			_, err := w.run(nil).Move(t.Context(), broker.MoveRequest{Name: "kept", To: to})
+			if e, _ := errors.AsType[*broker.Error](err); !errors.Is(err, broker.Undecided) || len(e.Seen) != 1 || e.Seen[0].Ref != string(other.Material) {
+				t.Errorf("to %s: %v, %+v", to, err, e)
 			}
 		}
 		if o, n := w.keptIn(t, "kept"); o != 1 || n != 1 {

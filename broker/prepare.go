@@ -113,7 +113,7 @@ func (l *line) findPrepared(ctx context.Context, p *place, rec EffectRecord, in 
 		if err != nil {
 			return KeyRef{}, false, err
 		}
-		if key, ok, err := adopt(in, rec.At, seen); ok || err != nil {
+		if key, ok, err := adopt(in, rec.At, p.target.Name, seen); ok || err != nil {
 			return key, ok, err
 		}
 	}
@@ -162,13 +162,16 @@ const ClockSlack = 5 * time.Minute
 // A mark can be set by others, so it only nominates: the key must be empty, ours
 // to fill, exactly as we asked for it, and made after we intended to. Two such
 // keys, or a marked one that differs, are for a person. It is pure.
-func adopt(in PrepareIn, intended time.Time, seen []Observation) (key KeyRef, ok bool, err error) {
+func adopt(in PrepareIn, intended time.Time, target string, seen []Observation) (key KeyRef, ok bool, err error) {
 	var ours, others []string
+	var both []Sighting
 	for _, o := range seen {
 		if o.State == RemoteScheduled || o.State == RemoteDestroyed {
 			continue // somebody decided about it already
 		}
-		if why := unlike(in, intended, o); why != "" {
+		why := unlike(in, intended, o)
+		both = append(both, sighted(target, o, first(why, "it is just as it was asked for")))
+		if why != "" {
 			others = append(others, fmt.Sprintf("%s (%s)", o.Version.Key.ID, why))
 			continue
 		}
@@ -184,6 +187,7 @@ func adopt(in PrepareIn, intended time.Time, seen []Observation) (key KeyRef, ok
 		Kind: Undecided, Op: "adopt a key", Object: in.Name,
 		Cause: fmt.Errorf("%d keys carry this operation's mark: %s", len(ours)+len(others), strings.Join(append(ours, others...), ", ")),
 		Hint:  "find out who made them; schedule the wrong ones for deletion, or take the mark off them",
+		Seen:  both,
 	}
 }
 

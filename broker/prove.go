@@ -152,7 +152,9 @@ func (l *line) tokenAnswer(ctx context.Context, c Challenge) (Answer, error) {
 	if c.Level() == ProofPublicKey && same("public key", onRecord.PublicKey, a.PublicKey) != nil {
 		return Answer{}, &Error{
 			Kind: Undecided, Op: "ask the token for", Object: l.version.Material.String(),
-			Cause: errors.New("its public key is not the one on record"), Hint: "find out who changed the token",
+			Cause: errors.New("its public key is not the one on record"), Hint: "find out who changed the token, and restore it from its backup",
+			Seen: []Sighting{{Ref: string(l.version.Material.ID), Why: fmt.Sprintf(
+				"the SHA-256 of its public key is %s, on record is %s", fingerprint(a.PublicKey), l.version.Material.CheckValue())}},
 		}
 	}
 	return a, nil

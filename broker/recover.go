@@ -19,7 +19,7 @@ func (l *line) recovered(ctx context.Context, p *place, rec EffectRecord, in Imp
 	case l.repeats(p, in):
 		return Imported{}, false, nil
 	case !p.caps.ImportMarks && !p.caps.ImportLists:
-		return Imported{}, false, l.undecidedImport(p)
+		return Imported{}, false, l.undecidedImport(ctx, p, in.Key)
 	}
 	var intent importIntent
 	if err := json.Unmarshal(rec.Intent, &intent); err != nil {
@@ -99,7 +99,8 @@ func (l *line) arrivedAmong(ctx context.Context, p *place, found []Observation, 
 	return Imported{}, false, &Error{
 		Kind: Undecided, Op: "import", Object: "key " + l.key.Name + " at target " + p.target.Name,
 		Cause: fmt.Errorf("of %s, version %s carries this import's mark and holds other material", in.Key.ID, strings.Join(others, ", ")),
-		Hint:  "find out who imported it; nothing of it was used",
+		Hint:  "find out who imported it, which was not used; have it deleted, so that it is gone there",
+		Seen:  p.allSighted(found, "it carries this import's mark and holds other material"),
 	}
 }
 
@@ -117,7 +118,8 @@ func (l *line) soleWriter(p *place, found []Observation, source string) (Importe
 	return Imported{}, false, &Error{
 		Kind: Undecided, Op: "import", Object: "key " + l.key.Name + " at target " + p.target.Name,
 		Cause: fmt.Errorf("an import's answer was lost, version %s is new there, and nothing shows that it holds the same material", strings.Join(ids, ", ")),
-		Hint:  "if nobody but keyferry imports into this target, say sole_writer: true in its config and enrol it again; else take the operation back",
+		Hint:  "if nobody but keyferry imports into this target, say sole_writer: true in its config and enrol it again: keyferry target enrol " + p.target.Name + "; else have that version destroyed",
+		Seen:  p.allSighted(found, "it is new there, and nothing shows what it holds"),
 	}
 }
 

@@ -40,7 +40,7 @@ func (b *Broker) reopen(ctx context.Context, w want, lease Lease) (*line, error)
 	case op.Operation.State == UndecidedState:
 		return nil, &Error{
 			Kind: Undecided, Op: "import", Object: "key " + w.name, Cause: errors.New(op.Operation.Problem),
-			Hint: fmt.Sprintf("look at what was found, then keyferry operation resume %s or keyferry operation abort %s --reason …", op.Operation.ID, op.Operation.ID),
+			Hint: fmt.Sprintf("keyferry operation show %s shows what was found, and the commands that end it", op.Operation.ID),
 		}
 	}
 	return b.rebuild(ctx, view, op, lease)

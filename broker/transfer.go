@@ -67,7 +67,7 @@ func (l *line) keyStands(ctx context.Context, p *place, in ImportIn) error {
 		}
 		return len(seen) > 0, &Error{
 			Kind: Undecided, Op: "send material into", Object: in.Key.ID, Cause: errors.New(why),
-			Hint: "nothing was wrapped for it; find out who changed it",
+			Hint: "nothing was wrapped for it; find out who changed it, and let it be as it was", Seen: p.keySighted(in.Key, seen, why),
 		}
 	})
 }
@@ -147,11 +147,17 @@ func (l *line) repeats(p *place, in ImportIn) bool {
 	return in.Kind != ImportNew || p.spec.ImportRepeats && first
 }
 
-func (l *line) undecidedImport(p *place) error {
+// undecidedImport: whatever a person finds there, no look of ours would tell it later
+// from an import that arrives by itself. So there is nothing to be done but to take it back.
+func (l *line) undecidedImport(ctx context.Context, p *place, key KeyRef) error {
+	seen, err := l.look(ctx, p, Query{Key: &key})
+	if err != nil {
+		return err
+	}
 	return &Error{
 		Kind: Undecided, Op: "import", Object: "key " + l.key.Name + " at target " + p.target.Name,
-		Cause: errors.New("an import's answer was lost, and sending it again could make a second version"),
-		Hint:  "look at " + p.placement.Version.Key.ID,
+		Cause: errors.New("an import's answer was lost, sending it again could make a second version, and the target tells nothing to find it by"),
+		Seen:  p.keySighted(key, seen, "an import into it was sent"),
 	}
 }
 

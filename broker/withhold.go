@@ -104,6 +104,6 @@ func (l *line) turned(ctx context.Context, p *place, want RemoteState) (Observat
 	}
 	return Observation{}, &Error{
 		Kind: Undecided, Op: "turn to " + string(want), Object: v.Key.ID, Cause: fmt.Errorf("the version is %s", state),
-		Hint: "find out who changed it, and let it be enabled or disabled again",
+		Hint: "find out who changed it, and let it be enabled or disabled again", Seen: p.keySighted(v.Key, seen, "it is "+string(state)),
 	}
 }

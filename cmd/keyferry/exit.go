@@ -55,6 +55,11 @@ func exitCode(err error) int {
 func (p *program) explain(err error, command string) {
 	changed, hint := changedBy(err), hintFor(err, command)
 	p.say("%s", whatHappened(err))
+	if e, ok := errors.AsType[*broker.Error](err); ok {
+		for _, g := range e.Seen {
+			p.line("  seen:    %s: %s", strings.TrimSpace(g.Target+" "+g.Ref), g.Why)
+		}
+	}
 	p.line("  changed: %s", changed)
 	if hint != "" {
 		p.line("  do:      %s", hint)

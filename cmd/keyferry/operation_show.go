@@ -3,13 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/keyferry/keyferry/broker"
 )
 
 func (p *program) operationShow() *cli.Command {
 	return p.command(leaf{
 		name: "show", usage: "show an operation and its effects", args: []string{"ID"},
+		about:    "Of an undecided one also what was seen when it stopped, and the commands that end it: nothing else does.",
 		examples: []string{"keyferry operation show " + exampleID, "keyferry operation show " + exampleID + " --output json"},
 		run: func(ctx context.Context, c *call) error {
 			return c.reading(ctx, func(s *session) error {
@@ -17,10 +21,68 @@ func (p *program) operationShow() *cli.Command {
 				if err != nil {
 					return fmt.Errorf("show operation %s: %w", c.argument(), err)
 				}
-				return c.print(answer{value: standing(o), tables: []any{facts(viewRowOf(o)), effectRows(o)}})
+				shown := operationShown{OperationView: standing(o)}
+				if shown.Dilemma, err = s.dilemma(ctx, o); err != nil {
+					return err
+				}
+				return c.print(answer{value: shown, tables: []any{append(facts(viewRowOf(o)), waysOut(shown.Dilemma)...), sightingRows(shown.Dilemma), effectRows(o)}})
 			})
 		},
 	})
+}
+
+// operationShown is an operation and, where it is undecided, why.
+type operationShown struct {
+	broker.OperationView
+	Dilemma *broker.Dilemma `json:"dilemma,omitempty"`
+}
+
+// dilemma of an operation is in the audit, whose entries stay when it goes on.
+func (s *session) dilemma(ctx context.Context, o broker.OperationView) (*broker.Dilemma, error) {
+	told, err := s.store.Told(ctx, broker.KeySubject(o.Operation.KeyName))
+	if err != nil {
+		return nil, err
+	}
+	return broker.DilemmaOf(o, told.Entries)
+}
+
+// waysOut are what a person does, and the commands that end it then.
+func waysOut(d *broker.Dilemma) (out []fact) {
+	if d == nil {
+		return nil
+	}
+	if d.First != "" {
+		out = append(out, fact{"first", d.First})
+	}
+	for i, command := range d.Do {
+		out = append(out, fact{[]string{"do", "or do"}[min(i, 1)], command})
+	}
+	return out
+}
+
+// sightingRow is one thing that was seen where a person must choose.
+type sightingRow struct {
+	Target      string             `json:"target" table:"filled"`
+	Seen        string             `json:"seen"`
+	Why         string             `json:"why"`
+	State       broker.RemoteState `json:"state" table:"filled"`
+	HasMaterial string             `json:"has_material" table:"filled"`
+	Effect      string             `json:"effect" table:"filled"`
+	CreatedAt   time.Time          `json:"created_at" table:"filled"`
+}
+
+func sightingRows(d *broker.Dilemma) (rows []sightingRow) {
+	if d == nil {
+		return nil
+	}
+	for _, g := range d.Seen {
+		row := sightingRow{Target: g.Target, Seen: g.Ref, Why: g.Why}
+		if o := g.Observation; o != nil && o.Version.Key.ID != "" {
+			row.State, row.HasMaterial, row.Effect, row.CreatedAt = o.State, fmt.Sprint(o.HasMaterial), o.Effect, o.CreatedAt
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 // exampleID stands for an operation's id in help texts.

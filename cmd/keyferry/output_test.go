@@ -32,7 +32,7 @@ func answers() map[string][]any {
 		"key list": {[]keyRow{}}, "key show": {broker.KeyView{}}, "key versions": {[]versionRow{}},
 		"activate": {broker.Result{}, broker.Intended{}}, "renew": {broker.Result{}, broker.Intended{}},
 		"verify": {[]broker.Check{}, []placementRow{}}, "inventory": {[]placementRow{}, []broker.Orphan{}},
-		"operation list": {[]operationRow{}}, "operation show": {broker.OperationView{}},
+		"operation list": {[]operationRow{}}, "operation show": {operationShown{}},
 		"operation resume": {broker.Result{}, broker.OperationView{}, resumedRow{}}, "operation abort": {broker.Aborted{}},
 		"audit list": {[]broker.Entry{}}, "audit verify": {broker.AuditReport{}}, "audit head": {headShown{}},
 		"store backup": {backedUp{}}, "store recover": {broker.Recovered{}}, "version": {versionShown{}}, "completion": nil,

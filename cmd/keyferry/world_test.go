@@ -43,6 +43,7 @@ type world struct {
 	genuine     bool
 	interactive bool
 	stdin       string
+	tokenAs     func(broker.Token) broker.Token // what the program is given for the token; nil: itself
 	env         map[string]string
 	mu          sync.Mutex
 	time        time.Time
@@ -172,7 +173,11 @@ func (w *world) program(out, stderr *bytes.Buffer) *program {
 			return w.env[name]
 		},
 		openToken: func(context.Context, tokenOptions) (broker.Token, func(context.Context) error, error) {
-			return w.token, func(context.Context) error { return nil }, nil
+			var token broker.Token = w.token
+			if w.tokenAs != nil {
+				token = w.tokenAs(token)
+			}
+			return token, func(context.Context) error { return nil }, nil
 		},
 		providers: shipped(),
 	}
