@@ -48,6 +48,9 @@ func everywhere(name string, spec broker.KeySpec) broker.ImportRequest {
 func (w *world) provider(name string) *providers.Provider {
 	w.t.Helper()
 	for _, t := range w.others {
+		if k, ok := t.Provider.(withKEK); ok && t.Name == name {
+			return k.Provider
+		}
 		if t.Name == name {
 			return t.Provider.(*providers.Provider)
 		}

@@ -11,7 +11,7 @@ import (
 // placement on record names, a version of a key of ours that none names, or a wrapping
 // key that no operation on record had made: made by a call whose answer came after all,
 // or by somebody else; or what was taken back and is there again. It is never used, and
-// never deleted without being asked for by a person.
+// never deleted but by RemoveOrphan, which a person asks for.
 type Orphan struct {
 	Target      string      `json:"target"`
 	Key         KeyRef      `json:"key"`
@@ -22,6 +22,7 @@ type Orphan struct {
 	Effect      string      `json:"effect,omitempty"`
 	State       RemoteState `json:"state"`
 	HasMaterial bool        `json:"has_material"`
+	Do          string      `json:"do"` // the command that removes it, or why there is none
 	Observation Observation `json:"observation"`
 }
 
@@ -90,8 +91,11 @@ func (b *Broker) orphansAt(ctx context.Context, t Target) ([]Orphan, error) {
 	if err != nil {
 		return nil, err
 	}
-	orphans := append(orphansAmong(t.Name, seen, known), twinsAmong(t.Name, versions, known)...)
-	return append(orphans, strangeWrappingKeys(t.Name, wrapping, known)...), nil
+	orphans := slices.Concat(orphansAmong(t.Name, seen, known), twinsAmong(t.Name, versions, known), strangeWrappingKeys(t.Name, wrapping, known))
+	for i, o := range orphans {
+		orphans[i] = o.advise(t.Provider.Capabilities())
+	}
+	return orphans, nil
 }
 
 // lookInto yields the versions of the keys on record, where keys hold several, and of
@@ -160,8 +164,8 @@ func (b *Broker) recordedAt(ctx context.Context, t Target) (recorded, error) {
 func orphansAmong(target string, seen []Observation, known recorded) []Orphan {
 	var orphans []Orphan
 	for _, o := range seen {
-		ended := o.State == RemoteScheduled || o.State == RemoteDestroyed
-		if o.Effect == "" || o.WrappingKey != "" || ended || known.keys[o.Version.Key.ID] {
+		going := o.State == RemoteScheduled || o.State == RemoteDestroyed
+		if o.Effect == "" || o.WrappingKey != "" || going || known.keys[o.Version.Key.ID] {
 			continue
 		}
 		orphans = append(orphans, orphanOf(target, o))
@@ -176,9 +180,8 @@ func orphansAmong(target string, seen []Observation, known recorded) []Orphan {
 func twinsAmong(target string, seen []Observation, known recorded) []Orphan {
 	var twins []Orphan
 	for _, o := range seen {
-		ended := o.State == RemoteScheduled || o.State == RemoteDestroyed || o.State == RemoteFailed
 		importing := known.versions[VersionRef{Key: o.Version.Key}]
-		if ended || importing || known.versions[VersionRef{Key: o.Version.Key, ID: o.Version.ID}] {
+		if ended(o.State) || importing || known.versions[VersionRef{Key: o.Version.Key, ID: o.Version.ID}] {
 			continue
 		}
 		twins = append(twins, orphanVersion(target, o))

@@ -186,7 +186,7 @@ func adopt(in PrepareIn, intended time.Time, target string, seen []Observation) 
 	return KeyRef{}, false, &Error{
 		Kind: Undecided, Op: "adopt a key", Object: in.Name,
 		Cause: fmt.Errorf("%d keys carry this operation's mark: %s", len(ours)+len(others), strings.Join(append(ours, others...), ", ")),
-		Hint:  "find out who made them; schedule the wrong ones for deletion, or take the mark off them",
+		Hint:  "find out who made them; have the wrong ones deleted (" + removal("ID", "", "--target "+target) + "), or take the mark off them",
 		Seen:  both,
 	}
 }

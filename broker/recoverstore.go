@@ -149,7 +149,8 @@ func (b *Broker) strayObjects(ctx context.Context, setup TokenSetup) ([]Orphan, 
 			return nil, err
 		}
 		if !known {
-			stray = append(stray, Orphan{Material: o.ID, Name: strings.TrimSuffix(o.Label, fmt.Sprintf(" v%d", number)), HasMaterial: true})
+			o := Orphan{Material: o.ID, Name: strings.TrimSuffix(o.Label, fmt.Sprintf(" v%d", number)), HasMaterial: true}
+			stray = append(stray, o.advise(Capabilities{}))
 		}
 	}
 	return stray, nil

@@ -28,6 +28,7 @@ func (p *program) app() *cli.App {
 			p.renew(),
 			p.verify(),
 			p.inventory(),
+			group("orphan", "what carries keyferry's mark and no record names", p.orphanRemove()),
 			group("operation", "what was begun, and how far it came", p.operationList(), p.operationShow(), p.operationResume(), p.operationAbort()),
 			group("audit", "who did what, and whether the record still holds", p.auditList(), p.auditVerify(), p.auditHead()),
 			group("store", "the file of the inventory", p.storeBackup(), p.storeRecover()),

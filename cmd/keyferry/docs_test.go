@@ -11,6 +11,7 @@ import (
 
 	"github.com/keyferry/keyferry/broker"
 	hsm "github.com/keyferry/keyferry/hsm/memory"
+	cloud "github.com/keyferry/keyferry/providers/memory"
 )
 
 // TestDocsAreMadeFromTheCommands writes docs/cli.md with UPDATE=1, and holds it
@@ -135,6 +136,8 @@ func split(t *testing.T, line string) []string {
 func exampleWorld(t *testing.T) *world {
 	t.Helper()
 	w := cloudsWorld(t)
+	w.plants("aws-test", cloud.Plant{Effect: "kf-lost", In: broker.PrepareIn{Name: "lost/db", KeyID: "lost", Spec: broker.AES256, Purpose: broker.Encrypt}})
+	w.ok(w.token.Plant(hsm.Planted{ID: exampleObject, Spec: broker.AES256}))
 	if err := w.token.Plant(hsm.Planted{ID: "their-key", Spec: broker.AES256, Usage: broker.Usage{Encrypt: true}}); err != nil {
 		t.Fatal(err)
 	}
@@ -158,6 +161,8 @@ func (w *world) example(t *testing.T, line string) {
 		switch {
 		case word == exampleID:
 			words[i] = asks[[]operationRow](w, "operation", "list", "--key", "half/done")[0].ID
+		case word == exampleOrphan:
+			words[i] = asks[[]broker.Orphan](w, "inventory", "--orphans", "--target", "aws-test")[0].Key.ID
 		case word == exampleHead:
 			words[i] = asks[headShown](w, "audit", "head").Head
 		case strings.HasSuffix(word, ".db"), strings.HasPrefix(word, "./"):

@@ -21,6 +21,7 @@ type orphanRow struct {
 	HasMaterial bool               `json:"has_material"`
 	CreatedAt   time.Time          `json:"created_at"`
 	Effect      string             `json:"effect"`
+	Do          string             `json:"do"`
 }
 
 func (p *program) inventory() *cli.Command {
@@ -29,7 +30,7 @@ func (p *program) inventory() *cli.Command {
 		about: "What was seen, and when; what was expected; and the difference. It asks nobody: keyferry verify does.\n" +
 			"With --orphans it asks the targets for keys that carry keyferry's mark and that no record names, for such\n" +
 			"versions of keys on record, and for wrapping keys that no operation had made; and the token, where no --target is\n" +
-			"named, for objects that no version has.",
+			"named, for objects that no version has. It says of each how it is removed; nothing is that was not asked for.",
 		examples: []string{
 			"keyferry inventory",
 			"keyferry inventory --expiring 90d --output csv",
@@ -119,7 +120,7 @@ func (s *session) orphans(ctx context.Context) error {
 		rows = append(rows, orphanRowOf(o))
 		if o.WrappingKey != "" && !told[o.Target] {
 			told[o.Target] = true
-			s.p.say("at target %s there is a wrapping key that no operation on record had made: it is never used, and may be disabled; "+
+			s.p.say("at target %s there is a wrapping key that no operation on record had made: it is never used; "+
 				"keyferry target show %s lists those that are ours", o.Target, o.Target)
 		}
 	}
@@ -129,7 +130,7 @@ func (s *session) orphans(ctx context.Context) error {
 func orphanRowOf(o broker.Orphan) orphanRow {
 	row := orphanRow{
 		Target: o.Target, What: "key", KeyRef: o.Key.ID, Version: o.Version, Name: o.Name, State: o.State, HasMaterial: o.HasMaterial,
-		CreatedAt: o.Observation.CreatedAt, Effect: o.Effect,
+		CreatedAt: o.Observation.CreatedAt, Effect: o.Effect, Do: o.Do,
 	}
 	switch {
 	case o.Material != "":

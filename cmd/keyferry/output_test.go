@@ -35,7 +35,7 @@ func answers() map[string][]any {
 		"operation list": {[]operationRow{}}, "operation show": {operationShown{}},
 		"operation resume": {broker.Result{}, broker.OperationView{}, resumedRow{}}, "operation abort": {broker.Aborted{}},
 		"audit list": {[]broker.Entry{}}, "audit verify": {broker.AuditReport{}}, "audit head": {headShown{}},
-		"store backup": {backedUp{}}, "store recover": {broker.Recovered{}}, "version": {versionShown{}}, "completion": nil,
+		"orphan remove": {broker.OrphanRemoval{}}, "store backup": {backedUp{}}, "store recover": {broker.Recovered{}}, "version": {versionShown{}}, "completion": nil,
 	}
 }
 

@@ -40,8 +40,11 @@ func dilemmas() map[string]dilemma {
 				})
 				return args("import aws k --policy aws-keys")
 			},
-			seen: []string{"key/1", "key/2", "it is just as it was asked for", "pending-import"},
-			act:  func(w *world) { w.does("aws-test", "memory:"+account+":key/2", "", broker.Schedule) }, always: true,
+			seen: []string{"key/1", "key/2", "it is just as it was asked for", "pending-import", "keyferry orphan remove ID --target aws-test"},
+			act: func(w *world) {
+				w.must("orphan", "remove", "memory:"+account+":key/2", "--target", "aws-test", "--reason", "not ours")
+			},
+			always: true,
 		},
 		"a key that is somebody else's by now": {
 			arises: func(w *world) []string {

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/keyferry/keyferry/broker"
+)
+
+func (p *program) orphanRemove() *cli.Command {
+	return p.command(leaf{
+		name: "remove", usage: "clean up one orphan that the inventory lists", args: []string{"REF"},
+		about: "It looks again first, and refuses what is on record and what carries no mark of keyferry. A key, or with --version one\n" +
+			"version of it, is scheduled for deletion after the target's waiting period, during which that can be cancelled\n" +
+			"there; a wrapping key is disabled. With --token it is an object in the token, which is destroyed at once and for\n" +
+			"good: refused as long as a target has a key of it. Stopped midway, the same command goes on. A reason is required.",
+		examples: []string{
+			"keyferry orphan remove " + exampleOrphan + " --target aws-test --reason 'its answer was lost' --dry-run",
+			"keyferry orphan remove " + exampleOrphan + " --target aws-test --reason 'its answer was lost'",
+			"keyferry orphan remove " + exampleObject + " --token --reason 'of a store that is gone'",
+		},
+		flags: changeFlags(
+			&cli.StringFlag{Name: "target", Usage: "where it is: `NAME`"},
+			&cli.StringFlag{Name: "version", Usage: "one version of the key alone: `ID`"},
+			&cli.BoolFlag{Name: "token", Usage: "it is an object in the token"},
+		),
+		run: func(ctx context.Context, c *call) error {
+			req := broker.OrphanRequest{Target: c.String("target"), Ref: c.argument(), Version: c.String("version"), Why: c.why()}
+			switch {
+			case (req.Target == "") != c.Bool("token"):
+				return misuse("remove orphan %s: say where it is, --target NAME or --token", req.Ref)
+			case c.Bool("token") && req.Version != "":
+				return misuse("--version says nothing about --token")
+			case req.Reason == "":
+				return misuse("remove orphan %s: a reason is required: --reason TEXT", req.Ref)
+			}
+			return c.working(ctx, func(s *session) error { return s.removeOrphan(ctx, req) })
+		},
+	})
+}
+
+// Examples of what the inventory lists.
+const (
+	exampleOrphan = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+	exampleObject = "kf-0a1b2c3d4e5f60718293a4b5c6d7e8f9-1"
+)
+
+func (s *session) removeOrphan(ctx context.Context, req broker.OrphanRequest) error {
+	planned, err := s.broker.PlanRemoveOrphan(ctx, req)
+	if err != nil {
+		return err
+	}
+	if s.Bool("dry-run") {
+		s.p.say("a dry run: nothing was removed")
+		return s.printRemoval(planned)
+	}
+	var at []string
+	what := "Destroy " + req.Ref + " in token " + s.config.Token.Name
+	if req.Target != "" {
+		at, what = []string{req.Target}, "Remove "+req.Ref+" at target "+req.Target
+	}
+	if err := s.confirm(ctx, what, at...); err != nil {
+		return err
+	}
+	done, err := s.broker.RemoveOrphan(ctx, req)
+	if err != nil {
+		return err
+	}
+	return s.printRemoval(done)
+}
+
+func (s *session) printRemoval(r broker.OrphanRemoval) error {
+	if r.Already {
+		s.p.say("it was removed already")
+	}
+	head := facts(orphanRowOf(r.Orphan))
+	if at := r.Orphan.Observation.DeletionAt; !at.IsZero() {
+		head = append(head, fact{"deletion_at", at.UTC().Format("2006-01-02T15:04:05Z")})
+	}
+	return s.print(answer{value: r, tables: []any{head}})
+}
