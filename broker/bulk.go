@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 )
 
 // Outcome is what became of one of many imports.
@@ -33,6 +34,7 @@ func (b *Broker) ImportEach(ctx context.Context, reqs []ImportRequest, atOnce in
 			if wanted && ctx.Err() == nil {
 				s.depart(ctx)
 			}
+			s.remember(ctx)
 			if s.flying == 0 {
 				return
 			}
@@ -54,6 +56,8 @@ type bulk struct {
 	atOnce   int
 	flying   int
 	arrivals chan arrival
+	told     Head      // that the token was told to remember
+	toldAt   time.Time // when
 }
 
 // bulkRow is one import among many.
@@ -87,6 +91,23 @@ func (b *Broker) newBulk(reqs []ImportRequest, atOnce int) *bulk {
 		}
 	}
 	return s
+}
+
+// rememberEvery is how often the token is told where the audit stands while many are under
+// way: it takes some tokens longer than the rest of an import. A store that is taken back
+// within that time is found out by what it lacks at the targets alone.
+const rememberEvery = time.Second
+
+// remember tells the token where the audit stands, now and then and at the end.
+func (s *bulk) remember(ctx context.Context) {
+	setup, err := s.b.token()
+	head, _ := s.b.end.get()
+	now := s.b.o.Now()
+	if err != nil || s.flying > 0 && now.Sub(s.toldAt) < rememberEvery || head.Seq == s.told.Seq {
+		return
+	}
+	s.b.remember(context.WithoutCancel(ctx), setup, head)
+	s.told, s.toldAt = head, now
 }
 
 // depart begins what there is room for.

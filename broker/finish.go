@@ -31,7 +31,9 @@ func (l *line) finish(ctx context.Context) error {
 		return err
 	}
 	l.version, l.op = version, op
-	l.b.remember(ctx, l.setup, head)
+	if !l.leg.many {
+		l.b.remember(ctx, l.setup, head)
+	}
 	return nil
 }
 

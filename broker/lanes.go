@@ -60,7 +60,7 @@ func (s *bulk) lane(kind string, targets []string, after []*lane) *lane {
 
 // leg is what a lane does for a row.
 func (s *bulk) leg(l *lane, r *bulkRow) leg {
-	part := leg{later: l.stages, parked: r.parked}
+	part := leg{later: l.stages, many: true, parked: r.parked}
 	if l.stages && len(r.stages) > 1 {
 		part.only = l.targets
 	}

@@ -8,6 +8,7 @@ import "slices"
 type leg struct {
 	only   string // the one target to stage at; "" all
 	later  bool   // a proof that imports again is left for a later leg
+	many   bool   // it is one of many: the token is told of their ends together
 	parked bool   // an earlier leg of this process ended in order: nothing was done that is not on record
 }
 

@@ -2,7 +2,6 @@ package pkcs11
 
 import (
 	"context"
-	"errors"
 
 	"github.com/keyferry/keyferry/broker"
 	p11 "github.com/miekg/pkcs11"
@@ -77,14 +76,15 @@ func (t *Token) SetAnchor(ctx context.Context, name string, record []byte) error
 			}
 		}
 		delete(s.anchors, name)
-		_, err = s.create(ctx, append(anchorTemplate(name), value, attribute(p11.CKA_MODIFIABLE, true)))
+		made, err := s.create(ctx, append(anchorTemplate(name), value, attribute(p11.CKA_MODIFIABLE, true)))
 		if is(err, p11.CKR_ATTRIBUTE_VALUE_INVALID, p11.CKR_ATTRIBUTE_TYPE_INVALID, p11.CKR_TEMPLATE_INCONSISTENT) {
 			return refuse(broker.Unsupported, "keep anchor", name, "the token has no data objects: %w", err)
 		}
 		if err != nil {
 			return err
 		}
-		return errors.Join(err, s.discard(ctx, old...))
+		s.anchored(name, []handle{made})
+		return s.discard(ctx, old...)
 	})
 }
 
