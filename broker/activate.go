@@ -215,12 +215,16 @@ func (l *line) consumerTaken(ctx context.Context, p *place, intent activateInten
 	if err != nil {
 		return err
 	}
+	hint, err := l.orNewer(ctx, []Observation{held}, "find out who moved it, and let it lead where it did or to "+p.told(l.key.Purpose, p.placement.Version))
+	if err != nil {
+		return err
+	}
 	why := fmt.Sprintf("led to %q when this began, and leads to %q now", intent.Before, now)
 	return &Error{
 		Kind: Undecided, Op: "activate", Object: "key " + l.key.Name,
 		Cause: fmt.Errorf("%s at target %s %s: somebody else moved it", intent.Consumer, p.target.Name, why),
 		Seen:  []Sighting{{Target: p.target.Name, Ref: intent.Consumer, Why: "it " + why, Observation: &held}},
-		Hint:  "find out who moved it, and let it lead where it did or to " + p.told(l.key.Purpose, p.placement.Version),
+		Hint:  hint,
 	}
 }
 

@@ -21,12 +21,18 @@ func (b *Broker) EnrolToken(ctx context.Context, why Why) (Enrolment, error) {
 
 // EnrolRestored goes on with a store that was restored from an older backup, or with
 // another one than the token served, by a person's decision and for a reason: what was
-// done since is not on record. What that left at the targets is then found by Orphans.
-func (b *Broker) EnrolRestored(ctx context.Context, why Why) (Enrolment, error) {
+// done since is not on record. It enrols the token, and then does what RecoverStore does:
+// only after it has looked does the token remember this store.
+func (b *Broker) EnrolRestored(ctx context.Context, why Why) (Enrolment, Recovered, error) {
 	if why.Reason == "" {
-		return Enrolment{}, misuse("enrol the token with a restored store", "a reason is required: --reason …")
+		return Enrolment{}, Recovered{}, misuse("enrol the token with a restored store", "a reason is required: --reason …")
 	}
-	return b.enrolToken(ctx, why, true)
+	e, err := b.enrolToken(ctx, why, true)
+	if err != nil {
+		return e, Recovered{}, err
+	}
+	out, err := b.recoverStore(ctx, why, errOlderStore, errOtherStore)
+	return e, out, err
 }
 
 func (b *Broker) enrolToken(ctx context.Context, why Why, restored bool) (Enrolment, error) {
@@ -55,9 +61,9 @@ func (b *Broker) enrolToken(ctx context.Context, why Why, restored bool) (Enrolm
 		Kind: EnrolToken, Name: setup.Name, Environment: setup.Environment, TokenSerial: info.Serial,
 		Pins: maps.Clone(setup.Pins), At: b.o.Now(),
 	}
-	e, err = b.enrol(ctx, setup, e, why, map[string]any{"token": info, "restored": restored, "token_remembered": before.Head.Seq, "token_remembered_store": before.Store})
-	if err == nil && restored {
-		err = b.rememberThis(ctx, setup)
+	e, head, err := b.enrol(ctx, setup, e, why, map[string]any{"token": info, "restored": restored, "token_remembered": before.Head.Seq, "token_remembered_store": before.Store})
+	if err == nil && !restored {
+		b.remember(ctx, setup, head)
 	}
 	return e, err
 }
@@ -72,10 +78,14 @@ func (b *Broker) MayEnrolToken(ctx context.Context, restored bool) error {
 // serves it by a person's decision alone. Else the store that it served would be refused
 // from then on, and nobody had been told.
 func (b *Broker) mayServe(ctx context.Context, restored bool) error {
-	err := b.trustAudit(ctx)
-	if restored && (errors.Is(err, errOlderStore) || errors.Is(err, errOtherStore)) {
-		return nil // on record before the token forgets what it remembered
+	if !restored {
+		return b.trustAudit(ctx)
 	}
+	setup, err := b.token()
+	if err != nil {
+		return err
+	}
+	_, _, err = b.accept(ctx, setup, errOlderStore, errOtherStore)
 	return err
 }
 
@@ -145,7 +155,11 @@ func (b *Broker) EnrolTarget(ctx context.Context, name string, why Why) (Enrolme
 	if prover.Principal != "" {
 		details = with(details, "proof_principal", prover.Principal)
 	}
-	return b.enrol(ctx, setup, e, why, details)
+	e, head, err := b.enrol(ctx, setup, e, why, details)
+	if err == nil {
+		b.remember(ctx, setup, head)
+	}
+	return e, err
 }
 
 // trustedToken is the token, its enrolment held against its seal.
@@ -164,10 +178,10 @@ func (b *Broker) reidentify(ctx context.Context, t Target) error {
 	return b.identify(ctx, t)
 }
 
-func (b *Broker) enrol(ctx context.Context, setup TokenSetup, e Enrolment, why Why, details map[string]any) (Enrolment, error) {
+func (b *Broker) enrol(ctx context.Context, setup TokenSetup, e Enrolment, why Why, details map[string]any) (Enrolment, Head, error) {
 	var err error
 	if e.Seal, err = seal(ctx, setup, e.Record()); err != nil {
-		return Enrolment{}, fmt.Errorf("enrol %s %s: %w", e.Kind, e.Name, err)
+		return Enrolment{}, Head{}, fmt.Errorf("enrol %s %s: %w", e.Kind, e.Name, err)
 	}
 	details = with(with(details, "pins", e.Pins), "findings", e.Findings)
 	head, err := b.write(ctx, setup, Change{
@@ -178,10 +192,9 @@ func (b *Broker) enrol(ctx context.Context, setup TokenSetup, e Enrolment, why W
 		},
 	})
 	if err != nil {
-		return Enrolment{}, fmt.Errorf("record enrolment of %s %s: %w", e.Kind, e.Name, err)
+		return Enrolment{}, Head{}, fmt.Errorf("record enrolment of %s %s: %w", e.Kind, e.Name, err)
 	}
-	b.remember(ctx, setup, head)
-	return e, nil
+	return e, head, nil
 }
 
 func targetOf(e Enrolment) string {

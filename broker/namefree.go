@@ -60,10 +60,13 @@ func (l *line) nameIsFree(ctx context.Context, p *place) error {
 	if p.free = err == nil && len(held) == 0; err != nil || p.free {
 		return err
 	}
+	hint, err := l.takenName(ctx, held[0])
+	if err != nil {
+		return err
+	}
 	taken := &Error{
 		Kind: Conflict, Op: "import", Object: "key " + l.key.Name,
-		Cause: fmt.Errorf("%s already leads to %s at target %s", name, held[0].Version.Key.ID, p.target.Name),
-		Hint:  "import under another name, or remove that name at the target first",
+		Cause: fmt.Errorf("%s already leads to %s at target %s", name, held[0].Version.Key.ID, p.target.Name), Hint: hint,
 	}
 	if held[0].State == RemoteScheduled && p.caps.NamesKeys {
 		taken.Cause = fmt.Errorf("%s is the name of a deleted key at target %s, and not free before %s", name, p.target.Name, end(held[0].DeletionAt))

@@ -42,7 +42,7 @@ func TestAnOlderStoreIsReadOnly(t *testing.T) {
 	t.Parallel()
 	w := putBack(t)
 	id, before := w.importOf("ec"), w.target.Report()
-	why := broker.Why{Reason: "test"}
+	orphan := broker.OrphanRequest{Target: "cloud", Ref: "memory:memory:key/2", Why: backupOfMonday}
 	var sent []string
 	w.inject = func(call string, _ bool) error {
 		if strings.HasPrefix(call, "target ") {
@@ -61,18 +61,19 @@ func TestAnOlderStoreIsReadOnly(t *testing.T) {
 			_, err := b.Activate(ctx, broker.ActivateRequest{Name: "ec"})
 			return err
 		},
+		"orphan remove": func(ctx context.Context, b *broker.Broker) error { _, err := b.RemoveOrphan(ctx, orphan); return err },
 		"verify": func(ctx context.Context, b *broker.Broker) error {
 			_, err := b.Verify(ctx, broker.VerifyRequest{Name: "ec"})
 			return err
 		},
 		"resume": func(ctx context.Context, b *broker.Broker) error { _, err := b.Resume(ctx, id); return err },
 		"abort": func(ctx context.Context, b *broker.Broker) error {
-			_, err := b.Abort(ctx, broker.AbortRequest{Operation: id, Why: why})
+			_, err := b.Abort(ctx, broker.AbortRequest{Operation: id, Why: backupOfMonday})
 			return err
 		},
-		"token enrol": func(ctx context.Context, b *broker.Broker) error { _, err := b.EnrolToken(ctx, why); return err },
+		"token enrol": func(ctx context.Context, b *broker.Broker) error { _, err := b.EnrolToken(ctx, backupOfMonday); return err },
 		"target enrol": func(ctx context.Context, b *broker.Broker) error {
-			_, err := b.EnrolTarget(ctx, "cloud", why)
+			_, err := b.EnrolTarget(ctx, "cloud", backupOfMonday)
 			return err
 		},
 		"doctor's look": func(ctx context.Context, b *broker.Broker) error { return b.CheckEnrolments(ctx) },
@@ -209,4 +210,110 @@ func TestRecoverKilledAnywhere(t *testing.T) {
 		},
 		calls: 5,
 	}.killEverywhere(t)
+}
+
+// An older store is enrolled again only together with a look; killed in between, it stays
+// read-only, or ends the same.
+func TestEnrolRestoredLooksToo(t *testing.T) {
+	t.Parallel()
+	check := func(t *testing.T, w *world) {
+		t.Helper()
+		if !w.hasEvent(t, "store.recovered") || !w.hasEvent(t, "store.missing") {
+			t.Errorf("the audit tells %q", w.events(t))
+		}
+		if _, err := w.run(nil).Import(t.Context(), lines()[0]); !errors.Is(err, broker.Conflict) || !strings.Contains(err.Error(), "when the store was recovered") {
+			t.Errorf("%v", err)
+		}
+		w.imported(t, lines()[1])
+	}
+	w := putBack(t)
+	_, out, err := w.run(nil).EnrolRestored(t.Context(), backupOfMonday)
+	must(t, err)
+	if !out.Older || len(out.Missing) != 2 {
+		t.Errorf("%+v", out)
+	}
+	check(t, w)
+	scenario{
+		world: putBack, check: check, after: true, calls: 8,
+		act: func(ctx context.Context, _ *world, b *broker.Broker) error {
+			_, _, err := b.EnrolRestored(ctx, backupOfMonday)
+			return err
+		},
+	}.killEverywhere(t)
+	w = putBack(t)
+	w.inject = func(call string, _ bool) error {
+		if call == "target look" {
+			return broker.Denied
+		}
+		return nil
+	}
+	if _, _, err := w.run(nil).EnrolRestored(t.Context(), backupOfMonday); !errors.Is(err, broker.Denied) {
+		t.Errorf("a target that cannot be asked: %v", err)
+	}
+	w.inject = nil
+	w.refused(t, w.options(), broker.Tampered)
+}
+
+// A backup from before a target was enrolled: that target is said, and once it is
+// enrolled, looked at too.
+func TestRecoverASecondTimeAfterATargetWasEnrolled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	old := w.copied(t)
+	w.others = []broker.Target{{
+		Name: "later", Provider: targetCalled(w, "later", quick()), Environment: "test", Genuine: true,
+		Pins: map[string]string{broker.PinAccount: account, "region": "there"},
+	}}
+	_, err := w.run(nil).EnrolTarget(t.Context(), "later", backupOfMonday)
+	must(t, err)
+	w.imported(t, only("later"))
+	w.store = old
+	first, err := w.run(nil).RecoverStore(t.Context(), backupOfMonday)
+	must(t, err)
+	if !slices.Equal(first.NotLooked, []string{"later"}) || len(first.Missing) != 1 || first.Missing[0].Material == "" {
+		t.Errorf("%+v", first)
+	}
+	if _, err := w.run(nil).Import(t.Context(), only("later")); !errors.Is(err, broker.NotFound) {
+		t.Errorf("at a target that is not enrolled: %v", err)
+	}
+	_, err = w.run(nil).EnrolTarget(t.Context(), "later", backupOfMonday)
+	must(t, err)
+	second, err := w.run(nil).RecoverStore(t.Context(), backupOfMonday)
+	if err != nil || second.Older || len(second.NotLooked) != 0 || len(second.Missing) != 2 {
+		t.Errorf("%+v, %v", second, err)
+	}
+	if _, err := w.run(nil).Import(t.Context(), only("later")); !errors.Is(err, broker.Conflict) {
+		t.Errorf("the same import: %v", err)
+	}
+}
+
+// A backup from before the token's config changed is enrolled and recovered in one.
+func TestABackupFromBeforeTheTokenWasEnrolledAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	old := w.copied(t)
+	moved := func() *broker.Broker {
+		w.run(nil)
+		o := w.options()
+		o.Token.Pins = map[string]string{"module": "moved"}
+		b, err := broker.New(o)
+		must(t, err)
+		return b
+	}
+	_, err := moved().EnrolToken(t.Context(), backupOfMonday)
+	must(t, err)
+	_, err = moved().Import(t.Context(), lines()[0])
+	must(t, err)
+	w.store = old
+	_, err = moved().RecoverStore(t.Context(), backupOfMonday)
+	if e, ok := errors.AsType[*broker.Error](err); !ok || !strings.Contains(e.Hint, "keyferry token enrol --environment test --restored --reason …, which recovers") {
+		t.Errorf("%+v", err)
+	}
+	_, out, err := moved().EnrolRestored(t.Context(), backupOfMonday)
+	if err != nil || len(out.Missing) != 2 {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if _, err := moved().Import(t.Context(), lines()[0]); !errors.Is(err, broker.Conflict) {
+		t.Errorf("the same import: %v", err)
+	}
 }

@@ -111,10 +111,10 @@ func TestAnOlderBackupIsGoneOnWithOnPurpose(t *testing.T) {
 	if _, err := w.run(nil).EnrolToken(t.Context(), why); !errors.Is(err, broker.Tampered) {
 		t.Errorf("enrolled without saying so: %v", err)
 	}
-	if _, err := w.run(nil).EnrolRestored(t.Context(), broker.Why{}); !errors.Is(err, broker.Misuse) {
+	if _, _, err := w.run(nil).EnrolRestored(t.Context(), broker.Why{}); !errors.Is(err, broker.Misuse) {
 		t.Errorf("without a reason: %v", err)
 	}
-	if _, err := w.run(nil).EnrolRestored(t.Context(), why); err != nil {
+	if _, _, err := w.run(nil).EnrolRestored(t.Context(), why); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.run(nil).CheckEnrolments(t.Context()); err != nil {

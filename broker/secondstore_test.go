@@ -56,7 +56,7 @@ func TestASecondStoreTakesNoTokenOverInSilence(t *testing.T) {
 			if err := w.run(nil).MayEnrolToken(t.Context(), true); err != nil {
 				t.Errorf("on purpose, asked: %v", err)
 			}
-			if _, err := w.run(nil).EnrolRestored(t.Context(), why); err != nil {
+			if _, _, err := w.run(nil).EnrolRestored(t.Context(), why); err != nil {
 				t.Fatal(err)
 			}
 			if !w.hasEvent(t, "token.enrolled") {

@@ -65,9 +65,12 @@ func (l *line) keyStands(ctx context.Context, p *place, in ImportIn) error {
 		if why == "" {
 			return true, nil
 		}
+		hint, err := l.orNewer(ctx, seen, "nothing was wrapped for it; find out who changed it, and let it be as it was")
+		if err != nil {
+			return true, err
+		}
 		return len(seen) > 0, &Error{
-			Kind: Undecided, Op: "send material into", Object: in.Key.ID, Cause: errors.New(why),
-			Hint: "nothing was wrapped for it; find out who changed it, and let it be as it was", Seen: p.keySighted(in.Key, seen, why),
+			Kind: Undecided, Op: "send material into", Object: in.Key.ID, Cause: errors.New(why), Hint: hint, Seen: p.keySighted(in.Key, seen, why),
 		}
 	})
 }

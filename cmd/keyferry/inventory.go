@@ -100,6 +100,7 @@ func fits(r placementRow, f broker.KeyFilter) bool {
 }
 
 func (s *session) orphans(ctx context.Context) error {
+	s.sayOlder(ctx)
 	var names []string
 	if t := s.String("target"); t != "" {
 		names = []string{t}

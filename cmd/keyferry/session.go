@@ -63,6 +63,14 @@ func (c *call) working(ctx context.Context, f func(*session) error) error {
 	})
 }
 
+// sayOlder says beside what is read that the store is older than the token remembers.
+// Only what has the token open can tell; what reads the store alone opens none for it.
+func (s *session) sayOlder(ctx context.Context) {
+	if err := s.broker.OlderStore(ctx); err != nil {
+		s.p.say("what is on record is old: %s; %s", whatHappened(err), hintFor(err, ""))
+	}
+}
+
 func (c *call) options(cfg *config.Config, st *store.Store, token broker.Token, targets []broker.Target) broker.Options {
 	return broker.Options{
 		Store: st, Targets: targets, Policies: policies(cfg), Now: c.p.now, Log: c.log(),

@@ -15,7 +15,8 @@ func (p *program) storeRecover() *cli.Command {
 		about: "A backup that was restored, or a copy of a machine, does not know what was done since, and no command changes\n" +
 			"anything with it. This looks at every target and at the token for what carries keyferry's mark and is not on\n" +
 			"record, puts it on record, and lets the token remember this store as it is. No key of a name that is found so\n" +
-			"is begun again. Nothing is deleted and nothing taken over: keyferry inventory --orphans goes on listing it.",
+			"is begun again. Nothing is deleted and nothing taken over: keyferry inventory --orphans goes on listing it. A target\n" +
+			"that this store has no enrolment of is not looked at, and said: enrol it, and recover once more.",
 		examples: []string{"keyferry store recover --dry-run", "keyferry store recover --reason 'disk lost, backup of Monday'"},
 		flags:    changeFlags(),
 		run: func(ctx context.Context, c *call) error {
@@ -46,6 +47,16 @@ func (s *session) recoverStore(ctx context.Context) error {
 	return s.printRecovered(out)
 }
 
+// sayRecovered says what is left to do.
+func (s *session) sayRecovered(out broker.Recovered) {
+	if n := len(out.Missing); n > 0 {
+		s.p.say("%d things are there that this store does not know of: keyferry inventory --orphans lists them, with how each is removed", n)
+	}
+	for _, name := range out.NotLooked {
+		s.p.say("target %s was not looked at, since this store has no such enrolment of it: keyferry target enrol %s, and then keyferry store recover --reason … once more", name, name)
+	}
+}
+
 func (s *session) printRecovered(out broker.Recovered) error {
 	state := "as new as the token remembers"
 	if out.Older {
@@ -57,6 +68,7 @@ func (s *session) printRecovered(out broker.Recovered) error {
 		{"the token remembers", fmt.Sprint(out.Remembered)},
 		{"missing in it", fmt.Sprint(len(out.Missing))},
 	}
+	s.sayRecovered(out)
 	rows := []orphanRow{}
 	for _, o := range out.Missing {
 		rows = append(rows, orphanRowOf(o))

@@ -61,6 +61,7 @@ func (s *session) showTarget(ctx context.Context, name string) error {
 	if !ok {
 		return noTarget(s.config, name)
 	}
+	s.sayOlder(ctx)
 	enrolled, err := s.store.Enrolments(ctx)
 	if err != nil {
 		return err

@@ -33,8 +33,9 @@ func (p *program) tokenEnrol() *cli.Command {
 		about: "The seal key authenticates the broker's records. Material never crosses environments, so the\n" +
 			"environment is named here as well as in the config. Enrol again after a change of the token's config.\n" +
 			"Another store than the token served before is refused until --restored says, with a reason, that it is the one\n" +
-			"to go on with; that one is refused in its turn. For a store that is older than the token remembers\n" +
-			"keyferry store recover looks first at what was done since.",
+			"to go on with; that one is refused in its turn. It then does what keyferry store recover does, before the token\n" +
+			"remembers the store; a store that is older than the token remembers needs it only where it is older than the\n" +
+			"token's enrolment, too.",
 		examples: []string{
 			"keyferry token enrol --environment test", "keyferry token enrol --environment test --dry-run",
 			"keyferry token enrol --environment test --restored --reason 'disk lost, backup of Monday' --dry-run",
@@ -71,15 +72,22 @@ func (s *session) enrolToken(ctx context.Context) error {
 	if err := s.confirm(ctx, "Enrol token "+s.config.Token.Name); err != nil {
 		return err
 	}
-	enrol := s.broker.EnrolToken
-	if s.Bool("restored") {
-		enrol = s.broker.EnrolRestored
-	}
-	e, err := enrol(ctx, s.why())
+	e, err := s.enrolThis(ctx)
 	if err != nil {
 		return err
 	}
 	return s.print(answer{value: e, tables: []any{enrolmentFacts(e)}})
+}
+
+func (s *session) enrolThis(ctx context.Context) (broker.Enrolment, error) {
+	if !s.Bool("restored") {
+		return s.broker.EnrolToken(ctx, s.why())
+	}
+	e, found, err := s.broker.EnrolRestored(ctx, s.why())
+	if err == nil {
+		s.sayRecovered(found)
+	}
+	return e, err
 }
 
 // sameEnvironment holds --environment against the config.

@@ -64,6 +64,7 @@ func (p *program) tokenShow() *cli.Command {
 }
 
 func (s *session) showToken(ctx context.Context) (err error) {
+	s.sayOlder(ctx)
 	out := tokenShown{Name: s.config.Token.Name, Objects: []broker.Object{}}
 	if out.Info, err = s.token.Info(ctx); err != nil {
 		return err

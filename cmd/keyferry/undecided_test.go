@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -32,6 +33,14 @@ type dilemma struct {
 // wrapped material without its record is refused as tampered with before
 // (TestMaterialWithoutARecordIsForAPerson).
 func dilemmas() map[string]dilemma {
+	all := map[string]dilemma{}
+	for _, some := range []map[string]dilemma{beforeImport(), lostImports(), inTheToken(), afterImport()} {
+		maps.Copy(all, some)
+	}
+	return all
+}
+
+func beforeImport() map[string]dilemma {
 	return map[string]dilemma{
 		"two keys carry one mark": {
 			arises: func(w *world) []string {
@@ -56,6 +65,11 @@ func dilemmas() map[string]dilemma {
 			seen: []string{"key/k", `it is marked as the key with id "theirs"`, "enabled"},
 			act:  func(w *world) { w.deletes("azure-test", "k") },
 		},
+	}
+}
+
+func lostImports() map[string]dilemma {
+	return map[string]dilemma{
 		"a lost import that leaves no trace": {
 			arises: func(w *world) []string {
 				w.onceAt("import", true, broker.Unclear, func() {})
@@ -81,20 +95,11 @@ func dilemmas() map[string]dilemma {
 			seen: []string{"key/k 1", "it is new there, and nothing shows what it holds", "enabled", "keyferry target enrol gcp-test"},
 			act:  func(w *world) { w.does("gcp-test", "memory:my-project:key/k", "1", broker.Schedule) },
 		},
-		"a name that leads elsewhere": {
-			arises: func(w *world) []string {
-				w.onceAt("activate", false, nil, func() {
-					w.plants("aws-test", cloud.Plant{In: broker.PrepareIn{Name: "thief", Spec: broker.AES256, Purpose: broker.Encrypt}, Consumer: "alias/k"})
-				})
-				return args("import aws k --policy aws-keys")
-			},
-			seen: []string{"alias/k", `leads to "memory:` + account + `:key/2" now`},
-			act: func(w *world) {
-				_, err := w.clouds["aws-test"].Do(w.t.Context(), broker.Effect{}, broker.VersionRef{Key: broker.KeyRef{ID: "memory:" + account + ":key/2"}},
-					broker.Action{Kind: broker.Deactivate, Consumer: "alias/k"})
-				w.ok(err)
-			},
-		},
+	}
+}
+
+func inTheToken() map[string]dilemma {
+	return map[string]dilemma{
 		"material that is gone from the token": {
 			arises: func(w *world) []string {
 				w.interrupted("wrapping-key", args("import aws k --policy aws-keys"))
@@ -127,6 +132,25 @@ func dilemmas() map[string]dilemma {
 			},
 			seen: []string{"the SHA-256 of its public key is", "on record is"},
 			act:  func(w *world) { w.tokenAs = nil },
+		},
+	}
+}
+
+func afterImport() map[string]dilemma {
+	return map[string]dilemma{
+		"a name that leads elsewhere": {
+			arises: func(w *world) []string {
+				w.onceAt("activate", false, nil, func() {
+					w.plants("aws-test", cloud.Plant{In: broker.PrepareIn{Name: "thief", Spec: broker.AES256, Purpose: broker.Encrypt}, Consumer: "alias/k"})
+				})
+				return args("import aws k --policy aws-keys")
+			},
+			seen: []string{"alias/k", `leads to "memory:` + account + `:key/2" now`},
+			act: func(w *world) {
+				_, err := w.clouds["aws-test"].Do(w.t.Context(), broker.Effect{}, broker.VersionRef{Key: broker.KeyRef{ID: "memory:" + account + ":key/2"}},
+					broker.Action{Kind: broker.Deactivate, Consumer: "alias/k"})
+				w.ok(err)
+			},
 		},
 		"a version that is neither enabled nor disabled": {
 			arises: func(w *world) []string {
