@@ -71,7 +71,10 @@ func TestAnOlderStoreIsReadOnly(t *testing.T) {
 			_, err := b.Abort(ctx, broker.AbortRequest{Operation: id, Why: backupOfMonday})
 			return err
 		},
-		"token enrol": func(ctx context.Context, b *broker.Broker) error { _, err := b.EnrolToken(ctx, backupOfMonday); return err },
+		"token enrol": func(ctx context.Context, b *broker.Broker) error {
+			_, err := b.EnrolToken(ctx, backupOfMonday)
+			return err
+		},
 		"target enrol": func(ctx context.Context, b *broker.Broker) error {
 			_, err := b.EnrolTarget(ctx, "cloud", backupOfMonday)
 			return err

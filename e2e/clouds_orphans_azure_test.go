@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/keyferry/keyferry/hsm/softtoken"
@@ -9,7 +10,7 @@ import (
 )
 
 // The KEK that an import had made is no orphan. One that was planted beside it is, as
-// what it is, until somebody disables it; and ours stays off the list meanwhile.
+// what it is, until it is removed, which disables it; and ours stays off the list meanwhile.
 func TestOurKEKIsNoOrphan(t *testing.T) {
 	t.Parallel()
 	for target, vault := range map[string]string{"vault": azureemu.DefaultPremium, "pool": azureemu.DefaultPool} {
@@ -33,10 +34,16 @@ func TestOurKEKIsNoOrphan(t *testing.T) {
 				t.Errorf("it says %s", out)
 			}
 
-			c.switchesOff(t, his, planted)
-			if found := c.orphans(t, target); len(found) > 0 {
-				t.Errorf("after it was disabled there are %+v", found)
+			c.must(t, found[0].removal(t)...)
+			if got, err := his.GetKey(t.Context(), kekName, planted.version(), nil); err != nil || *got.Attributes.Enabled {
+				t.Errorf("it was removed, and is %+v, %v", got.Attributes, err)
 			}
+			if found := c.orphans(t, target); len(found) > 0 {
+				t.Errorf("after it was removed there are %+v", found)
+			}
+			c.must(t, importAt(target, "no-orphan-2", "ec-p384")...)
+			c.cameUnder(t, vault, map[string]int{ours.version(): 2})
+			c.auditHolds(t)
 		})
 	}
 }
@@ -45,6 +52,17 @@ func TestOurKEKIsNoOrphan(t *testing.T) {
 type orphan struct {
 	Version     string
 	WrappingKey string `json:"wrapping_key"`
+	Do          string
+}
+
+// removal is the command that it is listed with.
+func (o orphan) removal(t *testing.T) []string {
+	t.Helper()
+	words := strings.Fields(strings.Replace(o.Do, "…", "unwanted", 1))
+	if len(words) < 2 || words[0] != "keyferry" {
+		t.Fatalf("%+v is listed without a command", o)
+	}
+	return append(words[1:], "--yes")
 }
 
 func (c *clouds) orphans(t *testing.T, target string) (found []orphan) {

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,7 +48,7 @@ func TestOneRunOutlivesEveryPassingFault(t *testing.T) {
 }
 
 // A key that the cloud makes only after everything was waited out is a twin: it is
-// never used, and it is listed.
+// never used, and it is listed until it is removed.
 func TestATwinThatComesLateIsListed(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, softtoken.SoftHSM)
@@ -64,13 +65,21 @@ func TestATwinThatComesLateIsListed(t *testing.T) {
 	if len(report.Orphans) != 1 {
 		t.Fatalf("orphans: %v", report.Orphans)
 	}
-	out := s.run(t, "inventory", "--orphans", "--output", "json")
+	out, found := s.run(t, "inventory", "--orphans", "--output", "json"), []orphan{}
 	if out.code != 0 || !contains(out.stdout, report.Orphans[0]) {
 		t.Errorf("the late key %s is not listed: %s", report.Orphans[0], out)
 	}
 	if out := s.run(t, s.imports("twice", "aes-256")...); out.code != 0 || contains(out.stdout, report.Orphans[0]) {
 		t.Errorf("imported again: %s", out)
 	}
+	fatal(t, json.Unmarshal([]byte(out.stdout), &found))
+	for range 2 { // the second time it is done already
+		if out := s.run(t, found[0].removal(t)...); out.code != 0 || !contains(out.stdout, report.Orphans[0]) {
+			t.Errorf("it is not removed: %s", out)
+		}
+	}
+	s.judge(t, "twice")
+	s.auditHolds(t)
 }
 
 // Several runs at once, for one key and for others: one version each.
