@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/keyferry/keyferry/broker"
 	p11 "github.com/miekg/pkcs11"
@@ -73,6 +74,19 @@ func (f facts) number(kind uint) (n uint, ok bool) {
 	default:
 		return 0, false
 	}
+}
+
+// evidenceOf are those of them that an object of the spec can have: one that it cannot have
+// makes a token refuse all, and each half is asked for again.
+func evidenceOf(spec broker.KeySpec) []uint {
+	cannot := map[broker.Class][]uint{
+		broker.ClassRSA: {p11.CKA_VALUE_LEN, p11.CKA_EC_PARAMS},
+		broker.ClassEC:  {p11.CKA_VALUE_LEN, p11.CKA_MODULUS}, broker.ClassEdwards: {p11.CKA_VALUE_LEN, p11.CKA_MODULUS},
+	}[spec.Class()]
+	if spec.Secret() {
+		cannot = []uint{p11.CKA_MODULUS, p11.CKA_EC_PARAMS}
+	}
+	return slices.DeleteFunc(evidenceKinds(), func(kind uint) bool { return slices.Contains(cannot, kind) })
 }
 
 // evidenceKinds are the attributes that evidence and specs are made of.

@@ -141,7 +141,7 @@ func (s *session) openUnder(ctx context.Context, keeper handle, in broker.OpenIn
 	if err != nil {
 		return 0, nil, err
 	}
-	got, err = s.read(ctx, key, append(evidenceKinds(), p11.CKA_PUBLIC_EXPONENT)...)
+	got, err = s.read(ctx, key, append(evidenceOf(in.Spec), p11.CKA_PUBLIC_EXPONENT)...)
 	if err == nil {
 		if err = got.opensTo(asked, in.PublicKey, in.Wrapped); err != nil {
 			err = refuse(broker.Rejected, "open", "material "+string(in.ID), "the token did not make what was asked, and it was destroyed: %w", err)

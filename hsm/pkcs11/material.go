@@ -78,7 +78,7 @@ func (s *session) holder(ctx context.Context, op string, m broker.Material) (han
 
 // material describes what two handles hold, as the token says it.
 func (t *Token) material(ctx context.Context, s *session, in broker.GenerateIn, key, public handle) (broker.Material, facts, error) {
-	got, err := s.read(ctx, key, evidenceKinds()...)
+	got, err := s.read(ctx, key, evidenceOf(in.Spec)...)
 	if err != nil {
 		return broker.Material{}, nil, fmt.Errorf("read attributes: %w", err)
 	}
