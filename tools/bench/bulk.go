@@ -38,11 +38,11 @@ func (b *bench) bulkOn(ctx context.Context, kind softtoken.Kind) (result, error)
 	var ratios []float64
 	var parts string
 	for range b.rounds {
-		token, err := s.rate(ctx, "token", n)
+		token, err := s.rate(ctx, "token", n, workers)
 		if err != nil {
 			return result{}, err
 		}
-		cloud, err := s.rate(ctx, "cloud", n)
+		cloud, err := s.rate(ctx, "cloud", n, workers)
 		if err != nil {
 			return result{}, err
 		}
@@ -58,9 +58,9 @@ func (b *bench) bulkOn(ctx context.Context, kind softtoken.Kind) (result, error)
 	return result{of: string(kind), figure: median(ratios), parts: parts}, nil
 }
 
-// rate of a part of an import alone, in keys a second.
-func (s *site) rate(ctx context.Context, part string, n int) (float64, error) {
-	spent, err := s.bare(ctx, ask{Do: part, Keys: n, Workers: workers, Spec: "aes-256"})
+// rate of a part of an import alone, so many keys at once, in keys a second.
+func (s *site) rate(ctx context.Context, part string, n, atOnce int) (float64, error) {
+	spent, err := s.bare(ctx, ask{Do: part, Keys: n, Workers: atOnce, Spec: "aes-256"})
 	if err != nil {
 		return 0, err
 	}

@@ -144,12 +144,17 @@ func (s *site) bring(ctx context.Context, n, atOnce int, targets string) (spent,
 	if err != nil {
 		return spent{}, err
 	}
-	return s.keyferry(ctx, "import", "file", path, "--reason", "bench", "--at-once", fmt.Sprint(atOnce), "--output", "jsonl")
+	return s.keyferry(ctx, importing(path, atOnce)...)
+}
+
+// importing is the command that brings a list.
+func importing(path string, atOnce int) []string {
+	return []string{"import", "file", path, "--reason", "bench", "--at-once", fmt.Sprint(atOnce), "--output", "jsonl"}
 }
 
 // ask is what the bare program is told.
 type ask struct {
-	Do      string `json:"do"` // import, token, cloud
+	Do      string `json:"do"` // import, token, kept, cloud
 	Keys    int    `json:"keys"`
 	Workers int    `json:"workers"`
 	Spec    string `json:"spec"`

@@ -99,6 +99,7 @@ func (w *works) generated(ctx context.Context, i int, session bool) (broker.Mate
 	id := fmt.Sprintf("%s-%d", w.Prefix, i)
 	return w.token.Generate(ctx, broker.GenerateIn{
 		ID: broker.MaterialID(id), Label: id, Spec: broker.KeySpec(w.Spec), Usage: broker.Usage{Session: session},
+		Sole: func() bool { return true },
 	})
 }
 
@@ -110,6 +111,27 @@ func (w *works) sealed(ctx context.Context, i int) error {
 	}
 	_, err = w.token.Wrap(ctx, m, w.own)
 	return err
+}
+
+// kept is the same where the token keeps nothing: a key made, wrapped under a key of the token, and ended.
+func (w *works) kept(ctx context.Context, i int) error {
+	const keeper = broker.KeeperID(broker.KeeperPrefix + "bench")
+	if i == 0 {
+		if err := w.token.MakeKeeper(ctx, keeper); err != nil {
+			return err
+		}
+	}
+	m, err := w.generated(ctx, i, true)
+	if err != nil {
+		return err
+	}
+	if _, err := w.token.Keep(ctx, m, keeper); err != nil {
+		return err
+	}
+	if _, err := w.token.Wrap(ctx, m, w.own); err != nil {
+		return err
+	}
+	return w.token.Release(ctx, m.ID)
 }
 
 // onHost is material that never was in a token, for the cloud's rate alone.
