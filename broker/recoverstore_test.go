@@ -36,21 +36,10 @@ func putBack(t *testing.T) *world {
 
 var backupOfMonday = broker.Why{Reason: "disk lost, backup of Monday"}
 
-// Every command that changes something is refused by a store that is older, with
-// nothing sent, and says what reconciles it.
-func TestAnOlderStoreIsReadOnly(t *testing.T) {
-	t.Parallel()
-	w := putBack(t)
-	id, before := w.importOf("ec"), w.target.Report()
+// changes are the commands that change something; an operation is aborted and resumed.
+func changes(id string) map[string]func(context.Context, *broker.Broker) error {
 	orphan := broker.OrphanRequest{Target: "cloud", Ref: "memory:memory:key/2", Why: backupOfMonday}
-	var sent []string
-	w.inject = func(call string, _ bool) error {
-		if strings.HasPrefix(call, "target ") {
-			sent = append(sent, call)
-		}
-		return nil
-	}
-	for name, change := range map[string]func(context.Context, *broker.Broker) error{
+	return map[string]func(context.Context, *broker.Broker) error{
 		"import":       func(ctx context.Context, b *broker.Broker) error { _, err := b.Import(ctx, lines()[0]); return err },
 		"import again": func(ctx context.Context, b *broker.Broker) error { _, err := b.Import(ctx, lines()[2]); return err },
 		"renew": func(ctx context.Context, b *broker.Broker) error {
@@ -80,7 +69,23 @@ func TestAnOlderStoreIsReadOnly(t *testing.T) {
 			return err
 		},
 		"doctor's look": func(ctx context.Context, b *broker.Broker) error { return b.CheckEnrolments(ctx) },
-	} {
+	}
+}
+
+// Every command that changes something is refused by a store that is older, with
+// nothing sent, and says what reconciles it.
+func TestAnOlderStoreIsReadOnly(t *testing.T) {
+	t.Parallel()
+	w := putBack(t)
+	id, before := w.importOf("ec"), w.target.Report()
+	var sent []string
+	w.inject = func(call string, _ bool) error {
+		if strings.HasPrefix(call, "target ") {
+			sent = append(sent, call)
+		}
+		return nil
+	}
+	for name, change := range changes(id) {
 		b, err := broker.New(w.options())
 		must(t, err)
 		err = change(t.Context(), b)

@@ -259,3 +259,38 @@ func TestWhatIsNoOrphanIsNotRemoved(t *testing.T) {
 		t.Error("something was intended")
 	}
 }
+
+// A removal whose answer is lost is looked for; one that did not happen is said, and the
+// same command does it.
+func TestARemovalWhoseAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	for call, req := range map[string]broker.OrphanRequest{
+		"target schedule":   {Target: "cloud", Ref: "memory:memory:key/2"},
+		"numbered schedule": {Target: "numbered", Ref: "memory:memory:key/on-record-numbered", Version: "2"},
+	} {
+		for _, happened := range []bool{true, false} {
+			w := strewn(t)
+			req.Why = broker.Why{Reason: "a person looked"}
+			w.inject = func(c string, before bool) error {
+				if c != call || before == happened {
+					return nil
+				}
+				w.inject = nil
+				return broker.Unclear
+			}
+			_, err := w.run(nil).RemoveOrphan(t.Context(), req)
+			if err != nil && (happened || !errors.Is(err, broker.Unavailable)) {
+				t.Errorf("%s, happened %v: %v", call, happened, err)
+			}
+			if _, err := w.run(nil).RemoveOrphan(t.Context(), req); err != nil {
+				t.Errorf("%s, happened %v, again: %v", call, happened, err)
+			}
+			for _, o := range w.orphans(t) {
+				if o.Target == req.Target && o.Key.ID == req.Ref && o.Version == req.Version {
+					t.Errorf("%s, happened %v: it is still there", call, happened)
+				}
+			}
+			w.auditHolds(t)
+		}
+	}
+}
