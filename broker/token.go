@@ -117,7 +117,7 @@ type GenerateIn struct {
 	Sole func() bool `json:"-"`
 }
 
-// Alone: nobody else may have made it.
+// Alone reports that nobody else may have made it.
 func (in GenerateIn) Alone() bool { return in.Sole != nil && in.Sole() }
 
 // Usage is what the token's own copy may be used for besides wrapping: just what

@@ -126,7 +126,7 @@ func (c *conn) QueryContext(ctx context.Context, text string, args []driver.Name
 // Close implements driver.Conn.
 func (c *conn) Close() error {
 	for _, s := range c.kept {
-		if err := s.able.Close(); err != nil {
+		if err := s.Close(); err != nil {
 			return err
 		}
 	}

@@ -55,12 +55,12 @@ func (t *Token) known(ctx context.Context, s *session, id broker.MaterialID) (ma
 			continue
 		}
 		got, err := s.read(ctx, h, p11.CKA_ID)
-		if err != nil && !gone(err) {
-			return madePair{}, err
-		}
-		if err != nil || string(got[p11.CKA_ID]) != string(id) { // others destroyed it, or it is another one's handle by now
+		switch {
+		case gone(err), err == nil && string(got[p11.CKA_ID]) != string(id): // others destroyed it, or it is another one's by now
 			t.made.forget(id)
 			return madePair{}, nil
+		case err != nil:
+			return madePair{}, err
 		}
 	}
 	return p, nil
