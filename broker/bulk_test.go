@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -119,4 +120,36 @@ func TestOneNameTwiceAmongMany(t *testing.T) {
 		}
 	}
 	w.exactlyOne(t, "same")
+}
+
+// The token is told where the audit stands now and then while many are under way, not for
+// each of them, and at the end it knows the newest.
+func TestTheTokenKnowsTheEndOfMany(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	var told atomic.Int64
+	w.inject = func(call string, before bool) error {
+		if call == "token SetAnchor" && before {
+			told.Add(1)
+		}
+		return nil
+	}
+	for o := range w.run(nil).ImportEach(t.Context(), many(12), 3) {
+		if o.Err != nil {
+			t.Error(o.Err)
+		}
+	}
+	if n := told.Load(); n == 0 || n > 4 {
+		t.Errorf("for 12 keys the token was told %d times", n)
+	}
+	var kept struct{ Head broker.Head }
+	text, err := w.token.Anchor(t.Context(), "audit head")
+	if err == nil {
+		err = json.Unmarshal(text, &kept)
+	}
+	end, toldErr := w.store.Told(t.Context(), "")
+	if err != nil || toldErr != nil || kept.Head.Seq != end.Entry.Seq || kept.Head.Hash != end.Entry.Hash {
+		t.Errorf("the token knows %+v, the audit ends with entry %d: %v, %v", kept.Head, end.Entry.Seq, err, toldErr)
+	}
+	w.auditHolds(t)
 }
