@@ -7,15 +7,18 @@ import (
 	"github.com/keyferry/keyferry/broker"
 )
 
-// Capabilities are AWS's, for the target's partition and wrapping key size.
-func (p *Provider) Capabilities() broker.Capabilities {
+// Capabilities are AWS's, for the target's partition and wrapping key size. They are
+// the same for as long as it is open: nobody may change what is in them.
+func (p *Provider) Capabilities() broker.Capabilities { return p.caps() }
+
+func (c Config) capabilities() broker.Capabilities {
 	return broker.Capabilities{
-		Provider: "aws", Service: "AWS KMS", Specs: p.c.specs(),
+		Provider: "aws", Service: "AWS KMS", Specs: c.specs(),
 		Consumer: "alias/{name}", Names: aliasRule(), Tags: tagRule(),
 		ValidTo:  broker.ValidToRule{Native: true, Max: maxValidTo},
-		Deletion: broker.DeletionRule{Min: 7 * day, Max: 30 * day, Default: p.c.DeletionWindow, Unit: day},
-		Settle:   p.c.Settle, Poll: p.c.Poll,
-		Quotas: p.c.quotas(), Prices: p.c.prices.From, HostSuffixes: kmsHosts(p.c.Region, p.c.Partition), Permissions: p.c.neededPermissions(),
+		Deletion: broker.DeletionRule{Min: 7 * day, Max: 30 * day, Default: c.DeletionWindow, Unit: day},
+		Settle:   c.Settle, Poll: c.Poll,
+		Quotas: c.quotas(), Prices: c.prices.From, HostSuffixes: kmsHosts(c.Region, c.Partition), Permissions: c.neededPermissions(),
 	}
 }
 

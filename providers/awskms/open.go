@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -26,6 +27,7 @@ type Provider struct {
 	sts    *sts.Client
 	wire   *wire
 	reads  aws.Retryer
+	caps   func() broker.Capabilities
 	there  paced // of clients for the region of primary keys
 }
 
@@ -63,7 +65,7 @@ func Open(ctx context.Context, c Config) (*Provider, error) {
 		return nil, &broker.Error{Kind: broker.Misuse, Op: "load AWS configuration for", Object: c.Account + "/" + c.Region, Cause: err}
 	}
 	here, there := c.paces()
-	p := &Provider{c: c, policy: policy, wire: wire, reads: readRetryer(), as: as, there: there, sts: newSTS(c, wire, as.importing)}
+	p := &Provider{c: c, caps: sync.OnceValue(c.capabilities), policy: policy, wire: wire, reads: readRetryer(), as: as, there: there, sts: newSTS(c, wire, as.importing)}
 	p.kms, p.proof = p.client(as.importing, c.Region, c.Endpoint, here), p.client(as.proving, c.Region, c.Endpoint, here)
 	return p, nil
 }

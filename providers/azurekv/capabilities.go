@@ -4,23 +4,26 @@ import (
 	"github.com/keyferry/keyferry/broker"
 )
 
-// Capabilities are Azure's, for the kind of vault and where it keeps keys.
-func (p *Provider) Capabilities() broker.Capabilities {
+// Capabilities are Azure's, for the kind of vault and where it keeps keys. They are
+// the same for as long as it is open: nobody may change what is in them.
+func (p *Provider) Capabilities() broker.Capabilities { return p.caps() }
+
+func (c Config) capabilities() broker.Capabilities {
 	service := "Azure Key Vault"
-	if p.c.Kind == ManagedHSM {
+	if c.Kind == ManagedHSM {
 		service = "Azure Managed HSM"
 	}
 	return broker.Capabilities{
-		Provider: "azure", Service: service, Specs: p.c.specs(),
+		Provider: "azure", Service: service, Specs: c.specs(),
 		Consumer: "{name}", NamesKeys: true,
 		Names: keyRule(), Tags: tagRule(),
 		// exp and nbf of a version ("About keys": key attributes); an end is moved by an update.
 		ValidTo:           broker.ValidToRule{Native: true, Moves: true, From: true},
 		Deletion:          deletionRule(),
-		SoftwareProtected: p.c.Protection == Software,
+		SoftwareProtected: c.Protection == Software,
 		PrepareFinds:      true, ImportMakesKey: true, ImportMarks: true, KeepsWrappingKeys: true,
-		Settle: p.c.Settle, Poll: p.c.Poll,
-		Quotas: p.c.quotas(), Once: once(), Shared: shared(), Prices: p.c.prices.From, HostSuffixes: hostSuffixes(), Permissions: p.c.permissions(),
+		Settle: c.Settle, Poll: c.Poll,
+		Quotas: c.quotas(), Once: once(), Shared: shared(), Prices: c.prices.From, HostSuffixes: hostSuffixes(), Permissions: c.permissions(),
 	}
 }
 

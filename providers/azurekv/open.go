@@ -4,6 +4,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
+	"sync"
 
 	"github.com/keyferry/keyferry/broker"
 	"github.com/keyferry/keyferry/providers/pace"
@@ -12,6 +13,7 @@ import (
 // Provider is the keys of one vault. It is safe for concurrent use.
 type Provider struct {
 	c           Config
+	caps        func() broker.Capabilities
 	wire        *wire
 	pace        *pace.Pacer
 	who, prover *pinned
@@ -45,7 +47,7 @@ func Open(c Config) (*Provider, error) {
 	if err != nil {
 		return nil, misuse(c, err)
 	}
-	p := &Provider{c: c, wire: wire, pace: c.Pace.Pacer(c.quotas())}
+	p := &Provider{c: c, caps: sync.OnceValue(c.capabilities), wire: wire, pace: c.Pace.Pacer(c.quotas())}
 	if p.keys, p.who, err = p.client(c.Credentials); err != nil {
 		return nil, misuse(c, err)
 	}

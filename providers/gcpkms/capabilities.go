@@ -7,18 +7,20 @@ import (
 )
 
 // Capabilities are Google's, for the target's location, protection level and wrapping
-// key size.
-func (p *Provider) Capabilities() broker.Capabilities {
+// key size. They are the same for as long as it is open: nobody may change what is in them.
+func (p *Provider) Capabilities() broker.Capabilities { return p.caps() }
+
+func (c Config) capabilities() broker.Capabilities {
 	return broker.Capabilities{
-		Provider: "gcp", Service: "Google Cloud KMS", Specs: p.c.specs(),
+		Provider: "gcp", Service: "Google Cloud KMS", Specs: c.specs(),
 		Consumer: "{name}", NamesKeys: true, Names: keyRule(), Tags: labelRule(), NotUsed: unprovable,
 		Deletion: broker.DeletionRule{
-			Min: minWindow, Max: maxWindow, Default: p.c.DeletionWindow, Chosen: broker.ChosenAtBirth, KeysStay: true,
+			Min: minWindow, Max: maxWindow, Default: c.DeletionWindow, Chosen: broker.ChosenAtBirth, KeysStay: true,
 		},
-		SoftwareProtected: p.c.Protection == Software,
-		ImportLists:       true, SoleWriter: p.c.SoleWriter, PrepareFinds: true,
-		Settle: p.c.Settle, Poll: p.c.Poll,
-		Quotas: p.c.quotas(), Once: p.c.once(), Shared: shared(), Prices: p.c.prices.From, HostSuffixes: append(kmsHosts(p.c.Location), privateHosts), Permissions: p.c.neededPermissions(),
+		SoftwareProtected: c.Protection == Software,
+		ImportLists:       true, SoleWriter: c.SoleWriter, PrepareFinds: true,
+		Settle: c.Settle, Poll: c.Poll,
+		Quotas: c.quotas(), Once: c.once(), Shared: shared(), Prices: c.prices.From, HostSuffixes: append(kmsHosts(c.Location), privateHosts), Permissions: c.neededPermissions(),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"cloud.google.com/go/kms/apiv1/kmspb"
@@ -17,6 +18,7 @@ import (
 // Provider is KMS in one key ring. It is safe for concurrent use.
 type Provider struct {
 	c           Config
+	caps        func() broker.Capabilities
 	wire        *wire
 	pace        *pace.Pacer
 	tokens      *http.Transport
@@ -47,7 +49,7 @@ func Open(_ context.Context, c Config) (*Provider, error) {
 	if err != nil {
 		return nil, c.misuse(err)
 	}
-	p := &Provider{c: c, pace: c.Pace.Pacer(c.quotas())}
+	p := &Provider{c: c, caps: sync.OnceValue(c.capabilities), pace: c.Pace.Pacer(c.quotas())}
 	client, transport, err := newTokenClient(c)
 	if err != nil {
 		return nil, c.misuse(err)
