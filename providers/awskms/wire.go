@@ -1,10 +1,13 @@
 package awskms
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -87,6 +90,10 @@ func recording(ctx context.Context, rec *record) context.Context {
 
 // Do sends one request (aws.HTTPClient).
 func (w *wire) Do(req *http.Request) (*http.Response, error) {
+	req, err := withOwnBody(req)
+	if err != nil {
+		return nil, err
+	}
 	rec, ok := req.Context().Value(recordKey{}).(*record)
 	if !ok || serviceOf(req) != "kms" && rec.receipt.Call != identityCall {
 		return w.client.Do(req) //nolint:gosec // the enrolment says where to; fetching credentials is not the call
@@ -99,6 +106,23 @@ func (w *wire) Do(req *http.Request) (*http.Response, error) {
 	}
 	rec.note(resp, w.now())
 	return resp, nil
+}
+
+// withOwnBody is the request with a body that nobody else has. The SDK closes its own as
+// soon as the answer is there, and net/http, where it is not quite done with it, takes that
+// for a fault and closes the connection: on a busy machine one call in ten then began with
+// a handshake.
+func withOwnBody(req *http.Request) (*http.Request, error) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return req, nil
+	}
+	text, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read the request: %w", err)
+	}
+	own := req.WithContext(req.Context())
+	own.Body = io.NopCloser(bytes.NewReader(text))
+	return own, nil
 }
 
 // serviceOf tells KMS's JSON protocol from STS's query protocol.
