@@ -19,11 +19,13 @@ type OneStep int
 
 // The ways there are. The numbers are those of c/control.h.
 const (
-	OneStepAbsent      OneStep = iota // the real module's own answer
-	OneStepRight                      // OAEP(E) || KWP(E, key) as asked
-	OneStepIgnoresHash                // OAEP with SHA-1 whatever is asked, as SoftHSM 2.7.0 does
-	OneStepPlainWrap                  // RFC 3394 where RFC 5649 is due
-	OneStepGarbles                    // the last bit is wrong
+	OneStepAbsent OneStep = iota // the real module's own answer
+	// OAEP(E) || KWP(E, key) as asked, and a key that is WRAP_WITH_TRUSTED under a TRUSTED wrapping key alone. Such a key takes a
+	// login of the security officer since it is set: what stands for the token's own inside then is made by him.
+	OneStepRight
+	OneStepIgnoresHash // OAEP with SHA-1 whatever is asked, as SoftHSM 2.7.0 does
+	OneStepPlainWrap   // RFC 3394 where RFC 5649 is due
+	OneStepGarbles     // the last bit is wrong
 )
 
 // CKR_… of PKCS#11 v2.40 that conditions answer.

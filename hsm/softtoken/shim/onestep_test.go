@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/big"
+	"os"
 	"slices"
 	"testing"
 
@@ -75,6 +76,38 @@ func TestOneStepLeavesNothingBehind(t *testing.T) {
 	})
 }
 
+// A key that asks for it goes under a trusted wrapping key alone, and only the security officer makes one.
+func TestOneStepKeepsToTrust(t *testing.T) {
+	if softtoken.SoftHSM.Skipped() {
+		t.Skipf("%s names %s", softtoken.SkipVariable, softtoken.SoftHSM)
+	}
+	b := setUp(t, softtoken.SoftHSM)
+	b.shim.Set(shim.Condition{OneStep: shim.OneStepRight})
+	ours, err := rsa.GenerateKey(rand.Reader, 2048)
+	must(t, err)
+	officers, err := os.ReadFile(b.token.SOPINFile)
+	must(t, err)
+	session := b.open(t)
+	must(t, b.Login(session, pkcs11.CKU_SO, string(officers)))
+	trusted := b.public(t, session, &ours.PublicKey, pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true), pkcs11.NewAttribute(pkcs11.CKA_TRUSTED, true))
+	must(t, b.Logout(session))
+	must(t, b.Login(session, pkcs11.CKU_USER, b.pin))
+	key, err := b.GenerateKey(session, mechanism(pkcs11.CKM_AES_KEY_GEN), []*pkcs11.Attribute{
+		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, false), pkcs11.NewAttribute(pkcs11.CKA_SENSITIVE, true), pkcs11.NewAttribute(pkcs11.CKA_EXTRACTABLE, true),
+		pkcs11.NewAttribute(pkcs11.CKA_WRAP_WITH_TRUSTED, true), pkcs11.NewAttribute(pkcs11.CKA_VALUE_LEN, 32),
+	})
+	must(t, err)
+	wrapped, err := b.WrapKey(session, oneStepMechanism(crypto.SHA1), trusted, key)
+	must(t, err)
+	if _, err := unwrap(ours, crypto.SHA1, wrapped); err != nil {
+		t.Error(err)
+	}
+	_, err = b.WrapKey(session, oneStepMechanism(crypto.SHA1), b.public(t, session, &ours.PublicKey), key)
+	if ckr(err) != pkcs11.CKR_KEY_NOT_WRAPPABLE {
+		t.Errorf("under a key that nobody marked: %v", err)
+	}
+}
+
 // hashes are those with which b's token does OAEP.
 func hashes(b bench) []crypto.Hash {
 	if k, _ := softtoken.SoftHSM.Module(); b.token.Module == k {
@@ -121,16 +154,15 @@ func oneStepMechanism(hash crypto.Hash) []*pkcs11.Mechanism {
 	return []*pkcs11.Mechanism{pkcs11.NewMechanism(pkcs11.CKM_RSA_AES_KEY_WRAP, &pkcs11.RSAAESKeyWrapParams{AESKeyBits: 256, OAEPParams: *oaep})}
 }
 
-func (b bench) public(t *testing.T, session pkcs11.SessionHandle, key *rsa.PublicKey) pkcs11.ObjectHandle {
+func (b bench) public(t *testing.T, session pkcs11.SessionHandle, key *rsa.PublicKey, more ...*pkcs11.Attribute) pkcs11.ObjectHandle {
 	t.Helper()
-	object, err := b.CreateObject(session, []*pkcs11.Attribute{
+	object, err := b.CreateObject(session, append([]*pkcs11.Attribute{
 		pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_PUBLIC_KEY),
 		pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, pkcs11.CKK_RSA),
-		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, false),
 		pkcs11.NewAttribute(pkcs11.CKA_WRAP, true),
 		pkcs11.NewAttribute(pkcs11.CKA_MODULUS, key.N.Bytes()),
 		pkcs11.NewAttribute(pkcs11.CKA_PUBLIC_EXPONENT, big.NewInt(int64(key.E)).Bytes()),
-	})
+	}, more...))
 	must(t, err)
 	return object
 }

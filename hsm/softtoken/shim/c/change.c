@@ -77,12 +77,52 @@ static ulong two_steps(const struct verdict *v, ulong s, struct oaep oaep, ulong
   return CKR_OK;
 }
 
+/* A token that wraps in one step trusts what it makes itself on the way. Here that is a key which only the security officer can
+ * make: his first login leaves it. It wraps what is WRAP_WITH_TRUSTED, if the wrapping key is TRUSTED. */
+static char inner_label[] = "shim: the key inside of one step";
+
+static int find_inner(ulong s, ulong *key) {
+  byte yes = 1;
+  ulong n = 0;
+  struct attribute t[] = {{CKA_LABEL, inner_label, sizeof inner_label - 1}, {CKA_TRUSTED, &yes, 1}};
+  if (real->C_FindObjectsInit(s, t, 2) != CKR_OK) return 0;
+  if (real->C_FindObjects(s, key, 1, &n) != CKR_OK) n = 0;
+  return real->C_FindObjectsFinal(s) == CKR_OK && n == 1;
+}
+
+static ulong make_inner(ulong s, ulong *key) {
+  byte yes = 1, no = 0;
+  ulong bytes = 32;
+  struct mechanism m = {CKM_AES_KEY_GEN, NULL, 0};
+  struct attribute t[] = {
+    {CKA_LABEL, inner_label, sizeof inner_label - 1}, {CKA_TRUSTED, &yes, 1}, {CKA_TOKEN, &yes, 1}, {CKA_PRIVATE, &no, 1},
+    {CKA_SENSITIVE, &yes, 1}, {CKA_EXTRACTABLE, &yes, 1}, {CKA_WRAP, &yes, 1}, {CKA_VALUE_LEN, &bytes, sizeof bytes},
+  };
+  return real->C_GenerateKey(s, &m, t, sizeof t / sizeof *t, key);
+}
+
+ulong change_C_Login(const struct verdict *v, ulong s, ulong user, byte *pin, ulong n) {
+  ulong key, rv = real->C_Login(s, user, pin, n);
+  if (rv != CKR_OK || !v->one_step || user != CKU_SO || find_inner(s, &key)) return rv;
+  return make_inner(s, &key);
+}
+
+static int is_set(ulong s, ulong object, ulong type) {
+  byte set = 0;
+  struct attribute a = {type, &set, 1};
+  return real->C_GetAttributeValue(s, object, &a, 1) == CKR_OK && set;
+}
+
 ulong change_C_WrapKey(const struct verdict *v, ulong s, struct mechanism *m, ulong w, ulong k, byte *o, ulong *n) {
   struct rsa_aes *p;
   ulong e, rv, destroyed;
   if (!v->one_step || !m || m->type != CKM_RSA_AES_KEY_WRAP) return real->C_WrapKey(s, m, w, k, o, n);
   p = m->parameter;
   if (!p || m->length != sizeof *p || !p->oaep) return CKR_MECHANISM_PARAM_INVALID;
+  if (is_set(s, k, CKA_WRAP_WITH_TRUSTED)) {
+    if (!is_set(s, w, CKA_TRUSTED) || !find_inner(s, &e)) return CKR_KEY_NOT_WRAPPABLE;
+    return two_steps(v, s, *p->oaep, w, e, k, o, n);
+  }
   if ((rv = make_ephemeral(s, p->aes_bits, &e)) != CKR_OK) return rv;
   rv = two_steps(v, s, *p->oaep, w, e, k, o, n);
   destroyed = real->C_DestroyObject(s, e);

@@ -18,6 +18,7 @@ ulong change_C_GetSlotInfo(const struct verdict *v, ulong slot, struct slot_info
 ulong change_C_GetTokenInfo(const struct verdict *v, ulong slot, struct token_info *i);
 ulong change_C_GetMechanismList(const struct verdict *v, ulong slot, ulong *l, ulong *n);
 ulong change_C_GetMechanismInfo(const struct verdict *v, ulong slot, ulong type, struct mechanism_info *i);
+ulong change_C_Login(const struct verdict *v, ulong s, ulong user, byte *pin, ulong n);
 ulong change_C_WrapKey(const struct verdict *v, ulong s, struct mechanism *m, ulong w, ulong k, byte *o, ulong *n);
 
 #endif
