@@ -68,6 +68,7 @@ func (l *line) plan(ctx context.Context, p *place) error {
 	if err != nil {
 		return err
 	}
+	policy.WrapWithTrusted = l.trusted() // as it was begun, or born
 	if m := p.placement.Transport.Mechanism; m != "" && l.op.Kind == OpImport {
 		policy.Mechanisms = []Mechanism{m}
 	}
@@ -93,7 +94,7 @@ func (b *Broker) newLine(w want, lease Lease) (*line, error) {
 		op: Operation{
 			ID: newOperationID(now), Kind: OpImport, State: Running, KeyID: key.ID, KeyName: key.Name, Number: 1,
 			Targets: targetNames(w.targets), Actor: b.o.Actor, Reason: w.req.Reason, Ticket: w.req.Ticket, StartedAt: now,
-			Params: Params{ValidTo: w.validTo, ActivateAt: w.req.ActivateAt.UTC().Truncate(time.Second), NoActivate: w.req.NoActivate || w.policy.NoActivate, Object: w.req.Object},
+			Params: Params{ValidTo: w.validTo, ActivateAt: w.req.ActivateAt.UTC().Truncate(time.Second), NoActivate: w.req.NoActivate || w.policy.NoActivate, Object: w.req.Object, Trusted: w.policy.WrapWithTrusted},
 		},
 	}, nil
 }

@@ -75,6 +75,7 @@ type Policy struct {
 	Targets            []string
 	Retain             Retain // "" is token; production names it
 	AllowNonconforming bool
+	WrapWithTrusted    bool              // material is wrapped under nothing but what the token's security officer marked
 	AllowSoftware      bool              // also at targets that keep keys in software
 	Mechanisms         []Mechanism       // allowed ones; empty: all
 	Algorithms         map[string]string // what keys compute, in each provider's own words, by Capabilities.Provider

@@ -42,6 +42,9 @@ type Capabilities struct {
 	SoleWriter bool
 	// KeepsWrappingKeys: wrapping keys are made by us and serve until their end.
 	KeepsWrappingKeys bool
+	// WrappingKeysLast: one serves many imports until its end, so that there is time for
+	// somebody to mark it as trusted in the token.
+	WrappingKeysLast bool
 	// PrepareFinds: Prepare can be called again and finds what it made; else a
 	// restart looks for the effect's mark and decides.
 	PrepareFinds bool

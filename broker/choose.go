@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,6 +21,13 @@ func choose(spec KeySpec, caps Capabilities, plans []Plan, policy Policy) (Plan,
 		return Plan{}, &Error{
 			Kind: Unsupported, Op: "import " + string(spec), Object: "into " + caps.Service,
 			Cause: fmt.Errorf("%s", why), Hint: "keyferry doctor shows what goes where",
+		}
+	}
+	if policy.WrapWithTrusted && !caps.WrappingKeysLast {
+		return Plan{}, &Error{
+			Kind: Unsupported, Op: "wrap " + string(spec), Object: "for " + caps.Service,
+			Cause: errors.New("under wrap_with_trusted: its wrapping key is new at each import, so that nobody could mark it before"),
+			Hint:  "use a target whose wrapping keys last, or a policy without wrap_with_trusted",
 		}
 	}
 	var refused refusals
@@ -94,6 +102,10 @@ func usable(spec KeySpec, m Mechanism, plans []Plan, policy Policy) (plan Plan, 
 			why = "the token cannot: " + p.Reason
 		case !p.Conforming && !policy.AllowNonconforming:
 			why = nonconformingReason + p.Reason + " (allow_nonconforming: true in the policy tries it)"
+		case policy.WrapWithTrusted && p.Way == TwoStep:
+			why = "under wrap_with_trusted: the token wraps in two steps, under a key that it makes for this, and that nobody could mark"
+		case policy.WrapWithTrusted && !p.Trusts:
+			why = "under wrap_with_trusted: " + first(p.Distrust, "the token was not tried with it")
 		default:
 			return p, ""
 		}

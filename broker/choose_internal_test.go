@@ -14,6 +14,13 @@ func takes(mechanisms ...Mechanism) Capabilities {
 	}}
 }
 
+// lasting is a target whose wrapping keys serve many imports.
+func lasting(mechanisms ...Mechanism) Capabilities {
+	caps := takes(mechanisms...)
+	caps.WrappingKeysLast = true
+	return caps
+}
+
 func can(m Mechanism, change ...func(*Plan)) Plan {
 	p := Plan{Spec: AES256, Mechanism: m, Way: Direct, Works: true, Conforming: true}
 	for _, c := range change {
@@ -24,6 +31,9 @@ func can(m Mechanism, change ...func(*Plan)) Plan {
 
 func broken(p *Plan)        { p.Works, p.Conforming, p.Reason = false, false, "CKR_MECHANISM_INVALID" }
 func nonconforming(p *Plan) { p.Conforming, p.Reason = false, "pads the scalar" }
+func inTwoSteps(p *Plan)    { p.Way = TwoStep }
+func trusting(p *Plan)      { p.Trusts = true }
+func distrusted(p *Plan)    { p.Distrust = "its user marks keys himself" }
 func ofRSA(p *Plan)         { p.Spec = RSA2048 }
 
 func TestChoose(t *testing.T) {
@@ -50,6 +60,12 @@ func TestChoose(t *testing.T) {
 		"a policy that allows nothing":  {caps: takes(OAEPSHA256), plans: []Plan{can(OAEPSHA256)}, policy: Policy{Mechanisms: []Mechanism{KWPSHA1}}, says: []string{"the policy does not allow it"}},
 		"a spec the target lacks":       {spec: Ed25519, caps: takes(OAEPSHA256), plans: []Plan{can(OAEPSHA256)}, says: []string{"no such curve there", "Cloud KMS"}},
 		"a spec nobody mentioned there": {spec: HMAC256, caps: takes(OAEPSHA256), says: []string{"not a key spec it takes"}},
+		"trusted, direct":               {caps: lasting(OAEPSHA256), plans: []Plan{can(OAEPSHA256, trusting)}, policy: Policy{WrapWithTrusted: true}, want: OAEPSHA256},
+		"trusted, the first that may":   {caps: lasting(KWPSHA256, KWPSHA1, OAEPSHA256), plans: []Plan{can(KWPSHA256, inTwoSteps), can(OAEPSHA256, trusting)}, policy: Policy{WrapWithTrusted: true}, want: OAEPSHA256},
+		"trusted, in two steps":         {caps: lasting(KWPSHA256), plans: []Plan{can(KWPSHA256, inTwoSteps, trusting)}, policy: Policy{WrapWithTrusted: true}, says: []string{"in two steps", "nobody could mark"}},
+		"trusted, by a careless token":  {caps: lasting(OAEPSHA256), plans: []Plan{can(OAEPSHA256, distrusted)}, policy: Policy{WrapWithTrusted: true}, says: []string{"its user marks keys himself"}},
+		"trusted, by an untried token":  {caps: lasting(OAEPSHA256), plans: []Plan{can(OAEPSHA256)}, policy: Policy{WrapWithTrusted: true}, says: []string{"was not tried"}},
+		"trusted, a new key each time":  {caps: takes(OAEPSHA256), plans: []Plan{can(OAEPSHA256, trusting)}, policy: Policy{WrapWithTrusted: true}, says: []string{"new at each import", "nobody could mark it"}},
 	} {
 		spec := first(c.spec, AES256)
 		got, err := choose(spec, c.caps, c.plans, c.policy)

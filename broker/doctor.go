@@ -36,6 +36,7 @@ func (b *Broker) Doctor(ctx context.Context) (Diagnosis, error) {
 		b.examineTarget(ctx, setup, t, enrolled, &d)
 	}
 	d.matrix(b.o.Targets, enrolled)
+	d.trusting(b.o.Policies, b.o.Targets)
 	return d, nil
 }
 

@@ -78,7 +78,7 @@ func (l *line) generateAfresh(ctx context.Context, in GenerateIn) (Material, err
 
 // usage is what the proofs at all targets need of the token's copy.
 func (l *line) usage() Usage {
-	u := Usage{Modifiable: l.version.Retain == RetainSealed}
+	u := Usage{Modifiable: l.version.Retain == RetainSealed, Trusted: l.trusted()}
 	for _, p := range l.places {
 		switch p.spec.Proof[l.key.Purpose] {
 		case ProofMAC:

@@ -40,7 +40,7 @@ func (b *Broker) PlanImport(ctx context.Context, req ImportRequest) (Intended, e
 		}
 	}
 	if w.req.Object != "" && op.Operation.ID == "" {
-		if _, err := b.adoptable(ctx, setup, GenerateIn{ID: w.req.Object, Spec: w.spec, MayExist: true}); err != nil {
+		if _, err := b.adoptable(ctx, setup, GenerateIn{ID: w.req.Object, Spec: w.spec, Usage: Usage{Trusted: w.policy.WrapWithTrusted}, MayExist: true}); err != nil {
 			return Intended{}, err
 		}
 	}

@@ -48,4 +48,8 @@ type Plan struct {
 	Works      bool      `json:"works"`
 	Conforming bool      `json:"conforming"`
 	Reason     string    `json:"reason,omitempty"` // why not, in plain words
+	// Trusts: material that was born to be wrapped under trusted keys alone goes this way,
+	// and no way was found for it under another key.
+	Trusts   bool   `json:"trusts"`
+	Distrust string `json:"distrust,omitempty"` // why not, in plain words
 }

@@ -121,6 +121,8 @@ func (v KeyVersion) moves(name string, to Retain) Moved {
 		m.Note = "it has no material"
 	case v.Material.Ended != "" || v.Retain != RetainToken && v.Retain != RetainWrapped:
 		m.Note = fmt.Sprintf("it is retained as %s, and can be wrapped no more", v.Retain)
+	case to == RetainWrapped && v.Material.trusted():
+		m.Note = "it is wrapped under trusted keys alone, and a keeper key is none"
 	case v.Provenance == Adopted:
 		m.Note = "its material was in the token before, and is not the broker's to end"
 	}

@@ -64,6 +64,8 @@ type Params struct {
 	NoActivate bool      `json:"no_activate,omitempty"`
 	// Object is the id of material that is adopted, not generated.
 	Object MaterialID `json:"object,omitempty"`
+	// Trusted: the material is born to be wrapped under trusted keys alone.
+	Trusted bool `json:"wrap_with_trusted,omitempty"`
 }
 
 // Actor is who an operation was started by.

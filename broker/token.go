@@ -127,6 +127,9 @@ type Usage struct {
 	Encrypt    bool `json:"encrypt,omitempty"`    // CKA_ENCRYPT on an AES key
 	Modifiable bool `json:"modifiable,omitempty"` // needed to seal it later
 	Session    bool `json:"session,omitempty"`    // not stored in the token: throwaway
+	// Trusted is CKA_WRAP_WITH_TRUSTED: it is wrapped under nothing but what the token's
+	// security officer marked.
+	Trusted bool `json:"wrap_with_trusted,omitempty"`
 }
 
 // Material is a handle on key material in a token. Its identity is ID and
@@ -153,6 +156,8 @@ type Attributes struct {
 	NeverExtractable *bool  `json:"never_extractable,omitempty"`
 	Modifiable       *bool  `json:"modifiable,omitempty"`
 	Private          *bool  `json:"private,omitempty"`
+	WrapWithTrusted  *bool  `json:"wrap_with_trusted,omitempty"`
+	Trusted          *bool  `json:"trusted,omitempty"`           // CKA_TRUSTED: the security officer marked it
 	KeyGenMechanism  string `json:"key_gen_mechanism,omitempty"` // "CKM_AES_KEY_GEN", or 0x…
 }
 

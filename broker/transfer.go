@@ -185,6 +185,9 @@ func (l *line) wrapped(ctx context.Context, p *place, step Step, in ImportIn) (E
 		Mechanism: p.plan.Mechanism, Way: p.plan.Way, Strength: checked.Strength(), Fingerprint: checked.Fingerprint(),
 		Attestation: key.attested(),
 	}
+	if err := l.trusts(ctx, p, key, checked); err != nil {
+		return EffectRecord{}, wrappedMaterial{}, err
+	}
 	rec, err := l.intendImport(ctx, p, step, in, key)
 	if err != nil {
 		return EffectRecord{}, wrappedMaterial{}, err

@@ -124,6 +124,10 @@ func (w *want) checkSpec() error {
 
 // checkPolicy: a request may fill in what its policy leaves open, not change it.
 func (w *want) checkPolicy() error {
+	if w.policy.WrapWithTrusted && w.retain == RetainWrapped {
+		return misuse("import "+w.name, fmt.Sprintf("policy %s has wrap_with_trusted, and retain: wrapped keeps material under a key that no security officer marked: use %s, %s or %s",
+			w.policy.Name, RetainToken, RetainSealed, RetainNone))
+	}
 	for _, f := range []struct{ field, policy, asked string }{
 		{"spec", string(w.policy.Spec), string(w.req.Spec)},
 		{"purpose", string(w.policy.Purpose), string(w.req.Purpose)},

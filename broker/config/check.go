@@ -13,7 +13,8 @@ import (
 // reported before.
 func (d *decoder) check(c *Config) {
 	d.checkToken(c.Token)
-	d.checkPin(c.Token)
+	d.checkPin("token.pin", c.Token.Pin, c.Token.Environment)
+	d.checkPin("token.so_pin", c.Token.SOPin, c.Token.Environment)
 	var targets, policies []string
 	for i, t := range c.Targets {
 		targets = d.once("targets", i, t.Name, targets)
@@ -46,26 +47,26 @@ func (d *decoder) there(paths ...string) bool {
 }
 
 // checkPin demands exactly one source, and none from the environment in production.
-func (d *decoder) checkPin(t Token) {
+func (d *decoder) checkPin(path string, p Pin, environment string) {
 	var given []string
 	for _, f := range []string{"file", "credential", "command", "prompt", "env"} {
-		if d.there("token.pin." + f) {
+		if d.there(path + "." + f) {
 			given = append(given, f)
 		}
 	}
 	switch {
 	case len(given) > 1:
-		d.faultAt("token.pin", "token.pin: %s exclude each other; give one", strings.Join(given, " and "))
-	case len(given) == 0 && d.there("token.pin") && !d.reported("token.pin"):
-		d.faultAt("token.pin", "token.pin: say where it comes from: file, credential, command, prompt or env")
-	case t.Pin.Env != "" && t.Environment == broker.Production:
-		d.faultAt("token.pin.env", "token.pin: an environment variable is readable for others on the machine and never holds a production PIN; use file, credential, command or prompt")
-	case d.there("token.pin.prompt") && !t.Pin.Prompt && !d.reported("token.pin.prompt"):
-		d.faultAt("token.pin.prompt", "token.pin.prompt: false names no source")
-	case d.there("token.pin.command") && len(t.Pin.Command) == 0 && !d.reported("token.pin.command"):
-		d.faultAt("token.pin.command", "token.pin.command is empty: give a program and its arguments")
-	case len(t.Pin.Command) > 0 && !filepath.IsAbs(t.Pin.Command[0]) && !d.reported("token.pin.command"):
-		d.faultAt("token.pin.command", "token.pin.command: write the program's whole path, so that no other one is found first")
+		d.faultAt(path, "%s: %s exclude each other; give one", path, strings.Join(given, " and "))
+	case len(given) == 0 && d.there(path) && !d.reported(path):
+		d.faultAt(path, "%s: say where it comes from: file, credential, command, prompt or env", path)
+	case p.Env != "" && environment == broker.Production:
+		d.faultAt(path+".env", "%s: an environment variable is readable for others on the machine and never holds a production PIN; use file, credential, command or prompt", path)
+	case d.there(path+".prompt") && !p.Prompt && !d.reported(path+".prompt"):
+		d.faultAt(path+".prompt", "%s.prompt: false names no source", path)
+	case d.there(path+".command") && len(p.Command) == 0 && !d.reported(path+".command"):
+		d.faultAt(path+".command", "%s.command is empty: give a program and its arguments", path)
+	case len(p.Command) > 0 && !filepath.IsAbs(p.Command[0]) && !d.reported(path+".command"):
+		d.faultAt(path+".command", "%s.command: write the program's whole path, so that no other one is found first", path)
 	}
 }
 

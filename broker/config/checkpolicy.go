@@ -6,12 +6,17 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/keyferry/keyferry/broker"
 )
 
 func (d *decoder) checkPolicy(path string, p Policy, c *Config) {
 	d.checkPolicyTargets(path, p, c)
 	if p.Spec != "" && p.Purpose != "" && !slices.Contains(p.Spec.Purposes(), p.Purpose) {
 		d.faultAt(path+".purpose", "%s.purpose: a key of spec %s cannot %s; allowed: %s", path, p.Spec, p.Purpose, strings.Join(words(p.Spec.Purposes()), ", "))
+	}
+	if p.WrapWithTrusted && p.Retain == broker.RetainWrapped {
+		d.faultAt(path+".retain", "%s.retain: wrapped keeps material under a key that no security officer marked, which wrap_with_trusted forbids; use token, sealed or none", path)
 	}
 	for _, provider := range slices.Sorted(maps.Keys(p.Algorithms)) {
 		at := path + ".algorithms." + provider

@@ -33,6 +33,7 @@ type Token struct {
 	Serial      string `json:"serial,omitempty" match:".{1,16}" words:"1 to 16 characters" doc:"the token's serial number"`
 	Environment string `json:"environment" need:"yes" match:"[a-z0-9][a-z0-9-]{0,31}" words:"lower-case letters, digits and -" doc:"production, test, …: material never crosses it"`
 	Pin         Pin    `json:"pin" need:"yes" doc:"where the user PIN comes from: exactly one of these"`
+	SOPin       Pin    `json:"so_pin,omitzero" doc:"where the security officer's PIN comes from, for keyferry token trust alone; asked at the terminal if left out"`
 	Sessions    int    `json:"sessions,omitempty" match:"[1-9][0-9]{0,3}" words:"1 to 9999" doc:"the most PKCS#11 sessions at a time; 16 if left out, 1 with SoftHSM"`
 	Cache       Path   `json:"cache,omitempty" doc:"directory for what probing the token found; the user's cache directory if left out"`
 }
@@ -55,6 +56,7 @@ type Policy struct {
 	Retain             broker.Retain      `json:"retain,omitempty" doc:"what happens to the token's copy after the last proof; production must name it"`
 	AllowNonconforming bool               `json:"allow_nonconforming,omitempty" doc:"try ways of wrapping that pad or shorten the material"`
 	Mechanisms         []broker.Mechanism `json:"mechanisms,omitempty" doc:"the allowed ways of wrapping; all if left out"`
+	WrapWithTrusted    bool               `json:"wrap_with_trusted,omitempty" doc:"keys are born so that the token wraps them under nothing but wrapping keys which its security officer marked: keyferry token trust"`
 	AllowSoftware      bool               `json:"allow_software,omitempty" doc:"also at targets that keep keys in software"`
 	Algorithms         map[string]string  `json:"algorithms,omitempty" doc:"what keys compute, in each provider's own words; its usual one for the spec if left out"`
 	ValidFor           Duration           `json:"valid_for,omitempty" doc:"life of the cloud's copy, where a provider knows one; no end if left out"`

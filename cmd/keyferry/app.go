@@ -19,7 +19,7 @@ func (p *program) app() *cli.App {
 		Commands: []*cli.Command{
 			p.initCommand(),
 			group("config", "look at the config", p.configCheck(), p.configShow()),
-			group("token", "the partition of the HSM", p.tokenEnrol(), p.tokenShow(), p.tokenMove(), p.tokenRotateKeeper()),
+			group("token", "the partition of the HSM", p.tokenEnrol(), p.tokenShow(), p.tokenMove(), p.tokenRotateKeeper(), p.tokenTrust()),
 			group("target", "the places that keys go to", p.targetEnrol(), p.targetList(), p.targetShow()),
 			p.doctor(),
 			group("import", "make a key in the HSM and bring it to a provider", p.importCommands()...),

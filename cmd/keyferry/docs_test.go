@@ -143,6 +143,8 @@ func exampleWorld(t *testing.T) *world {
 	}
 	w.file("keys.yaml", "keys:\n  - {name: listed/one}\n  - {name: listed/two, tags: {team: ops}}\n")
 	w.file("keys.csv", "name,spec,tags\nlisted/three,hmac-256,\nlisted/four,ec-p256,team=ops\n")
+	text, _ := wrappingKeyPEM(t)
+	w.file("wrapping-key.pem", text)
 	w.must(args("import aws payments/db --policy payments")...)
 	w.must(args("import aws signing/release --spec ec-p384 --target aws-test --tag team=release")...)
 	w.failing("wrapping-key", 1, broker.Denied)
@@ -165,6 +167,8 @@ func (w *world) example(t *testing.T, line string) {
 			words[i] = asks[[]broker.Orphan](w, "inventory", "--orphans", "--target", "aws-test")[0].Key.ID
 		case word == exampleHead:
 			words[i] = asks[headShown](w, "audit", "head").Head
+		case word == exampleFingerprint:
+			_, words[i] = wrappingKeyPEM(t)
 		case strings.HasSuffix(word, ".db"), strings.HasPrefix(word, "./"):
 			words[i] = w.dir + "/" + strings.TrimPrefix(word, "./")
 		}

@@ -25,7 +25,7 @@ import (
 func answers() map[string][]any {
 	return map[string][]any{
 		"init": {made{}}, "config check": {checked{}}, "config show": {config.Config{}},
-		"token enrol": {broker.Enrolment{}}, "token show": {tokenShown{}}, "token move": {[]broker.Moved{}}, "token rotate-keeper": {broker.KeeperRotation{}},
+		"token enrol": {broker.Enrolment{}}, "token show": {tokenShown{}}, "token move": {[]broker.Moved{}}, "token rotate-keeper": {broker.KeeperRotation{}}, "token trust": {trustedRow{}},
 		"target enrol": {broker.Enrolment{}}, "target list": {[]targetRow{}}, "target show": {targetShown{}},
 		"doctor": {broker.Diagnosis{}}, "import aws": {broker.Result{}, broker.Intended{}},
 		"import gcp": {broker.Result{}, broker.Intended{}}, "import azure": {broker.Result{}, broker.Intended{}}, "import all": {broker.Result{}, broker.Intended{}}, "import file": {[]importedRow{}},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 
 	"golang.org/x/term"
 
@@ -36,6 +37,16 @@ func (p *program) pinSource(t config.Token) func(context.Context) ([]byte, error
 		}
 		return pin, nil
 	}
+}
+
+// officersPIN is the token with the security officer's PIN for the user's: asked for where
+// the config does not say.
+func officersPIN(t config.Token) config.Token {
+	t.Name, t.Pin = t.Name+" (security officer)", t.SOPin
+	if reflect.ValueOf(t.SOPin).IsZero() {
+		t.Pin.Prompt = true
+	}
+	return t
 }
 
 func noPIN(t config.Token, cause error, hint string) error {

@@ -60,7 +60,7 @@ func stageOf(ts *testscript.TestScript) *stage { return ts.Value(stageKey{}).(*s
 func (s *stage) admin() faults.Client { return s.cloud.Admin() }
 
 // makeToken: token LABEL… makes SoftHSM tokens, and sets MODULE and the first
-// one's PIN file, $WORK/pin.
+// one's PIN files, $WORK/pin and $WORK/so-pin.
 func makeToken(ts *testscript.TestScript, _ bool, labels []string) {
 	s := stageOf(ts)
 	if softtoken.SoftHSM.Skipped() {
@@ -78,6 +78,9 @@ func makeToken(ts *testscript.TestScript, _ bool, labels []string) {
 			pin, err := os.ReadFile(token.PINFile)
 			ts.Check(err)
 			ts.Check(os.WriteFile(ts.MkAbs("pin"), pin, 0o600))
+			officers, err := os.ReadFile(token.SOPINFile)
+			ts.Check(err)
+			ts.Check(os.WriteFile(ts.MkAbs("so-pin"), officers, 0o600))
 			ts.Setenv("SERIAL", token.Serial)
 		}
 	}
@@ -103,6 +106,7 @@ func setCondition(ts *testscript.TestScript, _ bool, args []string) {
 	conditions := map[string]shim.Condition{
 		"healthy": {}, "pin-locked": {PINLocked: true}, "pin-incorrect": {PINIncorrect: true},
 		"write-protected": {WriteProtected: true}, "full": {Full: true}, "removed": {Removed: true},
+		"one-step": {OneStep: shim.OneStepRight},
 	}
 	c, ok := conditions[args[0]]
 	if !ok {

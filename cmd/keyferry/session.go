@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/user"
@@ -90,13 +91,30 @@ func (c *call) withStore(ctx context.Context, o store.Options, f func(*store.Sto
 	return f(st)
 }
 
-func (c *call) withToken(ctx context.Context, cfg *config.Config, f func(broker.Token) error) (err error) {
-	if err := c.p.mayHoldPIN(cfg.Token.Environment); err != nil {
+func (c *call) withToken(ctx context.Context, cfg *config.Config, f func(broker.Token) error) error {
+	return c.opened(ctx, tokenOptions{Token: cfg.Token, pin: c.p.pinSource(cfg.Token), log: c.log()}, f)
+}
+
+// asOfficer runs f on the token alone, with its security officer logged in.
+func (c *call) asOfficer(ctx context.Context, f func(*session, broker.Officer) error) error {
+	cfg, err := c.loadConfig()
+	if err != nil {
 		return err
 	}
-	token, release, err := c.p.openToken(ctx, tokenOptions{
-		Token: cfg.Token, pin: c.p.pinSource(cfg.Token), log: c.log(),
+	return c.opened(ctx, tokenOptions{Token: cfg.Token, pin: c.p.pinSource(officersPIN(cfg.Token)), officer: true, log: c.log()}, func(token broker.Token) error {
+		officer, ok := token.(broker.Officer)
+		if !ok {
+			return &broker.Error{Kind: broker.Unsupported, Op: "log in to", Object: "token " + cfg.Token.Name, Cause: errors.New("it knows no security officer")}
+		}
+		return f(&session{call: c, config: cfg, token: token}, officer)
 	})
+}
+
+func (c *call) opened(ctx context.Context, o tokenOptions, f func(broker.Token) error) (err error) {
+	if err := c.p.mayHoldPIN(o.Environment); err != nil {
+		return err
+	}
+	token, release, err := c.p.openToken(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -127,7 +145,7 @@ func policies(cfg *config.Config) []broker.Policy {
 	for _, p := range cfg.Policies {
 		out = append(out, broker.Policy{
 			Name: p.Name, Spec: p.Spec, Purpose: p.Purpose, Targets: p.Targets, Retain: p.Retain,
-			AllowNonconforming: p.AllowNonconforming, AllowSoftware: p.AllowSoftware, Mechanisms: p.Mechanisms, Algorithms: p.Algorithms,
+			AllowNonconforming: p.AllowNonconforming, WrapWithTrusted: p.WrapWithTrusted, AllowSoftware: p.AllowSoftware, Mechanisms: p.Mechanisms, Algorithms: p.Algorithms,
 			Window: p.DeletionWindow.Std(), ValidFor: p.ValidFor.Std(), ValidAfter: p.ValidAfter.Std(),
 			NoActivate: p.Activate != nil && !*p.Activate, Owner: p.Owner, Tags: p.Tags,
 		})

@@ -18,8 +18,9 @@ type tokenOpener func(ctx context.Context, o tokenOptions) (broker.Token, func(c
 
 type tokenOptions struct {
 	config.Token
-	pin func(context.Context) ([]byte, error)
-	log *slog.Logger
+	pin     func(context.Context) ([]byte, error)
+	officer bool // the security officer logs in, and not the user
+	log     *slog.Logger
 }
 
 // openPKCS11 opens a token through the vendor's module, whose code sees the PIN: it is
@@ -30,7 +31,7 @@ func openPKCS11(ctx context.Context, o tokenOptions) (broker.Token, func(context
 	}
 	token, err := pkcs11.Open(ctx, pkcs11.Config{
 		Module: string(o.Module), TokenLabel: o.Label, TokenSerial: o.Serial, PIN: o.pin,
-		Sessions: o.Sessions, CacheDir: cacheDir(o.Token), Logger: o.log,
+		Officer: o.officer, Sessions: o.Sessions, CacheDir: cacheDir(o.Token), Logger: o.log,
 	})
 	if err != nil {
 		return nil, nil, err

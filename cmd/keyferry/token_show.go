@@ -49,6 +49,8 @@ type objectRow struct {
 	Sensitive   string            `json:"sensitive"`
 	Extractable string            `json:"extractable"`
 	Local       string            `json:"local"`
+	ForTrusted  string            `json:"wrap_with_trusted"`
+	Trusted     string            `json:"trusted"` // the security officer marked it
 }
 
 func (p *program) tokenShow() *cli.Command {
@@ -91,6 +93,7 @@ func objectRows(objects []broker.Object) []objectRow {
 		rows = append(rows, objectRow{
 			ID: o.ID, Class: o.Class, Label: o.Label, Spec: o.Spec,
 			Sensitive: known(o.Attributes.Sensitive), Extractable: known(o.Attributes.Extractable), Local: known(o.Attributes.Local),
+			ForTrusted: known(o.Attributes.WrapWithTrusted), Trusted: known(o.Attributes.Trusted),
 		})
 	}
 	return rows

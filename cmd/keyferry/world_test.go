@@ -83,7 +83,14 @@ func settled(caps broker.Capabilities) broker.Capabilities {
 func cloudsWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, "test")
-	w.configure(strings.ReplaceAll(cloudsConfig, "ENV", "test"))
+	w.enrolClouds(cloudsConfig)
+	return w
+}
+
+// enrolClouds gives the world targets at three clouds, and enrols all of them.
+func (w *world) enrolClouds(config string) {
+	w.t.Helper()
+	w.configure(strings.ReplaceAll(config, "ENV", "test"))
 	w.target = w.cloud(account, settled(cloud.Default()))
 	w.clouds = map[string]*cloud.Provider{
 		"aws-test": w.target, "gcp-test": w.cloud("my-project", settled(cloud.Numbered())),
@@ -93,7 +100,6 @@ func cloudsWorld(t *testing.T) *world {
 	for name := range w.clouds {
 		w.must("target", "enrol", name)
 	}
-	return w
 }
 
 // newWorld has a store; nothing is enrolled.

@@ -58,6 +58,7 @@ func bornAsAsked(ctx context.Context, s *suite) error {
 		faults = append(faults,
 			that(m.Spec == spec && m.ID != "" && m.TokenSerial == s.serial, "%s: it is %+v", spec, m),
 			that(is(a.Sensitive, true) && is(a.Extractable, true) && is(a.Private, true), "%s: attributes are not as asked", spec),
+			that(!is(a.WrapWithTrusted, true), "%s: it is for trusted wrapping keys alone, which nobody asked", spec),
 			that(is(a.Modifiable, false), "%s: it is modifiable", spec),
 			that(is(a.Local, true) && a.KeyGenMechanism != "", "%s: the token does not say that it made it", spec),
 			that(spec.Secret() == (len(m.PublicKey) == 0), "%s: %d bytes of public key", spec, len(m.PublicKey)),

@@ -27,6 +27,7 @@ type Token interface {
 	broker.HealthChecker
 	broker.Adopter
 	broker.Keeper
+	broker.Truster
 }
 
 // Setup says what is tested. The token is empty, and stays the caller's to close.
@@ -41,6 +42,9 @@ type Setup struct {
 	Plant func(t *testing.T, p Planted)
 	// SessionObjects counts the session objects in the token; nil where it has none.
 	SessionObjects func(t *testing.T) int
+	// Marked is a wrapping key that the token's security officer marked as trusted; nil
+	// where he cannot, and then no plan of the token's trusts.
+	Marked *rsa.PrivateKey
 	// Deviations are the promises that are not kept, by name, with the reason.
 	Deviations map[string]string
 }
@@ -92,6 +96,7 @@ func checks() []check {
 		{"what is opened is hidden", opensHidden},
 		{"nothing but what was kept opens", opensNothingElse},
 		{"kept material can be stored again", movesIn},
+		{"what is for trusted wrapping keys goes under no other", trustsMarked},
 		{"anchors are kept and replaced", keepsAnchors},
 		{"health leaves nothing behind", healthy},
 		{"a cancelled call changes nothing", cancelled},
@@ -224,9 +229,30 @@ func (s *suite) generate(ctx context.Context, spec broker.KeySpec, u broker.Usag
 	return s.Token.Generate(ctx, broker.GenerateIn{ID: s.nextID(), Label: "hsmtest " + string(spec), Spec: spec, Usage: u})
 }
 
+// Mark has a new wrapping key marked by an officer, for Setup.Marked.
+func Mark(t *testing.T, officer broker.Officer) *rsa.PrivateKey {
+	t.Helper()
+	host, err := rsa.GenerateKey(rand.Reader, 3072)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := checkedKey(host, broker.Plan{})
+	if err == nil {
+		_, err = officer.Trust(t.Context(), key)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host
+}
+
 // checked is the host's key as a checked wrapping key for a plan.
 func (s *suite) checked(plan broker.Plan) (broker.CheckedWrappingKey, error) {
-	der, err := x509.MarshalPKIXPublicKey(&s.host.PublicKey)
+	return checkedKey(s.host, plan)
+}
+
+func checkedKey(host *rsa.PrivateKey, plan broker.Plan) (broker.CheckedWrappingKey, error) {
+	der, err := x509.MarshalPKIXPublicKey(&host.PublicKey)
 	if err != nil {
 		return broker.CheckedWrappingKey{}, err
 	}

@@ -64,6 +64,9 @@ func (l *liar) Wrap(ctx context.Context, m broker.Material, key broker.CheckedWr
 	if l.lie == "garbles" && err == nil {
 		out[len(out)-1] ^= 1
 	}
+	if l.lie == "wraps under anything" && errors.Is(err, broker.Denied) {
+		return []byte("wrapped"), nil
+	}
 	if l.lie == "wraps once" && err == nil && key.Plan().Mechanism == broker.KWPSHA256 {
 		if l.wrapped[m.ID] == nil {
 			l.wrapped[m.ID] = out
@@ -71,6 +74,13 @@ func (l *liar) Wrap(ctx context.Context, m broker.Material, key broker.CheckedWr
 		return bytes.Clone(l.wrapped[m.ID]), nil
 	}
 	return out, err
+}
+
+func (l *liar) Trusts(ctx context.Context, key broker.CheckedWrappingKey) error {
+	if l.lie == "trusts everybody" {
+		return nil
+	}
+	return l.Token.Trusts(ctx, key)
 }
 
 func (l *liar) Change(ctx context.Context, m broker.Material, c broker.MaterialChange) error {
@@ -109,6 +119,9 @@ func (l *liar) Generate(ctx context.Context, in broker.GenerateIn) (broker.Mater
 	if l.lie == "makes it again" {
 		in.MayExist = false
 	}
+	if l.lie == "forgets the demand" {
+		in.Usage.Trusted = false
+	}
 	if l.lie == "allows more uses" {
 		in.Usage.MAC, in.Usage.Encrypt = true, true
 	}
@@ -133,6 +146,9 @@ func TestSuiteFindsLiars(t *testing.T) {
 		"adopts anything":          "material that is not as asked is not adopted",
 		"destroys what it adopts":  "material of others is adopted as it is",
 		"keeps ids as text":        "an id that is not printable is as good as another",
+		"trusts everybody":         "what is for trusted wrapping keys goes under no other",
+		"wraps under anything":     "what is for trusted wrapping keys goes under no other",
+		"forgets the demand":       "what is for trusted wrapping keys goes under no other",
 	} {
 		t.Run(lie, func(t *testing.T) {
 			t.Parallel()
@@ -157,7 +173,8 @@ func keeps(t *testing.T, lie, promise string) error {
 		t.Fatal(err)
 	}
 	s, err := newSuite(t, Setup{
-		Token: &liar{Token: token, lie: lie, wrapped: map[broker.MaterialID][]byte{}},
+		Marked: Mark(t, token),
+		Token:  &liar{Token: token, lie: lie, wrapped: map[broker.MaterialID][]byte{}},
 		Plant: func(t *testing.T, p Planted) {
 			t.Helper()
 			err := token.Plant(memory.Planted{ID: broker.ObjectID(p.ID), Spec: p.Spec, Usage: p.Usage, Open: p.Open, Fixed: p.Fixed})

@@ -57,10 +57,14 @@ func (o object) lacks(u broker.Usage) string {
 		{"CKA_MODIFIABLE", o.usage.Modifiable, u.Modifiable},
 		{"CKA_SIGN", o.usage.MAC, u.MAC},
 		{"CKA_ENCRYPT", o.usage.Encrypt, u.Encrypt},
+		{"CKA_WRAP_WITH_TRUSTED", o.usage.Trusted, u.Trusted},
 	} {
 		if want.needed && !want.has {
 			missing = append(missing, want.name+" is false, true is needed")
 		}
+	}
+	if o.usage.Trusted && !u.Trusted {
+		missing = append(missing, "CKA_WRAP_WITH_TRUSTED is true")
 	}
 	return strings.Join(missing, "; ")
 }

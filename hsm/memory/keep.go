@@ -116,6 +116,8 @@ func (t *Token) Keep(ctx context.Context, m broker.Material, under broker.Keeper
 			return err
 		case !o.extractable:
 			return keepError(broker.Rejected, "keep", m.String(), "it is sealed")
+		case o.usage.Trusted:
+			return keepError(broker.Rejected, "keep", m.String(), "it is wrapped under trusted keys alone")
 		case slices.Contains(t.options.Unkeepable, o.spec):
 			return keepError(broker.Unsupported, "keep", m.String(), "the token does not wrap such a key")
 		}

@@ -32,6 +32,10 @@ type Options struct {
 	Unkeepable []broker.KeySpec
 	// Unguarded makes keeper keys that open to material which can be read.
 	Unguarded bool
+	// OneStep makes it one that wraps hybrid by one call, and not by two.
+	OneStep bool
+	// NoTrust lets its user mark wrapping keys as trusted himself.
+	NoTrust bool
 	// NoDataObjects makes the token one without a place for anchors.
 	NoDataObjects bool
 	// Fault is asked twice by every method, by its name: before anything was done,
@@ -40,14 +44,16 @@ type Options struct {
 	Fault func(call string, before bool) error
 }
 
-// Token is a broker.Token, Sealer, Anchorer, HealthChecker, Adopter and Keeper. It is
-// safe for concurrent use.
+// Token is a broker.Token, Sealer, Anchorer, HealthChecker, Adopter, Keeper, Truster
+// and Officer: whoever holds it is user and security officer in one. It is safe for
+// concurrent use.
 type Token struct {
 	options Options
 
 	mu      sync.Mutex
 	objects []object
 	anchors map[string][]byte
+	marked  map[string]bool // fingerprints of trusted wrapping keys
 }
 
 var (
@@ -57,6 +63,8 @@ var (
 	_ broker.HealthChecker = (*Token)(nil)
 	_ broker.Adopter       = (*Token)(nil)
 	_ broker.Keeper        = (*Token)(nil)
+	_ broker.Truster       = (*Token)(nil)
+	_ broker.Officer       = (*Token)(nil)
 )
 
 // New makes an empty token.
@@ -67,7 +75,7 @@ func New(o Options) *Token {
 	if o.Serial == "" {
 		o.Serial = "0001"
 	}
-	return &Token{options: o, anchors: map[string][]byte{}}
+	return &Token{options: o, anchors: map[string][]byte{}, marked: map[string]bool{}}
 }
 
 // Info describes the token.
@@ -107,9 +115,26 @@ func (t *Token) Plans(ctx context.Context) ([]broker.Plan, error) {
 }
 
 func (t *Token) plan(spec broker.KeySpec, m broker.Mechanism) broker.Plan {
+	p := t.performs(spec, m)
+	switch {
+	case !p.Works:
+	case p.Way == broker.TwoStep:
+		p.Distrust = "its second key is made by the user, and trusted by nobody"
+	case t.options.NoTrust:
+		p.Distrust = "the token lets its user mark keys as trusted himself"
+	default:
+		p.Trusts = true
+	}
+	return p
+}
+
+func (t *Token) performs(spec broker.KeySpec, m broker.Mechanism) broker.Plan {
 	p := broker.Plan{Spec: spec, Mechanism: m, Way: broker.TwoStep, AESNumber: 0x210B, Works: true, Conforming: true}
-	if m.Direct() {
+	switch {
+	case m.Direct():
 		p.Way, p.AESNumber = broker.Direct, 0
+	case t.options.OneStep:
+		p.Way, p.AESNumber = broker.OneStep, 0
 	}
 	switch {
 	case slices.Contains(t.options.Unsupported, spec):

@@ -36,6 +36,9 @@ func (o object) attributes() broker.Attributes {
 	hidden := o.class == classSecret || o.class == classPrivate
 	no, local, sensitive := false, !o.unwrapped, !o.open
 	a := broker.Attributes{Local: &local, Modifiable: &o.usage.Modifiable, Private: &hidden}
+	if hidden {
+		a.WrapWithTrusted = &o.usage.Trusted
+	}
 	if hidden && o.unwrapped {
 		a.Sensitive, a.AlwaysSensitive, a.Extractable, a.NeverExtractable = &sensitive, &no, &o.extractable, &no
 	} else if hidden {

@@ -50,6 +50,8 @@ func (t *Token) wrappable(o *object, m broker.Material, key broker.CheckedWrappi
 		return refuse(broker.Unsupported, fmt.Sprintf("%s %s is no plan of this token", asked.Way, asked.Mechanism))
 	case !o.extractable:
 		return refuse(broker.Rejected, "it is sealed")
+	case o.usage.Trusted:
+		return t.trusts(key)
 	}
 	return nil
 }

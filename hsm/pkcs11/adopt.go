@@ -40,7 +40,7 @@ func (t *Token) adopt(ctx context.Context, s *session, in broker.GenerateIn) (br
 	if err != nil {
 		return broker.Material{}, err
 	}
-	got, err := s.read(ctx, key, append(evidenceKinds(), p11.CKA_WRAP_WITH_TRUSTED)...)
+	got, err := s.read(ctx, key, evidenceKinds()...)
 	if err != nil {
 		return broker.Material{}, fmt.Errorf("read attributes: %w", err)
 	}
@@ -71,13 +71,14 @@ func (f facts) serves(in broker.GenerateIn) error {
 		{"CKA_MODIFIABLE", p11.CKA_MODIFIABLE, in.Usage.Modifiable},
 		{"CKA_SIGN", p11.CKA_SIGN, in.Usage.MAC},
 		{"CKA_ENCRYPT", p11.CKA_ENCRYPT, in.Usage.Encrypt},
+		{"CKA_WRAP_WITH_TRUSTED", p11.CKA_WRAP_WITH_TRUSTED, in.Usage.Trusted},
 	} {
 		if got := f.flag(want.kind); want.asked && (got == nil || !*got) {
 			missing = append(missing, fmt.Sprintf("%s is %s, true is needed", want.name, shown(got)))
 		}
 	}
-	if trusted := f.flag(p11.CKA_WRAP_WITH_TRUSTED); trusted != nil && *trusted {
-		missing = append(missing, "CKA_WRAP_WITH_TRUSTED is true: no provider's wrapping key may wrap it")
+	if trusted := f.flag(p11.CKA_WRAP_WITH_TRUSTED); trusted != nil && *trusted && !in.Usage.Trusted {
+		missing = append(missing, "CKA_WRAP_WITH_TRUSTED is true, which a policy with wrap_with_trusted: true takes")
 	}
 	if len(missing) > 0 {
 		return errors.New(strings.Join(missing, "; "))

@@ -97,6 +97,7 @@ func evidenceKinds() []uint {
 		p11.CKA_MODIFIABLE, p11.CKA_PRIVATE, p11.CKA_KEY_GEN_MECHANISM,
 		p11.CKA_VALUE_LEN, p11.CKA_MODULUS, p11.CKA_EC_PARAMS,
 		p11.CKA_ENCRYPT, p11.CKA_DECRYPT, p11.CKA_SIGN, p11.CKA_WRAP, p11.CKA_UNWRAP, p11.CKA_DERIVE,
+		p11.CKA_WRAP_WITH_TRUSTED, p11.CKA_TRUSTED,
 	}
 }
 
@@ -105,6 +106,10 @@ func (f facts) attributes() broker.Attributes {
 		Local: f.flag(p11.CKA_LOCAL), Sensitive: f.flag(p11.CKA_SENSITIVE), AlwaysSensitive: f.flag(p11.CKA_ALWAYS_SENSITIVE),
 		Extractable: f.flag(p11.CKA_EXTRACTABLE), NeverExtractable: f.flag(p11.CKA_NEVER_EXTRACTABLE),
 		Modifiable: f.flag(p11.CKA_MODIFIABLE), Private: f.flag(p11.CKA_PRIVATE),
+		WrapWithTrusted: f.flag(p11.CKA_WRAP_WITH_TRUSTED),
+	}
+	if f.class() == "public" {
+		a.Trusted = f.flag(p11.CKA_TRUSTED)
 	}
 	if n, ok := f.number(p11.CKA_KEY_GEN_MECHANISM); ok && n != p11.CK_UNAVAILABLE_INFORMATION {
 		a.KeyGenMechanism = mechanismName(n)

@@ -14,7 +14,7 @@ import (
 )
 
 // probeVersion changes with what the probe looks at: older results are not used.
-const probeVersion = 2
+const probeVersion = 3
 
 // cache is the file that keeps what was found on one token with one firmware and
 // one library. Nothing secret is in it, and nothing that could leak a key: a

@@ -64,7 +64,7 @@ func (t *Token) existing(ctx context.Context, s *session, in broker.GenerateIn) 
 // generate makes the objects. An error after they were made leaves them for the
 // run that resumes; only what the token did not make as asked is destroyed.
 func (t *Token) generate(ctx context.Context, s *session, in broker.GenerateIn) (broker.Material, error) {
-	key, public, err := s.make(ctx, in, false)
+	key, public, err := s.make(ctx, in)
 	if err != nil {
 		return broker.Material{}, err
 	}
@@ -107,7 +107,7 @@ func (s *session) alone(ctx context.Context, in broker.GenerateIn, key, public h
 }
 
 // make generates a secret, or a pair; public is 0 for a secret.
-func (s *session) make(ctx context.Context, in broker.GenerateIn, sign bool) (key, public handle, err error) {
+func (s *session) make(ctx context.Context, in broker.GenerateIn) (key, public handle, err error) {
 	if in.Spec.Secret() {
 		key, err = s.generateKey(ctx, genMechanism(in.Spec), secretTemplate(in))
 		return key, 0, err
@@ -116,7 +116,7 @@ func (s *session) make(ctx context.Context, in broker.GenerateIn, sign bool) (ke
 	if err != nil {
 		return 0, 0, err
 	}
-	p, err := s.generatePair(ctx, genMechanism(in.Spec), publicHalf, privateTemplate(in, sign))
+	p, err := s.generatePair(ctx, genMechanism(in.Spec), publicHalf, privateTemplate(in))
 	return p.private, p.public, err
 }
 

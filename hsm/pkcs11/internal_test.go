@@ -100,6 +100,15 @@ func TestPINIsNotTriedWhereOneMoreWouldLock(t *testing.T) {
 			t.Errorf("flags 0x%X: %v", flags, err)
 		}
 	}
+	officer := &Token{config: Config{Officer: true}}
+	for flags, words := range map[uint]string{p11.CKF_SO_PIN_FINAL_TRY: "would lock the security officer out", p11.CKF_SO_PIN_LOCKED: "officer's PIN is locked"} {
+		if err := officer.pinUsable(flags); broker.KindOf(err) != broker.Denied || !strings.Contains(err.Error(), words) {
+			t.Errorf("flags 0x%X: %v", flags, err)
+		}
+	}
+	if err := officer.pinUsable(p11.CKF_USER_PIN_LOCKED); broker.KindOf(err) != broker.Misuse {
+		t.Errorf("without a source: %v", err)
+	}
 }
 
 func TestJudgeKnowsWhatOneKeyCannotShow(t *testing.T) {

@@ -201,7 +201,7 @@ func unwrapTemplate(in broker.GenerateIn) template {
 	if in.Spec.Secret() {
 		t = without(secretTemplate(in), p11.CKA_VALUE_LEN)
 	} else {
-		class, t = p11.CKO_PRIVATE_KEY, privateTemplate(in, false)
+		class, t = p11.CKO_PRIVATE_KEY, privateTemplate(in)
 	}
 	switch in.Spec.Class() {
 	case broker.ClassHMAC:

@@ -210,7 +210,7 @@ func (t *Token) checkGuard(ctx context.Context, s *session, id broker.KeeperID, 
 		return nil // no keeper key of this token is
 	}
 	in := probeKey(broker.AES256)
-	h, _, err := s.make(ctx, in, false)
+	h, _, err := s.make(ctx, in)
 	if err != nil {
 		return fmt.Errorf("try %s: %w", keeperName(id), err)
 	}

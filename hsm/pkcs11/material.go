@@ -119,6 +119,8 @@ func (f facts) honours(in broker.GenerateIn) error {
 		kind uint
 		set  bool
 	}{
+		"CKA_WRAP_WITH_TRUSTED": {p11.CKA_WRAP_WITH_TRUSTED, in.Usage.Trusted},
+
 		"CKA_SIGN":    {p11.CKA_SIGN, in.Usage.MAC},
 		"CKA_ENCRYPT": {p11.CKA_ENCRYPT, in.Usage.Encrypt},
 		"CKA_DECRYPT": {p11.CKA_DECRYPT, false},

@@ -22,6 +22,7 @@ const (
 type pool struct {
 	login   func(context.Context) (*session, slotInfo, error) // opens and logs in an anchor
 	module  *module
+	officer bool // the security officer is logged in, whose sessions some tokens describe as nobody's
 	permits chan struct{}
 	freed   chan struct{} // capacity 1: a session was closed
 
@@ -106,7 +107,7 @@ var errLoggedOut = errors.New("the session is not logged in")
 func (p *pool) usable(info p11.SessionInfo) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.slot.token.Flags&p11.CKF_LOGIN_REQUIRED == 0 ||
+	return p.officer || p.slot.token.Flags&p11.CKF_LOGIN_REQUIRED == 0 ||
 		info.State == p11.CKS_RW_USER_FUNCTIONS || info.State == p11.CKS_RO_USER_FUNCTIONS
 }
 

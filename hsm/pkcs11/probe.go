@@ -83,7 +83,8 @@ type prober struct {
 	host   *rsa.PrivateKey
 	keeper handle // a keeper key of the probe's own; 0 where the token keeps nothing
 	how    keepHow
-	noKeep error // why it keeps nothing
+	noKeep error  // why it keeps nothing
+	bypass string // how its user gets round trusted wrapping keys; "" by nothing that was tried
 }
 
 // probe tries every key spec with every mechanism.
@@ -97,6 +98,9 @@ func probe(ctx context.Context, s *session) (found *cached, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.discard(ctx, p.keeper)) }()
+	if p.bypass, err = p.findBypass(ctx); err != nil {
+		return nil, err
+	}
 	found = &cached{How: p.how}
 	for _, spec := range broker.KeySpecs() {
 		some, keep, err := p.spec(ctx, spec)
@@ -156,7 +160,10 @@ func (p prober) once(ctx context.Context, spec broker.KeySpec) (plans []broker.P
 		}
 		plans = append(plans, plan)
 	}
-	keep, err = p.keeping(ctx, key, plans)
+	if keep, err = p.keeping(ctx, key, plans); err != nil {
+		return nil, keep, err
+	}
+	plans, err = p.trusting(ctx, spec, plans)
 	return plans, keep, err
 }
 

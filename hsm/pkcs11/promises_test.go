@@ -1,6 +1,7 @@
 package pkcs11_test
 
 import (
+	"crypto/rsa"
 	"testing"
 
 	"github.com/keyferry/keyferry/broker"
@@ -12,16 +13,22 @@ import (
 func TestPromises(t *testing.T) {
 	each(t, func(t *testing.T, k softtoken.Kind) {
 		made := store(t, k, "promises", "another")[0]
-		runPromises(t, made, open(t, configOf(made)))
+		var marked *rsa.PrivateKey
+		if k == softtoken.SoftHSM { // Kryoptic's officer cannot
+			so, leave := officer(t, made)
+			marked = hsmtest.Mark(t, so)
+			leave()
+		}
+		runPromises(t, made, open(t, configOf(made)), marked)
 	})
 }
 
 // runPromises lets the suite reach behind the token's back by a session of its
 // own.
-func runPromises(t *testing.T, made softtoken.Token, token hsmtest.Token) {
+func runPromises(t *testing.T, made softtoken.Token, token hsmtest.Token, marked *rsa.PrivateKey) {
 	t.Helper()
 	hsmtest.Run(t, hsmtest.Setup{
-		Token: token,
+		Token: token, Marked: marked,
 		Lose: func(t *testing.T, id broker.MaterialID, class string) {
 			t.Helper()
 			r := rawSession(t, made.Module, made.Serial)

@@ -90,6 +90,10 @@ func (s *session) create(ctx context.Context, t template) (handle, error) {
 	return change(ctx, "C_CreateObject", func() (handle, error) { return s.ctx.CreateObject(s.handle, t) })
 }
 
+func (s *session) copy(ctx context.Context, h handle, t template) (handle, error) {
+	return change(ctx, "C_CopyObject", func() (handle, error) { return s.ctx.CopyObject(s.handle, h, t) })
+}
+
 // destroy is not stopped by the end of ctx: what was made must go. An object that
 // is gone already is no error.
 func (s *session) destroy(ctx context.Context, h handle) error {

@@ -60,7 +60,7 @@ func curveOID(spec broker.KeySpec) asn1.ObjectIdentifier {
 // hidden is what every secret and private object of ours is: it never leaves the
 // token in clear, and is seen only after a login.
 func hidden(in broker.GenerateIn) template {
-	return template{
+	t := template{
 		attribute(p11.CKA_ID, in.ID),
 		attribute(p11.CKA_LABEL, in.Label),
 		attribute(p11.CKA_TOKEN, !in.Usage.Session),
@@ -69,6 +69,10 @@ func hidden(in broker.GenerateIn) template {
 		attribute(p11.CKA_EXTRACTABLE, true), // wrapping needs it
 		attribute(p11.CKA_MODIFIABLE, in.Usage.Modifiable),
 	}
+	if in.Usage.Trusted {
+		t = append(t, attribute(p11.CKA_WRAP_WITH_TRUSTED, true))
+	}
+	return t
 }
 
 // secretTemplate allows the uses that the proof needs and no other: a key that
@@ -87,11 +91,11 @@ func secretTemplate(in broker.GenerateIn) template {
 	)
 }
 
-// privateTemplate allows no use. Only the probe, with keys of its own, signs.
-func privateTemplate(in broker.GenerateIn, sign bool) template {
+// privateTemplate allows no use.
+func privateTemplate(in broker.GenerateIn) template {
 	return append(
 		hidden(in),
-		attribute(p11.CKA_SIGN, sign),
+		attribute(p11.CKA_SIGN, false),
 		attribute(p11.CKA_DECRYPT, false),
 		attribute(p11.CKA_UNWRAP, false),
 		attribute(p11.CKA_DERIVE, false),

@@ -40,7 +40,7 @@ func (p prober) throwaway(ctx context.Context, spec broker.KeySpec) (key throwaw
 	in := probeKey(spec)
 	key = throwaway{spec: spec, message: make([]byte, 114)}
 	rand.Read(key.message)
-	if key.private, key.public, err = p.s.make(ctx, in, false); err != nil {
+	if key.private, key.public, err = p.s.make(ctx, in); err != nil {
 		return key, err
 	}
 	if err = p.operate(ctx, &key); err != nil {

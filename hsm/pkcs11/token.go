@@ -18,6 +18,9 @@ type Config struct {
 	// PIN is asked when a login is due: at Open, and after the token was away. The
 	// bytes are overwritten after use. A PIN that was refused is never tried again.
 	PIN func(context.Context) ([]byte, error)
+	// Officer logs in as the security officer, whose PIN it then is: for Trust alone. Nobody
+	// else in this process may be logged in to the token.
+	Officer bool
 	// Sessions is the most that are open at once, and so the most calls at once; 0
 	// means 16, or what the module is known to bear. One more holds the login.
 	Sessions int
@@ -26,8 +29,8 @@ type Config struct {
 	Logger   *slog.Logger // nil logs nothing
 }
 
-// Token is a broker.Token, Sealer, Anchorer, HealthChecker, Adopter and Keeper, safe
-// for concurrent use. A token that was removed and is back is logged in to again by
+// Token is a broker.Token, Sealer, Anchorer, HealthChecker, Adopter, Keeper, Truster and,
+// with Config.Officer, Officer, safe for concurrent use. A token that was removed and is back is logged in to again by
 // the next call.
 type Token struct {
 	config Config
@@ -54,6 +57,8 @@ var (
 	_ broker.HealthChecker = (*Token)(nil)
 	_ broker.Adopter       = (*Token)(nil)
 	_ broker.Keeper        = (*Token)(nil)
+	_ broker.Truster       = (*Token)(nil)
+	_ broker.Officer       = (*Token)(nil)
 )
 
 // Open loads the module, finds the token, and logs in, with one try. Errors are
@@ -88,6 +93,7 @@ func (t *Token) connect(ctx context.Context) error {
 	}
 	t.serial = slot.token.SerialNumber
 	t.pool = newPool(t.module, sessionLimit(t.config.Sessions, slot.token.ManufacturerID), t.login)
+	t.pool.officer = t.config.Officer
 	_, err = t.pool.connect(ctx)
 	return err
 }

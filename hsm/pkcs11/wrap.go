@@ -29,7 +29,11 @@ func (t *Token) Wrap(ctx context.Context, m broker.Material, key broker.CheckedW
 		if err != nil {
 			return err
 		}
-		out, err = s.wrapUnder(ctx, key.PublicKey(), key.Plan(), material)
+		if set := m.Attributes.WrapWithTrusted; set != nil && *set {
+			out, err = s.wrapUnderMarked(ctx, key, material)
+		} else {
+			out, err = s.wrapUnder(ctx, key.PublicKey(), key.Plan(), material)
+		}
 		return err
 	})
 	return out, err
@@ -60,6 +64,11 @@ func (s *session) wrapUnder(ctx context.Context, key *rsa.PublicKey, plan broker
 		return nil, fmt.Errorf("import the wrapping key: %w", err)
 	}
 	defer func() { err = errors.Join(err, s.destroy(ctx, under)) }()
+	return s.wrapBy(ctx, plan, under, key.Size(), material)
+}
+
+// wrapBy wraps by a plan. What comes out is no shorter than the wrapping key.
+func (s *session) wrapBy(ctx context.Context, plan broker.Plan, under handle, least int, material handle) (out []byte, err error) {
 	switch plan.Way {
 	case broker.Direct:
 		out, err = s.wrapKey(ctx, oaep(plan.Mechanism), under, material)
@@ -70,7 +79,7 @@ func (s *session) wrapUnder(ctx context.Context, key *rsa.PublicKey, plan broker
 	default:
 		return nil, refuse(broker.Unsupported, "wrap by", string(plan.Way), "it is no way to wrap")
 	}
-	if least := key.Size(); err == nil && len(out) < least {
+	if err == nil && len(out) < least {
 		return nil, refuse(broker.Rejected, "wrap by", string(plan.Way), "%d bytes came out, not %d or more", len(out), least)
 	}
 	return out, err
@@ -96,15 +105,21 @@ func (s *session) wrapTwice(ctx context.Context, plan broker.Plan, under, materi
 }
 
 func wrappingKeyTemplate(key *rsa.PublicKey) template {
-	return template{
-		attribute(p11.CKA_CLASS, uint(p11.CKO_PUBLIC_KEY)),
-		attribute(p11.CKA_KEY_TYPE, uint(p11.CKK_RSA)),
+	return append(
+		publicKeyTemplate(key),
 		attribute(p11.CKA_TOKEN, false),
 		attribute(p11.CKA_PRIVATE, false),
 		attribute(p11.CKA_MODIFIABLE, false),
 		attribute(p11.CKA_WRAP, true),
 		attribute(p11.CKA_ENCRYPT, false),
 		attribute(p11.CKA_VERIFY, false),
+	)
+}
+
+func publicKeyTemplate(key *rsa.PublicKey) template {
+	return template{
+		attribute(p11.CKA_CLASS, uint(p11.CKO_PUBLIC_KEY)),
+		attribute(p11.CKA_KEY_TYPE, uint(p11.CKK_RSA)),
 		attribute(p11.CKA_MODULUS, key.N.Bytes()),
 		attribute(p11.CKA_PUBLIC_EXPONENT, big.NewInt(int64(key.E)).Bytes()),
 	}

@@ -21,7 +21,7 @@ func (c Config) capabilities() broker.Capabilities {
 		ValidTo:           broker.ValidToRule{Native: true, Moves: true, From: true},
 		Deletion:          deletionRule(),
 		SoftwareProtected: c.Protection == Software,
-		PrepareFinds:      true, ImportMakesKey: true, ImportMarks: true, KeepsWrappingKeys: true,
+		PrepareFinds:      true, ImportMakesKey: true, ImportMarks: true, KeepsWrappingKeys: true, WrappingKeysLast: true,
 		Settle: c.Settle, Poll: c.Poll,
 		Quotas: c.quotas(), Once: once(), Shared: shared(), Prices: c.prices.From, HostSuffixes: hostSuffixes(), Permissions: c.permissions(),
 	}

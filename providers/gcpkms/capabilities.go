@@ -18,7 +18,7 @@ func (c Config) capabilities() broker.Capabilities {
 			Min: minWindow, Max: maxWindow, Default: c.DeletionWindow, Chosen: broker.ChosenAtBirth, KeysStay: true,
 		},
 		SoftwareProtected: c.Protection == Software,
-		ImportLists:       true, SoleWriter: c.SoleWriter, PrepareFinds: true,
+		WrappingKeysLast:  true, ImportLists: true, SoleWriter: c.SoleWriter, PrepareFinds: true,
 		Settle: c.Settle, Poll: c.Poll,
 		Quotas: c.quotas(), Once: c.once(), Shared: shared(), Prices: c.prices.From, HostSuffixes: append(kmsHosts(c.Location), privateHosts), Permissions: c.neededPermissions(),
 	}

@@ -11,6 +11,7 @@ import (
 func Numbered() broker.Capabilities {
 	c := Default()
 	c.Consumer, c.NamesKeys, c.PrepareFinds, c.ImportLists = "{name}", true, true, true
+	c.WrappingKeysLast = true
 	c.Names = broker.NameRule{Pattern: `[a-zA-Z0-9_-]{1,63}`, Max: 63, Keeps: "_", Words: "letters, digits, _ and -, at most 63 characters"}
 	c.Tags = broker.TagRule{
 		Max: 60, Name: `[a-z][a-z0-9_-]{0,62}`, Value: `[a-z0-9_-]{0,63}`,
@@ -56,6 +57,7 @@ func numbered(s broker.KeySpec) broker.SpecCapability {
 func Newest() broker.Capabilities {
 	c := Default()
 	c.Consumer, c.NamesKeys, c.ImportMakesKey, c.ImportMarks, c.KeepsWrappingKeys = "{name}", true, true, true, true
+	c.WrappingKeysLast = true
 	c.Names = broker.NameRule{Pattern: `[a-zA-Z0-9-]{1,127}`, Max: 127, Reserved: []string{"wrapping-key"}, Words: "letters, digits and -, at most 127 characters"}
 	c.Tags = broker.TagRule{Max: 10, Name: `.{1,256}`, Value: `.{0,256}`, Reserved: []string{"keyferry-"}, Words: "at most 256 characters, 10 of them"}
 	c.ValidTo = broker.ValidToRule{Native: true, Moves: true, From: true}

@@ -58,6 +58,7 @@ func brokenKept() []broken {
 		}
 	})
 	add("a kept wrapping key is fetched as it was made", wraps(func(in *broker.WrappingKeyIn) { in.Kept = "" }))
+	add("a wrapping key that lasts serves the next import too", wraps(func(in *broker.WrappingKeyIn) { in.Kept = "" }))
 	add("a kept wrapping key that is not there is not found", makesAnother(broker.NotFound))
 	add("a kept wrapping key ends", makesAnother(broker.Expired))
 	add("a kept wrapping key outside its time, or disabled, is not used", makesAnother(broker.Expired))

@@ -12,6 +12,7 @@ import (
 func keptChecks() []check {
 	return []check{
 		{name: "each wrapping key that is made is another", when: keepsWrapping, run: madeApart},
+		{name: "a wrapping key that lasts serves the next import too", when: wrappingLasts, run: lastsOn},
 		{name: "a kept wrapping key is fetched as it was made", when: keepsWrapping, run: fetchedAsMade},
 		{name: "a kept wrapping key that is not there is not found", when: keepsWrapping, run: keptMissing},
 		{name: "a kept wrapping key ends", when: keepsWrapping, needs: []Need{NeedClock}, run: keptEnds},
@@ -63,6 +64,19 @@ func madeApart(ctx context.Context, h *harness) error {
 		return fmt.Errorf("both are %s", refs[0])
 	}
 	return nil
+}
+
+// lastsOn: time passes between two imports, in which somebody can look at the key.
+func lastsOn(ctx context.Context, h *harness) error {
+	first, err := h.keptKey(ctx, "")
+	if err != nil {
+		return err
+	}
+	next, err := h.keptKey(ctx, first.Ref)
+	if err == nil && (next.SingleUse || !bytes.Equal(next.PublicKey, first.PublicKey)) {
+		err = fmt.Errorf("%s, and then %s, single use %v", first.Source, next.Source, next.SingleUse)
+	}
+	return err
 }
 
 func fetchedAsMade(ctx context.Context, h *harness) error {

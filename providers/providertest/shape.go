@@ -14,6 +14,7 @@ func makesKeys(c broker.Capabilities) bool      { return !c.ImportMakesKey }
 func findsByName(c broker.Capabilities) bool    { return c.PrepareFinds && c.NamesKeys && makesKeys(c) }
 func importMarks(c broker.Capabilities) bool    { return c.ImportMarks }
 func importLists(c broker.Capabilities) bool    { return c.ImportLists }
+func wrappingLasts(c broker.Capabilities) bool  { return c.WrappingKeysLast }
 func keepsWrapping(c broker.Capabilities) bool  { return c.KeepsWrappingKeys }
 func keysStay(c broker.Capabilities) bool       { return c.Deletion.KeysStay }
 func keysGo(c broker.Capabilities) bool         { return !c.Deletion.KeysStay }
