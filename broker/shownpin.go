@@ -1,12 +1,13 @@
 package broker
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // memberStart is the beginning of a member but the first.
-var memberStart = regexp.MustCompile(` ([a-z_]+):`)
+var memberStart = lazyregexp.New(` ([a-z_]+):`)
 
 // ShownPin is the value of a pin for people. A field with members of its own is sealed
 // as Go writes a map, map[a:x b:y], and always will be: who shows it says a=x, b=y.
@@ -17,5 +18,5 @@ func ShownPin(value string) string {
 	if !ok || !closed {
 		return value
 	}
-	return strings.Replace(memberStart.ReplaceAllString(inner, ", $1="), ":", "=", 1)
+	return strings.Replace(memberStart().ReplaceAllString(inner, ", $1="), ":", "=", 1)
 }

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // want is an import request with its policy and defaults filled in: what is
@@ -29,7 +30,7 @@ type want struct {
 
 // keyName is the broker's own rule: what every cloud can be given, perhaps
 // shortened, and what no file name or URL is broken by.
-var keyName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9_-]|[./][a-zA-Z0-9_-])*$`)
+var keyName = lazyregexp.New(`^[a-zA-Z0-9](?:[a-zA-Z0-9_-]|[./][a-zA-Z0-9_-])*$`)
 
 // maxKeyName is the most characters a key's name may have.
 const maxKeyName = 200
@@ -47,7 +48,7 @@ func CheckKeyName(name string) error {
 		return refuse("it is empty")
 	case len(name) > maxKeyName:
 		return refuse(fmt.Sprintf("it has %d characters, %d are allowed", len(name), maxKeyName))
-	case !keyName.MatchString(name):
+	case !keyName().MatchString(name):
 		return refuse("it has characters, or an order of them, that are not allowed")
 	}
 	return nil

@@ -23,7 +23,7 @@ func (d *decoder) checkPolicy(path string, p Policy, c *Config) {
 		switch word := p.Algorithms[provider]; {
 		case !slices.Contains(providers(), provider):
 			d.faultAt(at, "%s: there is no provider %q; %s", at, provider, orNear(provider, providers()))
-		case !algorithmForm.MatchString(word):
+		case !algorithmForm().MatchString(word):
 			d.faultAt(at, "%s: %.80q is not a provider's word like RSA_SIGN_PKCS1_3072_SHA256", at, word)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // decoder fills the types from a YAML tree. Unlike a library's, it goes on after a
@@ -55,11 +56,11 @@ func (s slot) quoted(text string) string {
 	if s.secret() {
 		return "the value"
 	}
-	return fmt.Sprintf("%.80q", userinfo.ReplaceAllString(text, "://…@"))
+	return fmt.Sprintf("%.80q", userinfo().ReplaceAllString(text, "://…@"))
 }
 
 // userinfo of a URL, where people put passwords (RFC 3986 §3.2.1).
-var userinfo = regexp.MustCompile(`://.*@`)
+var userinfo = lazyregexp.New(`://.*@`)
 
 // decode fills one slot.
 func (d *decoder) decode(node ast.Node, s slot) {

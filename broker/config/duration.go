@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // Duration is a length of time like 90d, 12h30m or 2w: whole numbers of weeks,
@@ -19,7 +19,7 @@ type Duration time.Duration
 
 const durationWords = "a duration like 90d, 36h or 1h30m (w, d, h, m, s)"
 
-var durationForm = regexp.MustCompile(`^(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?$`)
+var durationForm = lazyregexp.New(`^(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?$`)
 
 func units() []struct {
 	name   string
@@ -34,7 +34,7 @@ func units() []struct {
 // ParseDuration reads a Duration; its error is Misuse. "" and 0 are refused.
 func ParseDuration(s string) (Duration, error) {
 	refuse := fmt.Errorf("%q is not %s: %w", s, durationWords, broker.Misuse)
-	parts := durationForm.FindStringSubmatch(s)
+	parts := durationForm().FindStringSubmatch(s)
 	if parts == nil {
 		return 0, refuse
 	}

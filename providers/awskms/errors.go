@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"time"
 
 	"github.com/aws/smithy-go"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // kinds is the one table from AWS's error codes (KMS API reference, "Common
@@ -113,7 +113,7 @@ func translate(c call, rec *record, err error) error {
 
 // denial finds the action that a refusal names: it can be another than the call,
 // kms:TagResource in a CreateKey.
-var denial = regexp.MustCompile(`perform: ((?:kms|sts|iam):[A-Za-z]+)`)
+var denial = lazyregexp.New(`perform: ((?:kms|sts|iam):[A-Za-z]+)`)
 
 // missing is the permission that a refusal is about; "" where it is about the
 // credentials themselves.
@@ -122,7 +122,7 @@ func missing(c call, err error) string {
 	if !ok || api.ErrorCode() != "AccessDenied" && api.ErrorCode() != "AccessDeniedException" {
 		return ""
 	}
-	if named := denial.FindStringSubmatch(api.ErrorMessage()); named != nil {
+	if named := denial().FindStringSubmatch(api.ErrorMessage()); named != nil {
 		return named[1]
 	}
 	if within(err, "STS", "AssumeRole") {

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // waysOut of a name that is deleted and not free.
@@ -24,7 +25,7 @@ func waysOut(name string) string {
 }
 
 // denial finds the data action that a refusal names.
-var denial = regexp.MustCompile(`Microsoft\.KeyVault/[A-Za-z]+/keys/[A-Za-z/]+`)
+var denial = lazyregexp.New(`Microsoft\.KeyVault/[A-Za-z]+/keys/[A-Za-z/]+`)
 
 // elsewhereDecided are inner codes of refusals that no data action lifts.
 var elsewhereDecided = []string{"ForbiddenByFirewall", "ForbiddenByConnection", "ForbiddenByPolicy"}
@@ -35,7 +36,7 @@ func (p *Provider) missing(c call, a *answer) string {
 	if a == nil || a.status != http.StatusForbidden || slices.Contains(elsewhereDecided, a.inner) {
 		return ""
 	}
-	if named := denial.FindString(a.message); named != "" {
+	if named := denial().FindString(a.message); named != "" {
 		return named
 	}
 	return p.c.actionOf(c.name)

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // guard stands between the SDK's authentication and the wire. It lets through what goes
@@ -52,7 +52,7 @@ func (g guard) refuse(kind broker.Kind, why error) error {
 }
 
 // member of a challenge, as the SDK reads them too.
-var member = regexp.MustCompile(`(\w+)="([^"]*)"`)
+var member = lazyregexp.New(`(\w+)="([^"]*)"`)
 
 // longestChallenge is more than any that Key Vault sends.
 const longestChallenge = 4096
@@ -65,7 +65,7 @@ func (g guard) read(headers []string, authorised bool) (string, error) {
 		return "", g.refuse(broker.Rejected, errors.New("its challenge is not one bearer challenge"))
 	}
 	members := map[string]string{}
-	for _, m := range member.FindAllStringSubmatch(headers[0], -1) {
+	for _, m := range member().FindAllStringSubmatch(headers[0], -1) {
 		if _, twice := members[m[1]]; twice {
 			return "", g.refuse(broker.Rejected, fmt.Errorf("its challenge has %s twice", plain(m[1])))
 		}
@@ -88,11 +88,11 @@ func (g guard) read(headers []string, authorised bool) (string, error) {
 }
 
 // hostShape has nothing that a parser of challenges could stumble over.
-var hostShape = regexp.MustCompile(`^[0-9A-Za-z.-]+(:[0-9]+)?$`)
+var hostShape = lazyregexp.New(`^[0-9A-Za-z.-]+(:[0-9]+)?$`)
 
 func hostOf(text string) (string, *url.URL, bool) {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "https" || !hostShape.MatchString(u.Host) {
+	if err != nil || u.Scheme != "https" || !hostShape().MatchString(u.Host) {
 		return "", nil, false
 	}
 	return u.Host, u, true

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"time"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/broker/lazyregexp"
 	"github.com/keyferry/keyferry/providers/internal/endpoint"
 )
 
@@ -21,7 +21,7 @@ const (
 	longestKEK  = 730 * day
 )
 
-var tenantShape = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+var tenantShape = lazyregexp.New(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // check refuses a configuration that cannot be meant; its errors are Misuse and name
 // what is wrong.
@@ -40,7 +40,7 @@ func misuse(c Config, why error) error {
 
 func (c Config) checkKind() error {
 	switch {
-	case !tenantShape.MatchString(c.Tenant):
+	case !tenantShape().MatchString(c.Tenant):
 		return fmt.Errorf("tenant %q is not an id like 11111111-2222-3333-4444-555555555555", c.Tenant)
 	case c.Kind != Vault && c.Kind != ManagedHSM:
 		return fmt.Errorf("kind %q is neither %s nor %s", c.Kind, Vault, ManagedHSM)
@@ -91,7 +91,7 @@ func (c Config) checkEndpoints() error {
 
 func onlyHost(what, raw string) error {
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "https" || !hostShape.MatchString(u.Host) || u.Path != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Scheme != "https" || !hostShape().MatchString(u.Host) || u.Path != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return fmt.Errorf("%s %q is not https:// and a host", what, plain(raw))
 	}
 	return nil

@@ -57,7 +57,7 @@ func (p *Provider) update(ctx context.Context, v broker.VersionRef, verb string,
 	if err != nil {
 		return broker.Receipt{}, err
 	}
-	if !versionShape.MatchString(v.ID) {
+	if !versionShape().MatchString(v.ID) {
 		if err := p.there(ctx, verb, v); err != nil {
 			return broker.Receipt{}, err
 		}

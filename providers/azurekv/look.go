@@ -41,7 +41,7 @@ func nothing(func(broker.Observation, error) bool) {}
 
 // named is what has a name, deleted or not.
 func (p *Provider) named(ctx context.Context, name string) iter.Seq2[broker.Observation, error] {
-	if !nameShape.MatchString(name) {
+	if !nameShape().MatchString(name) {
 		return nothing
 	}
 	return p.one(ctx, broker.VersionRef{Key: broker.KeyRef{ID: p.keyID(name)}})
@@ -73,7 +73,7 @@ func (p *Provider) one(ctx context.Context, v broker.VersionRef) iter.Seq2[broke
 	if _, err := p.nameOf(v.Key); err != nil {
 		return failed(err)
 	}
-	if v.ID != "" && !versionShape.MatchString(v.ID) {
+	if v.ID != "" && !versionShape().MatchString(v.ID) {
 		return nothing // no version has such an id
 	}
 	return func(yield func(broker.Observation, error) bool) {
@@ -107,7 +107,7 @@ func (p *Provider) get(ctx context.Context, c call, v broker.VersionRef) (azkeys
 	if err != nil {
 		return azkeys.KeyBundle{}, broker.Receipt{}, err
 	}
-	if v.ID != "" && !versionShape.MatchString(v.ID) {
+	if v.ID != "" && !versionShape().MatchString(v.ID) {
 		return azkeys.KeyBundle{}, broker.Receipt{}, refuse(broker.NotFound, c.verb, c.object, "%q is not the id of a version", plain(v.ID))
 	}
 	got, receipt, err := invoke(ctx, p, c, func(ctx context.Context, k *azkeys.Client) (azkeys.GetKeyResponse, error) {

@@ -4,18 +4,18 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // Shapes of names ("About keys, secrets, and certificates").
 var (
-	nameShape    = regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`)
-	versionShape = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	nameShape    = lazyregexp.New(`^[0-9a-zA-Z-]{1,127}$`)
+	versionShape = lazyregexp.New(`^[0-9a-f]{32}$`)
 )
 
 // keyID is a key's id without a version: what consumers use.
@@ -44,9 +44,9 @@ func (p *Provider) parse(id string) (broker.VersionRef, error) {
 	}
 	part := strings.Split(strings.Trim(u.EscapedPath(), "/"), "/")
 	switch {
-	case len(part) < 2 || len(part) > 3 || part[0] != "keys" || !nameShape.MatchString(part[1]):
+	case len(part) < 2 || len(part) > 3 || part[0] != "keys" || !nameShape().MatchString(part[1]):
 		return broker.VersionRef{}, p.foreign(id, "it is not the id of a key")
-	case len(part) == 3 && !versionShape.MatchString(part[2]):
+	case len(part) == 3 && !versionShape().MatchString(part[2]):
 		return broker.VersionRef{}, p.foreign(id, "it is not the id of a version")
 	}
 	v := broker.VersionRef{Key: broker.KeyRef{ID: p.keyID(part[1])}}

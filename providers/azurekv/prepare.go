@@ -15,7 +15,7 @@ func (p *Provider) Prepare(_ context.Context, _ broker.Effect, in broker.Prepare
 	}
 	object := "key " + in.Name
 	switch {
-	case !nameShape.MatchString(in.RemoteName):
+	case !nameShape().MatchString(in.RemoteName):
 		return broker.Prepared{}, refuse(broker.Misuse, "prepare", object, "%q is not a name of a key there", plain(in.RemoteName))
 	case strings.EqualFold(in.RemoteName, kekName):
 		return broker.Prepared{}, refuse(broker.Misuse, "prepare", object, "the name %s is that of the KEKs", kekName)

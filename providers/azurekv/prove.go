@@ -43,7 +43,7 @@ func (p *Provider) asking(v broker.VersionRef) (asked, error) {
 		}
 	}
 	name, err := p.nameOf(ref.Key)
-	if err == nil && ref.ID != "" && !versionShape.MatchString(ref.ID) {
+	if err == nil && ref.ID != "" && !versionShape().MatchString(ref.ID) {
 		err = refuse(broker.NotFound, "prove", versionID(ref), "no version has such an id")
 	}
 	return asked{p: p, ref: ref, name: name}, err

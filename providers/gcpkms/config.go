@@ -5,13 +5,13 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
-	"regexp"
 	"time"
 
 	"cloud.google.com/go/auth"
 	"cloud.google.com/go/kms/apiv1/kmspb"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/broker/lazyregexp"
 	"github.com/keyferry/keyferry/providers/internal/endpoint"
 	"github.com/keyferry/keyferry/providers/internal/prices"
 	"github.com/keyferry/keyferry/providers/pace"
@@ -103,9 +103,9 @@ func (c Config) withDefaults() Config {
 // Shapes of what Config names. A project is named by its id, because that is what
 // Google's answers name.
 var (
-	projectShape  = regexp.MustCompile(`^([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$`)
-	locationShape = regexp.MustCompile(`^[a-z][a-z0-9-]{1,62}$`)
-	accountShape  = regexp.MustCompile(`^[a-zA-Z0-9._-]+@[a-zA-Z0-9.-]+$`)
+	projectShape  = lazyregexp.New(`^([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$`)
+	locationShape = lazyregexp.New(`^[a-z][a-z0-9-]{1,62}$`)
+	accountShape  = lazyregexp.New(`^[a-zA-Z0-9._-]+@[a-zA-Z0-9.-]+$`)
 )
 
 // check names the field that is wrong; its errors are Misuse.
@@ -114,11 +114,11 @@ func (c Config) check() error {
 		return c.misuse(fmt.Errorf(field+": "+format, args...))
 	}
 	switch {
-	case !projectShape.MatchString(c.Project):
+	case !projectShape().MatchString(c.Project):
 		return refuse("project", "%q is not the id of a project", c.Project)
-	case !locationShape.MatchString(c.Location):
+	case !locationShape().MatchString(c.Location):
 		return refuse("location", "%q is not the name of a location", c.Location)
-	case !idShape.MatchString(c.Ring):
+	case !idShape().MatchString(c.Ring):
 		return refuse("ring", "%q is not the id of a key ring", c.Ring)
 	case c.Now == nil:
 		return refuse("now", "a clock is required")
@@ -159,7 +159,7 @@ func checkWindow(d time.Duration) error {
 
 func (c Config) checkPrincipals() error {
 	for _, account := range []string{c.Impersonate, c.ProofImpersonate} {
-		if account != "" && !accountShape.MatchString(account) {
+		if account != "" && !accountShape().MatchString(account) {
 			return fmt.Errorf("impersonate: %q is not the address of a service account", account)
 		}
 	}

@@ -10,12 +10,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 
 	"cloud.google.com/go/auth"
 	"cloud.google.com/go/auth/credentials"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // credentials is the text of the credentials file: the configured one, or the
@@ -122,11 +122,11 @@ func fromFile(text []byte, c Config, client *http.Client) (principal, error) {
 }
 
 // impersonated finds whom a URL of IAM Credentials is about.
-var impersonated = regexp.MustCompile(`/serviceAccounts/([^/:]+@[^/:]+):generateAccessToken$`)
+var impersonated = lazyregexp.New(`/serviceAccounts/([^/:]+@[^/:]+):generateAccessToken$`)
 
 // principal is who the file's tokens are of, as far as it tells.
 func (f file) principal() string {
-	if m := impersonated.FindStringSubmatch(f.ImpersonationURL); m != nil {
+	if m := impersonated().FindStringSubmatch(f.ImpersonationURL); m != nil {
 		return m[1]
 	}
 	return cmp.Or(f.ClientEmail, f.Account, f.Audience, "a user of gcloud")

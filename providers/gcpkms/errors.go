@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // kinds is the one table from gRPC's codes, as a server answered them, to the
@@ -100,8 +100,8 @@ func detailsOf(err error) details {
 // denial finds the permission that a refusal names: it can be another than the
 // call's.
 var (
-	denial    = regexp.MustCompile(`[Pp]ermission '?([a-z]+\.[a-zA-Z]+\.[a-zA-Z]+)'?`)
-	permitted = regexp.MustCompile(`^[a-z]+\.[a-zA-Z]+\.[a-zA-Z]+$`)
+	denial    = lazyregexp.New(`[Pp]ermission '?([a-z]+\.[a-zA-Z]+\.[a-zA-Z]+)'?`)
+	permitted = lazyregexp.New(`^[a-z]+\.[a-zA-Z]+\.[a-zA-Z]+$`)
 )
 
 // missing is the permission that a refusal is about; "" where it is about the
@@ -113,10 +113,10 @@ func missing(c call, d details, err error) string {
 	if status.Code(err) != codes.PermissionDenied || d.reason == "SERVICE_DISABLED" {
 		return ""
 	}
-	if permitted.MatchString(d.permission) {
+	if permitted().MatchString(d.permission) {
 		return d.permission
 	}
-	if named := denial.FindStringSubmatch(status.Convert(err).Message()); named != nil {
+	if named := denial().FindStringSubmatch(status.Convert(err).Message()); named != nil {
 		return named[1]
 	}
 	return permissionOf[c.name]

@@ -57,7 +57,7 @@ func (p *Provider) checkImport(c call, in broker.ImportIn) error {
 		return refuse(broker.Unsupported, c.verb, c.object, "a version at Google Cloud KMS has no beginning and no end")
 	case (in.Kind == broker.ImportRestore) != (in.Version != nil):
 		return refuse(broker.Misuse, c.verb, c.object, "a version is said where material is restored, and nowhere else")
-	case in.Version != nil && (in.Version.Key != in.Key || !numberShape.MatchString(in.Version.ID)):
+	case in.Version != nil && (in.Version.Key != in.Key || !numberShape().MatchString(in.Version.ID)):
 		return refuse(broker.Misuse, c.verb, c.object, "the version whose material it is, is not said")
 	case len(in.Wrapped) == 0 || len(in.Wrapped) > maxWrapped:
 		return refuse(broker.Rejected, c.verb, c.object, "wrapped material has from 1 to %d bytes", maxWrapped)

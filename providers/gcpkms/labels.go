@@ -3,10 +3,10 @@ package gcpkms
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"strings"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // The broker's own labels on a key. A key's name has characters that no label may
@@ -30,7 +30,7 @@ const (
 	labelValues = `[a-z0-9_-]{0,63}`
 )
 
-var labelValue = regexp.MustCompile(`^` + labelValues + `$`)
+var labelValue = lazyregexp.New(`^` + labelValues + `$`)
 
 // labelRule is Google's rule for labels, less the broker's own.
 func labelRule() broker.TagRule {
@@ -44,11 +44,11 @@ func labelRule() broker.TagRule {
 // Misuse names the one that is not.
 func labelsFor(e broker.Effect, in broker.PrepareIn) (map[string]string, error) {
 	all := map[string]string{labelEffect: e.ID(), labelKeyID: in.KeyID}
-	if !labelValue.MatchString(in.KeyID) {
+	if !labelValue().MatchString(in.KeyID) {
 		return nil, fmt.Errorf("the key's id cannot be the value of label %s: %w", labelKeyID, broker.Misuse)
 	}
 	for label, value := range map[string]string{labelOperation: strings.ToLower(e.Operation), labelName: in.Name} {
-		if labelValue.MatchString(value) {
+		if labelValue().MatchString(value) {
 			all[label] = value
 		}
 	}

@@ -64,7 +64,7 @@ func (p *Provider) lookAtKey(ctx context.Context, ref broker.KeyRef) ([]broker.O
 
 // lookAtName is what has a name of ours; nothing can have one that is not allowed.
 func (p *Provider) lookAtName(ctx context.Context, name string) ([]broker.Observation, error) {
-	if !idShape.MatchString(name) {
+	if !idShape().MatchString(name) {
 		return nil, nil
 	}
 	return p.lookAtKey(ctx, broker.KeyRef{ID: p.keyName(name)})

@@ -2,17 +2,17 @@ package gcpkms
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // idShape is that of key rings, keys and import jobs (the comments of the Create
 // requests); numberShape that of versions.
 var (
-	idShape     = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,63}$`)
-	numberShape = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
+	idShape     = lazyregexp.New(`^[a-zA-Z0-9_-]{1,63}$`)
+	numberShape = lazyregexp.New(`^[1-9][0-9]{0,18}$`)
 )
 
 // location and ring are the resource names of the target.
@@ -40,7 +40,7 @@ func versionName(v broker.VersionRef) string {
 // ours checks that a name is that of a key in the enrolled ring; else it is Tampered.
 func (p *Provider) ours(key string) error {
 	id, ok := strings.CutPrefix(key, p.c.ring()+inKeys)
-	if !ok || !idShape.MatchString(id) {
+	if !ok || !idShape().MatchString(id) {
 		return p.foreign(key, fmt.Errorf("not a key in %s", p.c.ring()))
 	}
 	return nil
@@ -49,7 +49,7 @@ func (p *Provider) ours(key string) error {
 // oursJob checks the same of an import job.
 func (p *Provider) oursJob(job string) error {
 	id, ok := strings.CutPrefix(job, p.c.ring()+inJobs)
-	if !ok || !idShape.MatchString(id) {
+	if !ok || !idShape().MatchString(id) {
 		return p.foreign(job, fmt.Errorf("not an import job in %s", p.c.ring()))
 	}
 	return nil
@@ -58,7 +58,7 @@ func (p *Provider) oursJob(job string) error {
 // parseVersion takes a version's name apart; one of another ring is Tampered.
 func (p *Provider) parseVersion(name string) (broker.VersionRef, error) {
 	key, number, ok := strings.Cut(name, inVersions)
-	if !ok || !numberShape.MatchString(number) {
+	if !ok || !numberShape().MatchString(number) {
 		return broker.VersionRef{}, p.foreign(name, fmt.Errorf("not a version of a key in %s", p.c.ring()))
 	}
 	return broker.VersionRef{Key: broker.KeyRef{ID: key}, ID: number}, p.ours(key)

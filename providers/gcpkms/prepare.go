@@ -56,7 +56,7 @@ func (p *Provider) wanted(c call, e broker.Effect, in broker.PrepareIn) (*kmspb.
 		return nil, refuse(broker.Unsupported, c.verb, c.object, "%w", err)
 	case in.Replica != nil || in.MultiRegion:
 		return nil, refuse(broker.Unsupported, c.verb, c.object, "Google Cloud KMS has no replicas of keys: use a multi-region location")
-	case in.Mode != broker.SameKey && !idShape.MatchString(in.RemoteName):
+	case in.Mode != broker.SameKey && !idShape().MatchString(in.RemoteName):
 		return nil, refuse(broker.Misuse, c.verb, c.object, "%q is no name for a key, which has %s", in.RemoteName, keyRule().Words)
 	case checkWindow(window) != nil:
 		return nil, refuse(broker.Rejected, c.verb, c.object, "a waiting period of %w", checkWindow(window))
