@@ -110,15 +110,24 @@ func TestAListThatIsNoneIsRefused(t *testing.T) {
 	}
 }
 
-// FuzzParseKeys: whatever a list holds, each row is read or says why not, and no name
-// is read twice.
+// FuzzParseKeys: whatever a list holds, each row is read or says why not, no name is read
+// twice, and it reads the same as a spreadsheet writes it.
 func FuzzParseKeys(f *testing.F) {
-	for _, seed := range []string{yamlKeys, csvKeys, "keys:\n- {name: a}\n- {name: a}\n", "name\na\na\n", "name,tags\na,x=\n", "name\n\"a\n", "keys: &a [*a]", ""} {
+	for _, seed := range []string{
+		yamlKeys, csvKeys, "keys:\n- {name: a}\n- {name: a}\n", "name\na\na\n", "name,tags\na,x=\n", "name\n\"a\n", "keys: &a [*a]", "",
+		"\ufeffname,owner\na,\"x\ny\"\n", "name\n\na", "\ufeff\ufeffname\na\n", "name,tags\na,b=c\n,\nx\n",
+	} {
 		f.Add(seed, true)
 		f.Add(seed, false)
 	}
 	f.Fuzz(func(t *testing.T, text string, csv bool) {
-		rows, err := config.ParseKeys(fmt.Sprintf("/x/k.%s", map[bool]string{true: "csv", false: "yaml"}[csv]), []byte(text))
+		path := fmt.Sprintf("/x/k.%s", map[bool]string{true: "csv", false: "yaml"}[csv])
+		rows, err := config.ParseKeys(path, []byte(text))
+		for _, same := range spreadsheets(text, csv) {
+			if others, otherErr := config.ParseKeys(path, []byte(same)); fmt.Sprint(rows, err) != fmt.Sprint(others, otherErr) {
+				t.Errorf("%q is %v, %v\n%q is %v, %v", text, rows, err, same, others, otherErr)
+			}
+		}
 		if err != nil {
 			if _, ok := errors.AsType[*config.FileError](err); !ok || !errors.Is(err, broker.Misuse) || rows != nil {
 				t.Fatalf("%v is no list of problems", err)
@@ -136,4 +145,16 @@ func FuzzParseKeys(f *testing.F) {
 			names[r.Name] = true
 		}
 	})
+}
+
+// spreadsheets are other ways to write a list: with a mark at the start, and with the
+// ends of lines of another system.
+func spreadsheets(text string, csv bool) (others []string) {
+	if !strings.HasPrefix(text, "\ufeff") {
+		others = append(others, "\ufeff"+text)
+	}
+	if csv && !strings.Contains(text, "\r") {
+		others = append(others, strings.ReplaceAll(text, "\n", "\r\n"))
+	}
+	return others
 }

@@ -30,6 +30,9 @@ func (m moment) Scan(v any) error {
 	if n.Valid {
 		*m.at = time.UnixMicro(n.Int64).UTC()
 	}
+	if year := m.at.Year(); year < 0 || year > 9999 { // JSON has none (RFC 3339)
+		return fmt.Errorf("decode time: %d µs are in the year %d", n.Int64, year)
+	}
 	return nil
 }
 

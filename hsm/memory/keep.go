@@ -86,6 +86,8 @@ func (t *Token) DestroyKeeper(ctx context.Context, id broker.KeeperID) error {
 func (t *Token) keeper(id broker.KeeperID) ([]byte, error) {
 	found := t.find(broker.MaterialID(id))
 	switch {
+	case !strings.HasPrefix(string(id), broker.KeeperPrefix): // no id at all finds all objects
+		return nil, keepError(broker.Misuse, "use keeper key", string(id), "it is no id of a keeper key")
 	case len(found) == 0:
 		return nil, keepError(broker.NotFound, "find keeper key", string(id), "the token has none of that id")
 	case len(found) > 1:

@@ -1,6 +1,7 @@
 package awsemu
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -41,24 +42,36 @@ func (c Config) complete() (Config, error) {
 	return c, err
 }
 
-// apply makes a change. It needs the lock once the server runs.
-func (s *Server) apply(c Change) error {
+// accountForm is that of account ids.
+var accountForm = regexp.MustCompile(`^\d{12}$`)
+
+// check refuses what cannot be.
+func (c Change) check(account string) error {
 	for _, k := range c.AccessKeys {
-		if k.Account == "" {
-			k.Account = s.account
+		if of := cmp.Or(k.Account, account); k.ID == "" || !accountForm.MatchString(of) {
+			return fmt.Errorf("%w: access key %q of account %q needs an id, and an account of 12 digits", errConfig, k.ID, of)
 		}
-		if k.ID == "" || !regexp.MustCompile(`^\d{12}$`).MatchString(k.Account) {
-			return fmt.Errorf("%w: access key %q of account %q needs an id, and an account of 12 digits", errConfig, k.ID, k.Account)
+	}
+	for _, r := range c.Roles {
+		if !roleForm.MatchString(r.ARN) {
+			return fmt.Errorf("%w: %q is not the ARN of a role", errConfig, r.ARN)
 		}
+	}
+	return nil
+}
+
+// apply makes a change, all of it or nothing. It needs the lock once the server runs.
+func (s *Server) apply(c Change) error {
+	if err := c.check(s.account); err != nil {
+		return err
+	}
+	for _, k := range c.AccessKeys {
 		if old := s.credentials[k.ID]; old != nil && k.Secret == "" {
 			k.Secret, k.Session = old.Secret, old.Session
 		}
 		s.credentials[k.ID] = newCredential(k, s.account)
 	}
 	for _, r := range c.Roles {
-		if !regexp.MustCompile(roleForm).MatchString(r.ARN) {
-			return fmt.Errorf("%w: %q is not the ARN of a role", errConfig, r.ARN)
-		}
 		s.roles[r.ARN] = r
 	}
 	if c.Settings != nil {

@@ -49,6 +49,24 @@ func TestUnknownSettingsAreRefused(t *testing.T) {
 	}
 }
 
+// A refused change is refused as a whole.
+func TestARefusedChangeChangesNothing(t *testing.T) {
+	t.Parallel()
+	e := start(t, defaults())
+	good := awsemu.AccessKey{ID: "AKIAGOOD", Secret: "s"}
+	for _, change := range []awsemu.Change{
+		{AccessKeys: []awsemu.AccessKey{good, {ID: ""}}},
+		{AccessKeys: []awsemu.AccessKey{good}, Roles: []awsemu.Role{{ARN: "arn:aws:iam::1:role/x"}}},
+	} {
+		if err := e.admin.Configure(t.Context(), change); err == nil {
+			t.Errorf("%+v was taken", change)
+		}
+	}
+	if _, err := client(e.server, good, "eu-west-1").ListKeys(t.Context(), &kms.ListKeysInput{}); err == nil {
+		t.Error("the access key of a refused change may list keys")
+	}
+}
+
 func TestTheEndOfTheContextEndsTheServer(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,7 +129,7 @@ func newSession(role Role, name string, expires time.Time) *credential {
 	}
 }
 
-var roleForm = `^arn:aws:iam::\d{12}:role/[\w+=,.@/-]+$`
+var roleForm = regexp.MustCompile(`^arn:aws:iam::\d{12}:role/[\w+=,.@/-]+$`)
 
 func randomID(prefix string) string {
 	b := make([]byte, 10)

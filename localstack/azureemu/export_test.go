@@ -5,6 +5,8 @@ import (
 	"crypto/ecdsa"
 	"encoding/json"
 	"time"
+
+	"github.com/keyferry/keyferry/localstack/faults"
 )
 
 // What fuzz targets, vectors and properties reach past the wire.
@@ -109,3 +111,13 @@ func (s *Server) TokenKey() *ecdsa.PublicKey { return &s.tokens.key.PublicKey }
 
 // Resource is what tokens for a vault of this mode are for.
 func (s *Server) Resource(m Mode) string { return s.resourceOf(Vault{Mode: m}) }
+
+// Idle is an emulator that serves nobody, as its admin API sees it.
+func Idle(c Config) (faults.Subject, error) {
+	c, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	s, err := newServer(c)
+	return subjectOf{s}, err
+}

@@ -115,10 +115,10 @@ func (a admin) moveClock(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	if change.Offset != nil {
-		a.clock.SetOffset(change.Offset.Duration())
+	if err := a.clock.apply(change); err != nil {
+		refuse(w, err)
+		return
 	}
-	a.clock.Advance(change.Advance.Duration())
 	a.showClock(w, r)
 }
 
@@ -160,9 +160,7 @@ func parseQuery(v url.Values) (q CallQuery, timeout time.Duration, err error) {
 		case name == "since":
 			q.Since, err = strconv.Atoi(value)
 		case name == "timeout":
-			var seconds float64
-			seconds, err = strconv.ParseFloat(value, 64)
-			timeout = Seconds(seconds).Duration()
+			timeout, err = parseSeconds(value)
 		default:
 			err = errors.New("no such parameter: " + name)
 		}
@@ -173,11 +171,25 @@ func parseQuery(v url.Values) (q CallQuery, timeout time.Duration, err error) {
 	return q, timeout, nil
 }
 
-// decode reads one JSON value and refuses what it does not know.
+func parseSeconds(text string) (time.Duration, error) {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return 0, err
+	}
+	return Seconds(n).Duration(), Seconds(n).check()
+}
+
+// decode reads one JSON value, and refuses what it does not know and what comes after.
 func decode(body io.Reader, v any) error {
 	d := json.NewDecoder(body)
 	d.DisallowUnknownFields()
-	return d.Decode(v)
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something comes after the JSON value")
+	}
+	return nil
 }
 
 func done(w http.ResponseWriter, err error) {

@@ -45,7 +45,7 @@ func TestUnknownIsRefused(t *testing.T) {
 			t.Errorf("%s of the unknown was accepted", name)
 		}
 	}
-	for _, path := range []string{"/calls?colour=red", "/calls?since=x", "/calls/wait?timeout=soon"} {
+	for _, path := range []string{"/calls?colour=red", "/calls?since=x", "/calls/wait?timeout=soon", "/calls/wait?timeout=NaN", "/calls/wait?timeout=1e300"} {
 		resp, err := http.Get(b.admin.URL + path)
 		if err != nil {
 			t.Fatal(err)
@@ -109,6 +109,33 @@ func TestClockMovesAndResets(t *testing.T) {
 	}
 	if err := b.admin.Reset(t.Context()); err != nil || time.Since(b.clock.Now()).Abs() > time.Minute {
 		t.Errorf("after reset %v, %v", b.clock.Now(), err)
+	}
+}
+
+// A length of time that is longer than a duration can be would turn into another one.
+func TestTimesOfMoreThanACenturyAreRefused(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	century := 100 * 365 * 24 * time.Hour
+	if _, err := b.admin.Add(t.Context(), faults.Rule{Kind: faults.Late, After: 1e300}); err == nil {
+		t.Error("a rule that acts after 1e300 seconds was taken")
+	}
+	now, err := b.admin.SetOffset(t.Context(), century)
+	if err != nil || time.Until(now) < century-time.Minute {
+		t.Errorf("now %v, %v", now, err)
+	}
+	if _, err := b.admin.Advance(t.Context(), time.Hour); err == nil || time.Until(b.clock.Now()) > century {
+		t.Errorf("a century and an hour: %v, %v", err, b.clock.Now())
+	}
+}
+
+func TestWhatComesAfterTheValueIsRefused(t *testing.T) {
+	t.Parallel()
+	e := newEmulator()
+	for path, body := range map[string]string{"/faults": `{"kind":"drop"}`, "/clock": `{"advance":60}`} {
+		if status, text := e.ask(t, http.MethodPost, path, body+"{}"); status != http.StatusBadRequest || !strings.Contains(string(text), "after") {
+			t.Errorf("%s: %d %s", path, status, text)
+		}
 	}
 }
 

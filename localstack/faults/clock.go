@@ -53,6 +53,22 @@ func (c *Clock) SetOffset(d time.Duration) {
 	c.move(func(time.Duration) time.Duration { return d })
 }
 
+// apply makes a change that was asked for; a clock stays within a century of real time.
+func (c *Clock) apply(change ClockChange) (err error) {
+	c.move(func(offset time.Duration) time.Duration {
+		next := offset
+		if change.Offset != nil {
+			next = change.Offset.Duration()
+		}
+		next += change.Advance.Duration()
+		if err = Seconds(next.Seconds()).check(); err != nil {
+			return offset
+		}
+		return next
+	})
+	return err
+}
+
 func (c *Clock) move(f func(time.Duration) time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

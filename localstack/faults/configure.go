@@ -2,7 +2,6 @@ package faults
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"sync"
 )
@@ -10,10 +9,8 @@ import (
 // Configure is a Subject's: it applies a change in JSON under the emulator's lock. A
 // member that the change does not have is an error.
 func Configure[C any](mu sync.Locker, text []byte, apply func(C) error) error {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
 	var c C
-	if err := d.Decode(&c); err != nil {
+	if err := decode(bytes.NewReader(text), &c); err != nil {
 		return fmt.Errorf("bad emulator configuration: %w", err)
 	}
 	mu.Lock()

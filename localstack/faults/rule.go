@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -139,6 +140,26 @@ func (r Rule) header() http.Header {
 
 // Seconds is a length of time, in JSON a number of seconds.
 type Seconds float64
+
+// longest is a century: times further off are beyond what is asked of clouds, and of a
+// time.Duration, not much later.
+const longest = Seconds(100 * 365 * 24 * 3600)
+
+// check refuses what is no length of time, or too long.
+func (s Seconds) check() error {
+	if s >= -longest && s <= longest { // false of what is no number
+		return nil
+	}
+	return fmt.Errorf("%g seconds are more than a century", float64(s))
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *Seconds) UnmarshalJSON(text []byte) error {
+	if err := json.Unmarshal(text, (*float64)(s)); err != nil {
+		return err
+	}
+	return s.check()
+}
 
 // Duration is s as a duration.
 func (s Seconds) Duration() time.Duration { return time.Duration(float64(s) * float64(time.Second)) }

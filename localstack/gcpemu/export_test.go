@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"time"
+
+	"github.com/keyferry/keyferry/localstack/faults"
 )
 
 // What tests reach past the wire.
@@ -66,4 +68,14 @@ func Encrypted(versions int, ciphertext []byte) (found bool, rest []byte) {
 	}
 	v, rest := k.encrypted(ciphertext)
 	return v != nil, rest
+}
+
+// Idle is an emulator that serves nobody, as its admin API sees it.
+func Idle(c Config) (faults.Subject, error) {
+	c, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	s, err := newServer(c)
+	return subjectOf{s}, err
 }
