@@ -109,7 +109,11 @@ func checks() []check {
 // Run holds the token to every promise.
 func Run(t *testing.T, setup Setup) {
 	t.Helper()
-	s, err := newSuite(t, setup)
+	host, err := rsa.GenerateKey(rand.Reader, hostBits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newSuite(t, setup, host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,17 +166,17 @@ type suite struct {
 	keeperID  broker.KeeperID
 }
 
-func newSuite(t *testing.T, setup Setup) (*suite, error) {
+// hostBits is the size of the far side's key.
+const hostBits = 3072
+
+// newSuite is a run with host as the far side's key.
+func newSuite(t *testing.T, setup Setup, host *rsa.PrivateKey) (*suite, error) {
 	t.Helper()
-	host, err := rsa.GenerateKey(rand.Reader, 3072)
-	if err != nil {
-		return nil, err
-	}
 	id := make([]byte, 8)
 	rand.Read(id)
 	s := &suite{Setup: setup, t: t, host: host, key: hex.EncodeToString(id), materials: map[broker.KeySpec]broker.Material{}}
-	s.before, err = s.count(t.Context(), "")
-	if err != nil {
+	var err error
+	if s.before, err = s.count(t.Context(), ""); err != nil {
 		return nil, fmt.Errorf("list objects: %w", err)
 	}
 	s.plans, err = s.Token.Plans(t.Context())

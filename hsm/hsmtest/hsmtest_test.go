@@ -3,7 +3,10 @@ package hsmtest
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
@@ -36,6 +39,8 @@ type liar struct {
 	lie string
 
 	wrapped map[broker.MaterialID][]byte
+	made    map[broker.MaterialID]broker.Material
+	keeper  broker.KeeperID // that it kept under last
 }
 
 func (l *liar) Seal(ctx context.Context, record []byte) ([]byte, error) {
@@ -87,6 +92,9 @@ func (l *liar) Change(ctx context.Context, m broker.Material, c broker.MaterialC
 	if l.lie == "only says so" {
 		return nil
 	}
+	if l.destroysKeeper(m, c) {
+		return l.DestroyKeeper(ctx, broker.KeeperID(m.ID))
+	}
 	return l.Token.Change(ctx, m, c)
 }
 
@@ -125,14 +133,26 @@ func (l *liar) Generate(ctx context.Context, in broker.GenerateIn) (broker.Mater
 	if l.lie == "allows more uses" {
 		in.Usage.MAC, in.Usage.Encrypt = true, true
 	}
-	return l.Token.Generate(ctx, in)
+	if was, ok := l.made[in.ID]; ok && l.lie == "remembers what it made" {
+		return was, nil
+	}
+	m, err := l.Token.Generate(ctx, in)
+	if err == nil {
+		l.made[in.ID] = m
+	}
+	return m, err
 }
 
 // Each lie is found by the promise it breaks, and a token that does not lie keeps
 // that promise: else the suite would prove nothing.
 func TestSuiteFindsLiars(t *testing.T) {
 	t.Parallel()
-	for lie, promise := range map[string]string{
+	host, err := rsa.GenerateKey(rand.Reader, hostBits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lies := keeperLies()
+	maps.Copy(lies, map[string]string{
 		"seals all alike":          "a record has one seal",
 		"calls padding conforming": "what conforms is exact",
 		"takes any plan":           "only this token's plans wrap",
@@ -149,13 +169,15 @@ func TestSuiteFindsLiars(t *testing.T) {
 		"trusts everybody":         "what is for trusted wrapping keys goes under no other",
 		"wraps under anything":     "what is for trusted wrapping keys goes under no other",
 		"forgets the demand":       "what is for trusted wrapping keys goes under no other",
-	} {
+		"remembers what it made":   "what it made is used while it is there",
+	})
+	for lie, promise := range lies {
 		t.Run(lie, func(t *testing.T) {
 			t.Parallel()
-			if err := keeps(t, "", promise); err != nil {
+			if err := keeps(t, host, "", promise); err != nil {
 				t.Errorf("an honest token: %v", err)
 			}
-			if err := keeps(t, lie, promise); err == nil {
+			if err := keeps(t, host, lie, promise); err == nil {
 				t.Error("it was not found out")
 			}
 		})
@@ -163,7 +185,7 @@ func TestSuiteFindsLiars(t *testing.T) {
 }
 
 // keeps runs one promise over a new token.
-func keeps(t *testing.T, lie, promise string) error {
+func keeps(t *testing.T, host *rsa.PrivateKey, lie, promise string) error {
 	t.Helper()
 	token := memory.New(memory.Options{
 		Unsupported:   []broker.KeySpec{broker.RSA2048, broker.RSA3072, broker.RSA4096},
@@ -174,7 +196,8 @@ func keeps(t *testing.T, lie, promise string) error {
 	}
 	s, err := newSuite(t, Setup{
 		Marked: Mark(t, token),
-		Token:  &liar{Token: token, lie: lie, wrapped: map[broker.MaterialID][]byte{}},
+		Token:  &liar{Token: token, lie: lie, wrapped: map[broker.MaterialID][]byte{}, made: map[broker.MaterialID]broker.Material{}},
+		Lose:   func(_ *testing.T, id broker.MaterialID, class string) { token.Lose(id, class) },
 		Plant: func(t *testing.T, p Planted) {
 			t.Helper()
 			err := token.Plant(memory.Planted{ID: broker.ObjectID(p.ID), Spec: p.Spec, Usage: p.Usage, Open: p.Open, Fixed: p.Fixed})
@@ -182,7 +205,7 @@ func keeps(t *testing.T, lie, promise string) error {
 				t.Fatal(err)
 			}
 		},
-	})
+	}, host)
 	if err != nil {
 		t.Fatal(err)
 	}
