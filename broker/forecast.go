@@ -105,7 +105,8 @@ func (t Target) quotaPlace() string { return first(t.QuotaPlace, t.Name) }
 // itself.
 func forecastAt(caps Capabilities, keys []planned) TargetForecast {
 	f := TargetForecast{
-		Target: keys[0].at.Target, Account: keys[0].at.Account, Place: keys[0].at.Place, Keys: len(keys), Proofs: map[ProofLevel]int{}, PriceList: caps.Prices,
+		Target: keys[0].at.Target, Account: keys[0].at.Account, Place: keys[0].at.Place, Keys: len(keys), Proofs: map[ProofLevel]int{},
+		Quotas: []QuotaForecast{}, PriceList: caps.Prices,
 	}
 	all, shared := AddCalls(caps.Once), map[Mechanism]bool{}
 	for _, k := range keys {

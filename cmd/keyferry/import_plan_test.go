@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/keyferry/keyferry/broker"
 )
 
@@ -34,6 +36,35 @@ func TestPlanOfAList(t *testing.T) {
 	}
 	if csv := w.must("import", "file", path, "--dry-run", "--output", "csv").out; strings.Count(csv, "\n") != 4 {
 		t.Errorf("as CSV it is\n%s", csv)
+	}
+}
+
+// TestPlanOfAKey says the same of one key as of a list with that key in it, and of a key
+// that is there already that it asks for nothing.
+func TestPlanOfAKey(t *testing.T) {
+	t.Parallel()
+	w := enrolledWorld(t, "test")
+	one := args("import aws payments/db --policy payments --dry-run")
+	got := asks[keyPlan](w, one...)
+	list := asks[listPlan](w, "import", "file", w.file("keys.csv", "name,policy\npayments/db,payments\n"), "--dry-run")
+	if diff := cmp.Diff(list.Forecast, got.Forecast); diff != "" || got.Key != "payments/db" || len(got.Targets) != 1 || got.Forecast.Targets[0].Keys != 1 {
+		t.Errorf("%+v\n%s", got, diff)
+	}
+	if text := w.must(append(one, "--output", "json")...).out; strings.Contains(text, "null") {
+		t.Errorf("an empty list is not [] in\n%s", text)
+	}
+	table := w.must(one...).out
+	for _, want := range []string{"payments/db", "MECHANISM", "MONTH", "takes about", "not counted"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("%q is not in\n%s", want, table)
+		}
+	}
+	w.must(args("import aws payments/db --policy payments")...)
+	if again := asks[keyPlan](w, one...); !again.Done || len(again.Forecast.Targets) != 0 || again.Forecast.Seconds != 0 {
+		t.Errorf("done, and %+v", again)
+	}
+	if table := w.must(one...).out; strings.Contains(table, "takes about") {
+		t.Errorf("done, and\n%s", table)
 	}
 }
 

@@ -14,6 +14,23 @@ func intendedTargets(in broker.Intended) []string {
 	return names
 }
 
+// keyPlan is what an import of one key would do, and what that asks of its targets.
+type keyPlan struct {
+	broker.Intended
+
+	Forecast broker.Forecast `json:"forecast"`
+}
+
+// planKey says what would be done, and touches nothing.
+func (s *session) planKey(in broker.Intended) error {
+	forecast, err := s.broker.Forecast([]broker.Intended{in})
+	if err != nil {
+		return err
+	}
+	plan := intendedAnswer(in)
+	return s.print(answer{value: keyPlan{in, forecast}, tables: append(plan.tables, forecastTables(forecast)...)})
+}
+
 // intendedAnswer is what --dry-run says.
 func intendedAnswer(in broker.Intended) answer {
 	head := []fact{
