@@ -24,9 +24,17 @@ type anchored struct {
 	Head  Head   `json:"head"`
 }
 
+// supersedes: a record of this store says more than one of another, and else the newer.
+func (a anchored) supersedes(than anchored, genesis string) bool {
+	if ours := a.Store == genesis; ours != (than.Store == genesis) {
+		return ours
+	}
+	return a.Head.Seq > than.Head.Seq
+}
+
 // Its error is Tampered for an older store, Conflict for another one.
 func (b *Broker) checkAnchor(ctx context.Context, setup TokenSetup, end Head) error {
-	kept, err := remembered(ctx, setup)
+	kept, err := b.remembered(ctx, setup)
 	if err != nil || kept.Store == "" {
 		return err
 	}
@@ -56,18 +64,25 @@ func (b *Broker) checkAnchor(ctx context.Context, setup TokenSetup, end Head) er
 	}
 }
 
-// remembered is what the token remembers; zero where it remembers nothing.
-func remembered(ctx context.Context, setup TokenSetup) (kept anchored, err error) {
+// remembered is what the token remembers: the newest of this store, else of another; zero
+// where it remembers nothing.
+func (b *Broker) remembered(ctx context.Context, setup TokenSetup) (kept anchored, err error) {
 	mem, ok := setup.Token.(Anchorer)
 	if !ok {
 		return anchored{}, nil
 	}
-	text, err := mem.Anchor(ctx, anchorName)
+	texts, err := mem.Anchor(ctx, anchorName)
 	if errors.Is(err, NotFound) || errors.Is(err, Unsupported) {
 		return anchored{}, nil
 	}
-	if err == nil {
-		err = json.Unmarshal(text, &kept)
+	genesis, genesisErr := b.genesis(ctx)
+	err = errors.Join(err, genesisErr)
+	for _, text := range texts {
+		var one anchored
+		err = errors.Join(err, json.Unmarshal(text, &one))
+		if kept.Store == "" || one.supersedes(kept, genesis) {
+			kept = one
+		}
 	}
 	if err != nil {
 		return anchored{}, fmt.Errorf("read the audit head kept on token %s: %w", setup.Name, err)
@@ -82,7 +97,7 @@ func (b *Broker) anchor(ctx context.Context, setup TokenSetup, genesis string, h
 	if !ok {
 		return
 	}
-	if kept, err := remembered(ctx, setup); err == nil && kept.Store == genesis && kept.Head.Seq > head.Seq {
+	if kept, err := b.remembered(ctx, setup); err == nil && kept.Store == genesis && kept.Head.Seq > head.Seq {
 		return // another process finished later
 	}
 	text, err := json.Marshal(anchored{Store: genesis, Head: Head{Seq: head.Seq, Hash: head.Hash}})

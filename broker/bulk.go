@@ -38,7 +38,7 @@ func (b *Broker) ImportEach(ctx context.Context, reqs []ImportRequest, atOnce in
 			if s.flying == 0 {
 				return
 			}
-			for _, o := range s.landed(<-s.arrivals) {
+			for _, o := range s.await() {
 				wanted = wanted && yield(o)
 			}
 		}
@@ -97,6 +97,22 @@ func (b *Broker) newBulk(reqs []ImportRequest, atOnce int) *bulk {
 // way: it takes some tokens longer than the rest of an import. A store that is taken back
 // within that time is found out by what it lacks at the targets alone.
 const rememberEvery = time.Second
+
+// await is what has landed next. What ended meanwhile does not wait for it to be told.
+func (s *bulk) await() []Outcome {
+	head, _ := s.b.end.get()
+	if head.Seq == s.told.Seq {
+		return s.landed(<-s.arrivals)
+	}
+	due := time.NewTimer(rememberEvery)
+	defer due.Stop()
+	select {
+	case a := <-s.arrivals:
+		return s.landed(a)
+	case <-due.C:
+		return nil // remember comes before the next wait
+	}
+}
 
 // remember tells the token where the audit stands, now and then and at the end.
 func (s *bulk) remember(ctx context.Context) {

@@ -143,9 +143,9 @@ func TestTheTokenKnowsTheEndOfMany(t *testing.T) {
 		t.Errorf("for 12 keys the token was told %d times", n)
 	}
 	var kept struct{ Head broker.Head }
-	text, err := w.token.Anchor(t.Context(), "audit head")
+	texts, err := w.token.Anchor(t.Context(), "audit head")
 	if err == nil {
-		err = json.Unmarshal(text, &kept)
+		err = json.Unmarshal(texts[0], &kept)
 	}
 	end, toldErr := w.store.Told(t.Context(), "")
 	if err != nil || toldErr != nil || kept.Head.Seq != end.Entry.Seq || kept.Head.Hash != end.Entry.Hash {

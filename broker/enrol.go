@@ -46,7 +46,7 @@ func (b *Broker) enrolToken(ctx context.Context, why Why, restored bool) (Enrolm
 	if err := b.makeSealKey(ctx, setup); err != nil {
 		return Enrolment{}, err
 	}
-	before, err := remembered(ctx, setup)
+	before, err := b.remembered(ctx, setup)
 	if err != nil {
 		return Enrolment{}, err
 	}

@@ -73,7 +73,7 @@ func (b *Broker) planRecover(ctx context.Context, reasons ...error) (Recovered, 
 	if err != nil {
 		return Recovered{}, err
 	}
-	kept, err := remembered(ctx, setup)
+	kept, err := b.remembered(ctx, setup)
 	if err != nil {
 		return Recovered{}, err
 	}

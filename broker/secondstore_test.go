@@ -1,8 +1,10 @@
 package broker_test
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -84,7 +86,7 @@ func (w *world) enrolForgetful(t *testing.T, why broker.Why) {
 	if _, err := w.run(nil).EnrolToken(t.Context(), why); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.token.SetAnchor(t.Context(), "audit head", kept); err != nil {
+	if err := w.token.SetAnchor(t.Context(), "audit head", kept[0]); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -101,3 +103,53 @@ func genesis(t *testing.T, s broker.Store) string {
 	t.Fatal("the store has no entry")
 	return ""
 }
+
+// Of several records, which a run that was killed may leave, the newest of this store counts.
+func TestTheNewestOfSeveralAnchorsCounts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	w.enrolAlive()
+	if _, err := w.run(nil).Import(t.Context(), at("one", "cloud")); err != nil {
+		t.Fatal(err)
+	}
+	newest, err := w.token.Anchor(t.Context(), "audit head")
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := regexp.MustCompile(`"seq":\d+`).ReplaceAll(newest[0], []byte(`"seq":1`))
+	future := regexp.MustCompile(`"seq":\d+`).ReplaceAll(newest[0], []byte(`"seq":100000`))
+	for name, c := range map[string]struct {
+		more []byte
+		want error
+	}{
+		"an older one": {more: older}, "another store's": {more: []byte(`{"store":"another","head":{"seq":100000,"hash":"x"}}`)},
+		"a newer one, so that the store is older": {more: future, want: broker.Tampered},
+	} {
+		for _, order := range [][][]byte{{newest[0], c.more}, {c.more, newest[0]}} {
+			o := w.options()
+			o.Token.Token = severalAnchors{o.Token.Token.(everyToken), order} //nolint:forcetypeassert // it has all of it
+			b, err := broker.New(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := b.CheckEnrolments(t.Context()); !errors.Is(err, c.want) {
+				t.Errorf("%s: %v, want %v", name, err, c.want)
+			}
+		}
+	}
+}
+
+// everyToken is what a Broker asks of its token here.
+type everyToken interface {
+	broker.Token
+	broker.Sealer
+	broker.Anchorer
+}
+
+// severalAnchors remembers more than one record.
+type severalAnchors struct {
+	everyToken
+	records [][]byte
+}
+
+func (s severalAnchors) Anchor(context.Context, string) ([][]byte, error) { return s.records, nil }

@@ -49,9 +49,10 @@ type Sealer interface {
 // Anchorer keeps a small record on the token itself, so that a store that was
 // rolled back is noticed. Tokens without data objects answer Unsupported.
 type Anchorer interface {
-	// Anchor is the record kept under name; NotFound where there is none.
-	Anchor(ctx context.Context, name string) ([]byte, error)
-	// SetAnchor replaces it.
+	// Anchor is the record kept under name; NotFound where there is none. It is several
+	// where some wrote at once, or one was killed.
+	Anchor(ctx context.Context, name string) ([][]byte, error)
+	// SetAnchor replaces all of them.
 	SetAnchor(ctx context.Context, name string, record []byte) error
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -125,12 +126,11 @@ func (c *conn) QueryContext(ctx context.Context, text string, args []driver.Name
 
 // Close implements driver.Conn.
 func (c *conn) Close() error {
+	var err error
 	for _, s := range c.kept {
-		if err := s.Close(); err != nil {
-			return err
-		}
+		err = errors.Join(err, s.Close())
 	}
-	return c.connection.Close()
+	return errors.Join(err, c.connection.Close())
 }
 
 // rows gives its statement back when it is closed.

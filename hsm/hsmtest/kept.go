@@ -171,7 +171,7 @@ func keepsAnchors(ctx context.Context, s *suite) error {
 
 func (s *suite) anchorIs(ctx context.Context, name, want string) error {
 	got, err := s.Token.Anchor(ctx, name)
-	return all(err, that(string(got) == want, "anchor %s is %q, not %q", name, got, want))
+	return all(err, that(len(got) == 1 && string(got[0]) == want, "anchor %s is %q, not %q", name, got, want))
 }
 
 func healthy(ctx context.Context, s *suite) error {

@@ -66,8 +66,8 @@ func (t *Token) environment() string {
 }
 
 // Anchor is the record kept under name.
-func (t *Token) Anchor(ctx context.Context, name string) ([]byte, error) {
-	var record []byte
+func (t *Token) Anchor(ctx context.Context, name string) ([][]byte, error) {
+	var records [][]byte
 	err := t.call(ctx, "Anchor", func() error {
 		if t.options.NoDataObjects {
 			return t.noAnchors("read anchor")
@@ -76,10 +76,10 @@ func (t *Token) Anchor(ctx context.Context, name string) ([]byte, error) {
 		if !ok {
 			return &broker.Error{Kind: broker.NotFound, Op: "read anchor", Object: name}
 		}
-		record = slices.Clone(kept)
+		records = [][]byte{slices.Clone(kept)}
 		return nil
 	})
-	return record, err
+	return records, err
 }
 
 // SetAnchor replaces the record kept under name.

@@ -10,15 +10,11 @@ import (
 // anchorApplication marks the broker's data objects.
 const anchorApplication = "keyferry"
 
-// Anchor reads a record that SetAnchor kept: a data object of the broker's own,
-// and the one place where a CKA_VALUE is read.
-func (t *Token) Anchor(ctx context.Context, name string) ([]byte, error) {
-	var record []byte
-	err := t.do(ctx, "read anchor", name, func(s *session) (err error) {
-		record, err = s.anchorAgain(ctx, name)
-		if err != nil || record != nil {
-			return err
-		}
+// Anchor reads what SetAnchor kept: data objects of the broker's own, and the one place
+// where a CKA_VALUE is read.
+func (t *Token) Anchor(ctx context.Context, name string) ([][]byte, error) {
+	var records [][]byte
+	err := t.do(ctx, "read anchor", name, func(s *session) error {
 		all, err := s.find(ctx, anchorTemplate(name))
 		if err != nil {
 			return err
@@ -26,46 +22,27 @@ func (t *Token) Anchor(ctx context.Context, name string) ([]byte, error) {
 		if len(all) == 0 {
 			return refuse(broker.NotFound, "read anchor", name, "the token keeps none")
 		}
-		s.anchored(name, all)
-		got, err := s.read(ctx, all[0], p11.CKA_VALUE)
-		record = got[p11.CKA_VALUE]
-		return err
+		for _, h := range all {
+			got, err := s.read(ctx, h, p11.CKA_VALUE)
+			if gone(err) {
+				continue // replaced meanwhile: what replaced it was found, or is newer than this look
+			}
+			if err != nil {
+				return err
+			}
+			records = append(records, got[p11.CKA_VALUE])
+		}
+		return nil
 	})
-	return record, err
+	return records, err
 }
 
-// anchorAgain reads the object that the session found before; nil where it is to be searched
-// for: it was not found yet, or others have replaced it.
-func (s *session) anchorAgain(ctx context.Context, name string) ([]byte, error) {
-	h, ok := s.anchors[name]
-	if !ok {
-		return nil, nil
-	}
-	got, err := s.read(ctx, h, p11.CKA_VALUE, p11.CKA_LABEL)
-	if gone(err) || err == nil && string(got[p11.CKA_LABEL]) != name {
-		delete(s.anchors, name)
-		return nil, nil
-	}
-	return got[p11.CKA_VALUE], err
-}
-
-// anchored keeps the handle of the one object that there is of a name: a search takes some
-// tokens as long as they have objects.
-func (s *session) anchored(name string, all []handle) {
-	if len(all) != 1 {
-		return
-	}
-	if s.anchors == nil {
-		s.anchors = map[string]handle{}
-	}
-	s.anchors[name] = all[0]
-}
-
-// SetAnchor replaces the record. Between two records there is a moment with both
-// of them, and never one with none.
+// SetAnchor replaces the record. Where a token does not let an object be changed there is
+// a moment with both, and never one with none; two writers at once, or one that is killed,
+// leave both until the next. All that was there before goes: it is searched for each time.
 func (t *Token) SetAnchor(ctx context.Context, name string, record []byte) error {
 	return t.do(ctx, "keep anchor", name, func(s *session) error {
-		old, err := s.anchorObjects(ctx, name)
+		old, err := s.find(ctx, anchorTemplate(name))
 		if err != nil {
 			return err
 		}
@@ -75,29 +52,15 @@ func (t *Token) SetAnchor(ctx context.Context, name string, record []byte) error
 				return err
 			}
 		}
-		delete(s.anchors, name)
-		made, err := s.create(ctx, append(anchorTemplate(name), value, attribute(p11.CKA_MODIFIABLE, true)))
+		_, err = s.create(ctx, append(anchorTemplate(name), value, attribute(p11.CKA_MODIFIABLE, true)))
 		if is(err, p11.CKR_ATTRIBUTE_VALUE_INVALID, p11.CKR_ATTRIBUTE_TYPE_INVALID, p11.CKR_TEMPLATE_INCONSISTENT) {
 			return refuse(broker.Unsupported, "keep anchor", name, "the token has no data objects: %w", err)
 		}
 		if err != nil {
 			return err
 		}
-		s.anchored(name, []handle{made})
 		return s.discard(ctx, old...)
 	})
-}
-
-// anchorObjects of a name: the one that the session knows, if it is still there, else all.
-func (s *session) anchorObjects(ctx context.Context, name string) ([]handle, error) {
-	if there, err := s.anchorAgain(ctx, name); err != nil || there != nil {
-		return []handle{s.anchors[name]}, err
-	}
-	all, err := s.find(ctx, anchorTemplate(name))
-	if err == nil {
-		s.anchored(name, all)
-	}
-	return all, err
 }
 
 func anchorTemplate(name string) template {

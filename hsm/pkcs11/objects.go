@@ -77,6 +77,7 @@ func (t *Token) Change(ctx context.Context, m broker.Material, c broker.Material
 		t.made.forget(m.ID)
 		return t.do(ctx, "destroy", m.String(), func(s *session) error { return s.destroyMaterial(ctx, m.ID) })
 	case broker.Discard:
+		t.made.forget(m.ID)
 		return t.do(ctx, "discard", m.String(), func(s *session) error { return s.discardMaterial(ctx, m) })
 	default:
 		return refuse(broker.Misuse, string(c), m.String(), "it is no change of material")

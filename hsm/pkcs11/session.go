@@ -18,7 +18,6 @@ type session struct {
 
 	keepers map[broker.KeeperID]handle // that were found and checked in it
 	sealing *sealKey                   // once it was found and checked in it
-	anchors map[string]handle          // that were found in it
 }
 
 type (

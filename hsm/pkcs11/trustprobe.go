@@ -59,9 +59,24 @@ func (p prober) lets(ctx context.Context, plan broker.Plan, key handle) (string,
 		return "", err
 	case err == nil:
 		return "the token wraps such a key under one that nobody marked", nil
-	default:
+	case refused(err):
 		return "", nil
+	default:
+		return "whether the token holds such a key back could not be tried: " + err.Error(), nil
 	}
+}
+
+// refused: the token answers that this may not be, or that it cannot do it at all. Anything
+// else is a fault, and shows nothing. A token that asks for the officer's login says that
+// nobody is logged in.
+func refused(err error) bool {
+	return is(
+		err, p11.CKR_KEY_NOT_WRAPPABLE, p11.CKR_KEY_UNEXTRACTABLE, p11.CKR_KEY_FUNCTION_NOT_PERMITTED, p11.CKR_ACTION_PROHIBITED,
+		p11.CKR_WRAPPING_KEY_HANDLE_INVALID, p11.CKR_WRAPPING_KEY_TYPE_INCONSISTENT, p11.CKR_KEY_HANDLE_INVALID,
+		p11.CKR_ATTRIBUTE_READ_ONLY, p11.CKR_ATTRIBUTE_TYPE_INVALID, p11.CKR_ATTRIBUTE_VALUE_INVALID,
+		p11.CKR_TEMPLATE_INCONSISTENT, p11.CKR_TEMPLATE_INCOMPLETE, p11.CKR_USER_NOT_LOGGED_IN,
+		p11.CKR_FUNCTION_NOT_SUPPORTED, p11.CKR_MECHANISM_INVALID, p11.CKR_OBJECT_HANDLE_INVALID,
+	)
 }
 
 // detour is a way for whoever has the PIN to get round the mark, if the token lets him.
@@ -116,13 +131,16 @@ func (p prober) copied(ctx context.Context, makes func(context.Context, template
 	return p.s.copy(ctx, h, template{a})
 }
 
-// findBypass says how the token's user gets round the mark; "" by nothing that was tried.
+// findBypass says how the token's user gets round the mark, or that it could not be tried;
+// "" by nothing that was tried.
 func (p prober) findBypass(ctx context.Context) (string, error) {
 	for _, d := range p.detours() {
 		won, err := p.wins(ctx, d)
 		switch {
-		case err != nil:
+		case final(ctx, err):
 			return "", err
+		case err != nil:
+			return "whether the token's user can mark keys himself could not be tried: " + err.Error(), nil
 		case won && d.says == "":
 			return "the token lets its user take the demand for a trusted wrapping key off a key", nil
 		case won:
@@ -135,11 +153,11 @@ func (p prober) findBypass(ctx context.Context) (string, error) {
 func (p prober) wins(ctx context.Context, d detour) (won bool, err error) {
 	h, err := d.try(ctx)
 	defer func() { err = errors.Join(err, p.s.discard(ctx, h)) }()
-	if final(ctx, err) {
-		return false, err
+	if refused(err) {
+		return false, nil // as it should be
 	}
 	if err != nil {
-		return false, nil // refused, as it should be
+		return false, err
 	}
 	got, err := p.s.read(ctx, h, p11.CKA_TRUSTED, p11.CKA_WRAP_WITH_TRUSTED)
 	return d.won(got), err
