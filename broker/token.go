@@ -165,11 +165,14 @@ type Attributes struct {
 // Object is one object in a token, without its value.
 type Object struct {
 	ID         MaterialID `json:"id"`    // hex: for a CKA_ID that is not printable
-	Class      string     `json:"class"` // secret private public data
-	Label      string     `json:"label"`
+	Class      string     `json:"class"` // secret private public data, or unreadable
+	Label      string     `json:"label"` // of what is unreadable, why
 	Spec       KeySpec    `json:"spec,omitempty"`
 	Attributes Attributes `json:"attributes"`
 }
+
+// ClassUnreadable is the class of an object of which the token says nothing.
+const ClassUnreadable = "unreadable"
 
 // ObjectID turns a CKA_ID into a MaterialID: as text where it is printable
 // ASCII, else as "0x" and hex.

@@ -100,3 +100,30 @@ func meanwhile(on, off func(), onFor, offFor time.Duration) (heal func()) {
 		done.Wait()
 	}
 }
+
+// importsAtGoogle loses the answer of every import there: some are of keys that nothing
+// tells from others.
+func importsAtGoogle(t *testing.T, w *world) (heal func()) {
+	t.Helper()
+	_, err := w.clouds()["gcp"].Add(t.Context(), faults.Rule{
+		Kind: faults.Drop, When: faults.After, Count: rowsOfList, Match: faults.Match{Action: "ImportCryptoKeyVersion"},
+	})
+	fatal(t, err)
+	return letGo(t, w)
+}
+
+// together breaks in several ways.
+func together(ways ...func(*testing.T, *world) func()) func(*testing.T, *world) (heal func()) {
+	return func(t *testing.T, w *world) func() {
+		t.Helper()
+		var heals []func()
+		for _, way := range ways {
+			heals = append(heals, way(t, w))
+		}
+		return func() {
+			for _, heal := range heals {
+				heal()
+			}
+		}
+	}
+}

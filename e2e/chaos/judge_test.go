@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
 
@@ -16,6 +17,7 @@ type findings struct {
 	keys, orphans, twins, late, undecided int                 // late: keys and versions
 	lates                                 map[string][]string // late calls by target and name
 	undone                                []string            // keys that a late call took from consumers again
+	halves                                int                 // objects that the module itself left half written
 	keks                                  int                 // made by a call whose answer was lost: another was made, these wrap nothing
 	wrong                                 []string            // each is a failure
 }
@@ -231,8 +233,21 @@ func (w *world) judgeToken(t *testing.T, f *findings) {
 			delete(there, label) // its own key, of which there is one
 		}
 	}
+	w.judgeHalves(there, f)
 	if len(there) > 0 {
 		f.say("the token keeps besides: %v", there)
+	}
+}
+
+// judgeHalves counts the objects without a name: SoftHSM writes an object in place, and
+// killed on the way it leaves what nobody can use, or find again.
+func (w *world) judgeHalves(there map[string][]string, f *findings) {
+	if w.kind != softtoken.SoftHSM {
+		return
+	}
+	for _, nameless := range []string{"", "<empty>"} { // as OpenSC's tool has it
+		f.halves += len(there[nameless])
+		delete(there, nameless)
 	}
 }
 

@@ -86,6 +86,7 @@ func (w *world) cutAtTarget(t *testing.T, l list, c cut) (run *started, killed b
 	}
 	if c.first() {
 		rule.Nth, rule.Count = 1, -1
+		l.atOnce = 1 // so that those that are blocked elsewhere leave some to come here
 		defer w.block(t, c)()
 	}
 	run, _, remove := w.heldAt(t, l, c.at, rule)

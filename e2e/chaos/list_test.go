@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -32,8 +33,9 @@ func rowOf(name, spec, retain string) row {
 
 // list is a list of keys in a file.
 type list struct {
-	path string
-	rows []row
+	path   string
+	rows   []row
+	atOnce int // keys at every target; 0 is as many as usual
 }
 
 // rowsOfList is how many keys a list has: more than a few kills get through.
@@ -63,7 +65,7 @@ const atOnce = 4
 
 // imports is the command that brings a list.
 func (l list) imports() []string {
-	return []string{"import", "file", l.path, "--at-once", fmt.Sprint(atOnce), "--reason", "test", "--output", "jsonl"}
+	return []string{"import", "file", l.path, "--at-once", fmt.Sprint(cmp.Or(l.atOnce, atOnce)), "--reason", "test", "--output", "jsonl"}
 }
 
 // answered is a row of the program's answer.

@@ -31,7 +31,7 @@ func scenarios() []scenario {
 		{name: "clocks an hour ahead", breaks: clocks(time.Hour)},
 		{name: "clocks an hour behind", breaks: clocks(-time.Hour)},
 		{name: "import tokens expire mid-way", breaks: expires},
-		{name: "others may import too", options: options{shared: true}, breaks: everywhere(faults.Rule{Kind: faults.Drop, When: faults.After}, 2, 5), decides: soleWriter},
+		{name: "others may import too", options: options{shared: true}, breaks: together(everywhere(faults.Rule{Kind: faults.Drop, When: faults.After}, 2, 5), importsAtGoogle), decides: soleWriter},
 	}
 }
 

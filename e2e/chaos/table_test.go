@@ -70,6 +70,7 @@ func (y *tally) judged(f findings) {
 	y.late += f.late
 	y.undecided += f.undecided
 	y.keks += f.keks
+	y.halves += f.halves
 }
 
 // String is the table of steps, places and sides, and the counts.
@@ -108,9 +109,9 @@ func (y *tally) at(step, at string, side faults.When) string {
 func (y *tally) counts() string {
 	var b strings.Builder
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(table, "kills\trestarts\tkeys\torphans\ttwins\tlate\tundecided\tunused KEKs\t")
-	_, _ = fmt.Fprintf(table, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
-		y.kills, y.restarts, y.keys, y.orphans, y.twins, y.late, y.undecided, y.keks)
+	_, _ = fmt.Fprintln(table, "kills\trestarts\tkeys\torphans\ttwins\tlate\tundecided\tunused KEKs\thalf objects\t")
+	_, _ = fmt.Fprintf(table, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
+		y.kills, y.restarts, y.keys, y.orphans, y.twins, y.late, y.undecided, y.keks, y.halves)
 	_ = table.Flush()
 	return b.String()
 }

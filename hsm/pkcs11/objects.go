@@ -43,10 +43,13 @@ func (s *session) objects(ctx context.Context, q broker.ObjectQuery) ([]broker.O
 	all := make([]broker.Object, 0, len(handles))
 	for _, h := range handles {
 		got, err := s.read(ctx, h, evidenceKinds()...)
-		if gone(err) {
+		switch {
+		case gone(err):
 			continue
-		}
-		if err != nil {
+		case unreadable(err):
+			all = append(all, broker.Object{Class: broker.ClassUnreadable, Label: err.Error()})
+			continue
+		case err != nil:
 			return nil, err
 		}
 		if class := got.class(); class != "" {
@@ -57,6 +60,12 @@ func (s *session) objects(ctx context.Context, q broker.ObjectQuery) ([]broker.O
 		}
 	}
 	return all, nil
+}
+
+// unreadable: the token cannot say what this object is, and others are not the worse for
+// it. SoftHSM leaves half an object where a process is killed while it writes one.
+func unreadable(err error) bool {
+	return is(err, p11.CKR_ATTRIBUTE_VALUE_INVALID, p11.CKR_GENERAL_ERROR, p11.CKR_FUNCTION_FAILED)
 }
 
 // gone reports an object that another process destroyed: tokens use either code.
