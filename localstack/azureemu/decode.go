@@ -2,6 +2,7 @@ package azureemu
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"reflect"
@@ -89,7 +90,7 @@ func unknownMember(text []byte, t reflect.Type) string {
 			continue
 		}
 		if !ok {
-			return name
+			return cmp.Or(name, `""`) // a member's name may be empty
 		}
 		if below := unknown(members[name], inner); below != "" {
 			return name + "." + below

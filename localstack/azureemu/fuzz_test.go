@@ -54,6 +54,7 @@ func FuzzDecodeImport(f *testing.F) {
 	for _, seed := range []string{
 		`{"key":{"kty":"RSA-HSM","key_hsm":"e30","key_ops":["sign"]},"Hsm":true,"tags":{"a":"b"},"attributes":{"enabled":true,"exp":1}}`,
 		`{"hsm":true}`, `{"HSM":1}`, `{"attributes":{"exp":null}}`, `{"key":null}`, `{}`, `{}{}`, `[]`, `{"KEY":{}}`, `{"key":{"kty":"RSA","colour":1}}`,
+		`{"":true}`, `{"key":{"":1}}`,
 	} {
 		f.Add([]byte(seed))
 	}
