@@ -109,9 +109,11 @@ func (w *world) run(t *testing.T, args ...string) outcome {
 }
 
 // must runs what has to succeed.
-func (w *world) must(t *testing.T, args ...string) {
+func (w *world) must(t *testing.T, args ...string) outcome {
 	t.Helper()
-	if out := w.run(t, args...); out.code != 0 {
+	out := w.run(t, args...)
+	if out.code != 0 {
 		t.Fatal(out)
 	}
+	return out
 }

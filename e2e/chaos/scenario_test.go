@@ -133,13 +133,19 @@ func (o outcome) undecided() (rows []answered) {
 	return rows
 }
 
+var shows = regexp.MustCompile(`keyferry operation show (\S+)`)
+
 var undecidedReason = regexp.MustCompile(`\bundecided\b`)
 
 // resume does what the rows show, which is all that a person has.
 func (w *world) resume(t *testing.T, stopped []answered) {
 	t.Helper()
 	for _, a := range stopped {
-		shown := resumes.FindStringSubmatch(a.Do)
+		way := a.Do
+		if at := shows.FindStringSubmatch(way); at != nil {
+			way = w.must(t, "operation", "show", at[1]).stdout
+		}
+		shown := resumes.FindStringSubmatch(way)
 		if shown == nil {
 			t.Errorf("%s is undecided, and no way on is shown: %+v", a.Key, a)
 			continue
