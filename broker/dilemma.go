@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -24,8 +25,22 @@ type Dilemma struct {
 	Do    []string   `json:"do"`              // each of them ends it
 }
 
+// Dilemma is what an undecided operation saw, from an audit that is held against the
+// token's seal; nil where it is not undecided.
+func (b *Broker) Dilemma(ctx context.Context, o OperationView) (*Dilemma, error) {
+	if o.Standing() != UndecidedState {
+		return nil, nil //nolint:nilnil // most operations have none
+	}
+	t, err := b.told(ctx, KeySubject(o.Operation.KeyName))
+	if err != nil {
+		return nil, err
+	}
+	return DilemmaOf(o, t.entries)
+}
+
 // DilemmaOf reads an operation's dilemma in the audit's entries about its key, oldest
-// first; nil where the operation is not undecided.
+// first; nil where the operation is not undecided. Without entries it is the commands
+// alone.
 func DilemmaOf(o OperationView, entries []Entry) (*Dilemma, error) {
 	if o.Standing() != UndecidedState {
 		return nil, nil //nolint:nilnil // most operations have none

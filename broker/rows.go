@@ -178,6 +178,7 @@ type told struct {
 	begun bool              // an import of the key began
 	// missing are refs of what was there of the key when the store was recovered.
 	missing map[string]bool
+	entries []Entry // all about it, oldest first
 }
 
 // row holds one row that was read from the store against the audit.

@@ -152,7 +152,7 @@ func (b *Broker) tell(ctx context.Context, setup TokenSetup, subject string, fou
 	if err := found.complete(subject); err != nil {
 		return told{}, auditFault(err.Error())
 	}
-	t := told{rows: map[string]string{}, missing: map[string]bool{}}
+	t := told{rows: map[string]string{}, missing: map[string]bool{}, entries: found.Entries}
 	for _, e := range found.Entries {
 		if h, old := found.Heads[e.Seq]; old {
 			if err := b.checkEnd(ctx, setup, Ended{Entry: e, Head: h}, Head{}); err != nil {

@@ -13,7 +13,8 @@ import (
 func (p *program) operationShow() *cli.Command {
 	return p.command(leaf{
 		name: "show", usage: "show an operation and its effects", args: []string{"ID"},
-		about:    "Of an undecided one also what was seen when it stopped, and the commands that end it: nothing else does.",
+		about: "Of an undecided one also what was seen when it stopped, and the commands that end it: nothing else does. What was seen\n" +
+			"is in the audit, which is held against the token's seal: without the token the commands alone are shown.",
 		examples: []string{"keyferry operation show " + exampleID, "keyferry operation show " + exampleID + " --output json"},
 		run: func(ctx context.Context, c *call) error {
 			return c.reading(ctx, func(s *session) error {
@@ -37,13 +38,25 @@ type operationShown struct {
 	Dilemma *broker.Dilemma `json:"dilemma,omitempty"`
 }
 
-// dilemma of an operation is in the audit, whose entries stay when it goes on.
-func (s *session) dilemma(ctx context.Context, o broker.OperationView) (*broker.Dilemma, error) {
-	told, err := s.store.Told(ctx, broker.KeySubject(o.Operation.KeyName))
-	if err != nil {
-		return nil, err
+// dilemma of an operation is in the audit, whose entries stay when it goes on. Whoever
+// may write the store can write them, and they tell a person what to do: they are held
+// against the token's seal, or nothing of them is said.
+func (s *session) dilemma(ctx context.Context, o broker.OperationView) (d *broker.Dilemma, err error) {
+	if o.Standing() != broker.UndecidedState {
+		return nil, nil //nolint:nilnil // most operations have none
 	}
-	return broker.DilemmaOf(o, told.Entries)
+	err = s.withToken(ctx, s.config, func(token broker.Token) error {
+		b, err := broker.New(s.options(s.config, s.store, token, nil))
+		if err == nil {
+			d, err = b.Dilemma(ctx, o)
+		}
+		return err
+	})
+	if err == nil || ctx.Err() != nil {
+		return d, err
+	}
+	s.p.say("what it saw when it stopped is not shown, since the audit could not be held against the token's seal: %v", err)
+	return broker.DilemmaOf(o, nil)
 }
 
 // waysOut are what a person does, and the commands that end it then.
