@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -29,25 +28,7 @@ func (b *Broker) findOrphan(ctx context.Context, req OrphanRequest) (o Orphan, g
 	if why := found[i].stays(t.Provider.Capabilities()); why != "" {
 		return Orphan{}, false, refuseOrphan(req, Unsupported, why, "nothing uses it; keyferry inventory --orphans goes on listing it")
 	}
-	return found[i], false, b.wholeKey(ctx, t, found[i])
-}
-
-// wholeKey refuses to delete a key with versions that are not ours, where it goes as a whole.
-func (b *Broker) wholeKey(ctx context.Context, t Target, o Orphan) error {
-	caps := t.Provider.Capabilities()
-	if o.Version != "" || !caps.manyVersions() || caps.Deletion.KeysStay {
-		return nil
-	}
-	seen, err := look(ctx, t, Query{Versions: &o.Key})
-	if err != nil {
-		return err
-	}
-	theirs := slices.DeleteFunc(slices.Clone(seen), func(v Observation) bool { return v.Effect != "" })
-	if len(theirs) == 0 {
-		return nil
-	}
-	return refuseOrphan(OrphanRequest{Ref: o.Key.ID, Target: t.Name}, Conflict,
-		fmt.Sprintf("%d of its %d versions carry no mark of ours, and it is deleted as a whole", len(theirs), len(seen)), "find out whose they are")
+	return found[i], false, mayGo(ctx, t, req, found[i])
 }
 
 // noOrphan says why something at a target is none: it is gone, on record, or not ours.
@@ -120,27 +101,6 @@ func (b *Broker) findObject(ctx context.Context, req OrphanRequest) (Orphan, boo
 	return Orphan{}, false, refuseOrphan(req, NotFound, "the token has no such object", "keyferry inventory --orphans")
 }
 
-// servesNobody refuses while a target has a key of the object: the token's copy is the
-// only one that could bring its material back.
-func (b *Broker) servesNobody(ctx context.Context, req OrphanRequest, keyID string) error {
-	for _, t := range b.o.Targets {
-		if err := b.trust(ctx, []Target{t}); err != nil {
-			return err
-		}
-		seen, err := look(ctx, t, Query{All: true})
-		if err != nil {
-			return err
-		}
-		for _, o := range seen {
-			if o.KeyID == keyID && o.HasMaterial && !ended(o.State) {
-				return refuseOrphan(req, Conflict, fmt.Sprintf("key %s at target %s may hold it, and is %s", o.Version.Key.ID, t.Name, o.State),
-					"remove that first: "+removal(o.Version.Key.ID, "", "--target "+t.Name))
-			}
-		}
-	}
-	return nil
-}
-
 func refuseOrphan(req OrphanRequest, kind Kind, why, hint string) error {
 	return &Error{
 		Kind: kind, Op: "remove orphan", Object: strings.TrimSuffix(req.Ref+" "+req.Version, " ") + " " + first(at(req.Target), "in the token"), Cause: errors.New(why), Hint: hint,
@@ -167,7 +127,7 @@ func (o Orphan) advise(caps Capabilities) Orphan {
 	if o.Target == "" {
 		where = "--token"
 	}
-	if o.Do = o.stays(caps); o.Do == "" {
+	if o.Do = first(o.stays(caps), o.foreign()); o.Do == "" {
 		o.Do = removal(first(string(o.Material), o.Key.ID), o.Version, where)
 	}
 	return o

@@ -242,7 +242,8 @@ type Observation struct {
 	State       RemoteState       `json:"state"`
 	Raw         string            `json:"raw,omitempty"` // the state in the provider's words
 	HasMaterial bool              `json:"has_material"`
-	Spec        KeySpec           `json:"spec,omitempty"` // "" for one the broker has no word for
+	Restorable  bool              `json:"restorable,omitempty"` // it has none, and an import of the same material brings it back
+	Spec        KeySpec           `json:"spec,omitempty"`       // "" for one the broker has no word for
 	Purpose     Purpose           `json:"purpose,omitempty"`
 	PolicyHash  string            `json:"policy_hash,omitempty"`  // SHA-256, hex, of the key policy in canonical form
 	PolicyMatch bool              `json:"policy_match,omitempty"` // it is the one the adapter sends

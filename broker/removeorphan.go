@@ -17,6 +17,7 @@ type OrphanRequest struct {
 	Target  string // "" it is an object in the token
 	Ref     string // of the key, or the id of the object
 	Version string // of the key; "" the whole key
+	Unused  bool   // a person made sure that nobody uses it, which its mark does not tell
 	Why
 }
 
@@ -24,18 +25,32 @@ type OrphanRequest struct {
 type OrphanRemoval struct {
 	Orphan  Orphan `json:"orphan"`
 	Already bool   `json:"already"` // an earlier run did it
+	// Asked are the targets that were looked through for what may need an object of the token.
+	Asked []string `json:"asked,omitempty"`
+}
+
+func (b *Broker) removal(o Orphan, already bool) OrphanRemoval {
+	r := OrphanRemoval{Orphan: o, Already: already}
+	if o.Target == "" && !already {
+		r.Asked = targetNames(b.o.Targets)
+	}
+	return r
 }
 
 // PlanRemoveOrphan says what RemoveOrphan would remove, and changes nothing.
 func (b *Broker) PlanRemoveOrphan(ctx context.Context, req OrphanRequest) (OrphanRemoval, error) {
 	o, gone, err := b.findOrphan(ctx, req)
-	return OrphanRemoval{Orphan: o, Already: gone}, err
+	if err != nil {
+		return OrphanRemoval{}, err
+	}
+	return b.removal(o, gone), nil
 }
 
 // RemoveOrphan cleans one orphan up: a key or a version is scheduled for deletion after
 // the target's waiting period, a wrapping key is disabled, an object in the token is
 // destroyed. It looks again first, and refuses what is on record, what carries no mark
-// of ours, and the token's object as long as a target has a key of it: no more is ever
+// of ours or was not imported, what is enabled unless Unused says that nobody uses it,
+// and the token's object as long as anything at any target may need it: no more is ever
 // removed than was named. A reason is required. Killed at any point and run again, it
 // ends the same.
 func (b *Broker) RemoveOrphan(ctx context.Context, req OrphanRequest) (OrphanRemoval, error) {
@@ -66,7 +81,7 @@ func (b *Broker) RemoveOrphan(ctx context.Context, req OrphanRequest) (OrphanRem
 		}
 	}
 	err = b.tellRemoval(ctx, req.Why, orphanRemoved, o)
-	return OrphanRemoval{Orphan: o, Already: gone && begun}, err
+	return b.removal(o, gone && begun), err
 }
 
 // lease of its key, where it says which that is.
@@ -121,12 +136,14 @@ func turnOff(ctx context.Context, t Target, e Effect, v VersionRef, kind ActionK
 	caps := t.Provider.Capabilities()
 	err = eventually(ctx, caps.Settle, caps.Poll, func() (bool, error) {
 		found, err := look(ctx, t, Query{Version: &v})
-		if err != nil || len(found) != 1 {
-			seen = Observation{Version: v, State: RemoteDestroyed}
+		if err != nil {
 			return true, err
 		}
-		seen = found[0]
-		return off(seen.State), nil
+		seen = Observation{Version: v, State: RemoteDestroyed} // where it is still not there when the target has settled
+		if len(found) > 0 {
+			seen = found[0]
+		}
+		return len(found) > 0 && off(seen.State), nil
 	})
 	if err == nil && !off(seen.State) {
 		err = &Error{Kind: Unavailable, Op: string(kind), Object: v.Key.ID + " " + v.ID, Cause: fmt.Errorf("it was asked for, and the version is %s", seen.State), Hint: "run the same command again"}
@@ -156,15 +173,38 @@ func (b *Broker) tellRemoval(ctx context.Context, why Why, event string, o Orpha
 
 // removalOf an orphan, as far as the audit tells of one.
 func (b *Broker) removalOf(ctx context.Context, o Orphan) (begun, done bool, err error) {
+	err = b.sealedEntries(ctx, func(e Entry) {
+		if e.Target == o.Target && e.Details["ref"] == o.ref() {
+			begun = begun || e.Event == removalIntended
+			done = e.Event == orphanRemoved || done && e.Event != removalIntended
+		}
+	})
+	return begun, done, err
+}
+
+// sealedEntries yields every entry of the audit up to its end, once that is held against
+// the token's seal and they lead to it; an orphan without a name has no index of its own.
+func (b *Broker) sealedEntries(ctx context.Context, yield func(Entry)) error {
+	if _, err := b.told(ctx, ""); err != nil {
+		return err
+	}
+	end, _ := b.end.get()
+	var last Head
 	for e, err := range b.o.Store.Entries(ctx, 0) {
 		if err != nil {
-			return false, false, fmt.Errorf("read the audit: %w", err)
+			return fmt.Errorf("read the audit: %w", err)
 		}
-		if e.Target != o.Target || e.Details["ref"] != o.ref() {
-			continue
+		if last.Seq == end.Seq {
+			break // what is newer is not held against anything yet
 		}
-		begun = begun || e.Event == removalIntended
-		done = e.Event == orphanRemoved || done && e.Event != removalIntended
+		if fault := chainFault(e, last); fault != "" {
+			return auditFault(fault)
+		}
+		last = e.Head()
+		yield(e)
 	}
-	return begun, done, nil
+	if last.Seq != end.Seq || last.Hash != end.Hash {
+		return auditFault(fmt.Sprintf("its entries do not lead to entry %d, which was sealed", end.Seq))
+	}
+	return nil
 }

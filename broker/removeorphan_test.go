@@ -96,7 +96,7 @@ func asked(t *testing.T, o broker.Orphan) broker.OrphanRequest {
 	if len(words) < 5 || strings.Join(words[:3], " ") != "keyferry orphan remove" {
 		t.Fatalf("%+v names %q", o, o.Do)
 	}
-	req := broker.OrphanRequest{Ref: words[3], Why: broker.Why{Reason: "a person looked"}}
+	req := broker.OrphanRequest{Ref: words[3], Unused: true, Why: broker.Why{Reason: "a person looked"}}
 	for i, word := range words {
 		switch word {
 		case "--target":
@@ -180,7 +180,7 @@ func TestARemovalKilledAnywhere(t *testing.T) {
 				"version": {Target: "numbered", Ref: "memory:memory:key/on-record-numbered", Version: "2"},
 				"object":  {Ref: strayObject},
 			}[kind]
-			req.Why = broker.Why{Reason: "a person looked"}
+			req.Unused, req.Why = true, broker.Why{Reason: "a person looked"}
 			scenario{
 				world: strewn,
 				act: func(ctx context.Context, _ *world, b *broker.Broker) error {
@@ -270,7 +270,7 @@ func TestARemovalWhoseAnswerIsLost(t *testing.T) {
 	} {
 		for _, happened := range []bool{true, false} {
 			w := strewn(t)
-			req.Why = broker.Why{Reason: "a person looked"}
+			req.Unused, req.Why = true, broker.Why{Reason: "a person looked"}
 			w.inject = func(c string, before bool) error {
 				if c != call || before == happened {
 					return nil

@@ -19,6 +19,8 @@ type orphanRow struct {
 	Name        string             `json:"name"`
 	State       broker.RemoteState `json:"state"`
 	HasMaterial bool               `json:"has_material"`
+	Origin      broker.Origin      `json:"origin"`
+	KeyID       string             `json:"key_id"`
 	CreatedAt   time.Time          `json:"created_at"`
 	Effect      string             `json:"effect"`
 	Do          string             `json:"do"`
@@ -30,7 +32,8 @@ func (p *program) inventory() *cli.Command {
 		about: "What was seen, and when; what was expected; and the difference. It asks nobody: keyferry verify does.\n" +
 			"With --orphans it asks the targets for keys that carry keyferry's mark and that no record names, for such\n" +
 			"versions of keys on record, and for wrapping keys that no operation had made; and the token, where no --target is\n" +
-			"named, for objects that no version has. It says of each how it is removed; nothing is that was not asked for.",
+			"named, for objects that no version has. It says of each how it is removed; nothing is that was not asked for.\n" +
+			"A mark names no store: what another store on the same account has there is listed like what nobody has.",
 		examples: []string{
 			"keyferry inventory",
 			"keyferry inventory --expiring 90d --output csv",
@@ -131,11 +134,12 @@ func (s *session) orphans(ctx context.Context) error {
 func orphanRowOf(o broker.Orphan) orphanRow {
 	row := orphanRow{
 		Target: o.Target, What: "key", KeyRef: o.Key.ID, Version: o.Version, Name: o.Name, State: o.State, HasMaterial: o.HasMaterial,
-		CreatedAt: o.Observation.CreatedAt, Effect: o.Effect, Do: o.Do,
+		Origin: o.Observation.Origin, KeyID: o.Observation.KeyID, CreatedAt: o.Observation.CreatedAt, Effect: o.Effect, Do: o.Do,
 	}
 	switch {
 	case o.Material != "":
 		row.What, row.KeyRef = "token object", string(o.Material)
+		row.KeyID, _, _ = o.Material.Parse()
 	case o.WrappingKey != "":
 		row.What = "wrapping key"
 	case o.Version != "":

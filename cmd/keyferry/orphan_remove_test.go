@@ -37,6 +37,10 @@ func TestOrphansAreRemovedOnlyOnRequest(t *testing.T) {
 			w.refuses(exitFailed, object, "may hold it, and is enabled", "remove that first: keyferry orphan remove memory:", "changed: nothing")
 		}
 		w.refuses(exitMisused, line[:len(line)-2], "a reason is required")
+		if i == 0 {
+			w.refuses(exitFailed, line, "it may be in use, or of another store", "--unused", "changed: nothing")
+			line = append(line, "--unused")
+		}
 		if s := w.must(append(line, "--dry-run")...); !strings.Contains(s.stderr, "nothing was removed") || w.must("inventory", "--orphans").out == "" {
 			t.Errorf("a dry run: %s", s)
 		}
@@ -58,15 +62,16 @@ func TestOrphansAreRemovedOnlyOnRequest(t *testing.T) {
 func TestARemovalSaysWhereAndAsks(t *testing.T) {
 	t.Parallel()
 	w := orphaned(t, broker.Production)
-	for _, line := range []string{"orphan remove kf-lost-1 --reason x", "orphan remove kf-lost-1 --reason x --token --target aws-test", "orphan remove kf-lost-1 --reason x --token --version 1"} {
+	for _, line := range []string{"orphan remove kf-lost-1 --reason x", "orphan remove kf-lost-1 --reason x --token --target aws-test", "orphan remove kf-lost-1 --reason x --token --version 1", "orphan remove kf-lost-1 --reason x --token --unused"} {
 		w.refuses(exitMisused, args(line), "--token")
 	}
 	line := args("orphan remove memory:" + account + ":key/1 --target aws-test --reason x")
-	w.refuses(exitMisused, line, "this changes production", "target aws-test", "give --yes")
+	line = append(line, "--unused")
+	w.refuses(exitMisused, line, "enabled, origin external, key id lost; where another store serves this account", "this changes production", "target aws-test", "give --yes")
 	if n := len(asks[[]broker.Orphan](w, "inventory", "--orphans", "--target", "aws-test")); n != 1 {
 		t.Errorf("%d orphans are left", n)
 	}
 	w.must(append(line, "--yes")...)
-	w.refuses(exitMisused, args("orphan remove kf-lost-1 --token --reason x"), "Destroy kf-lost-1 in token hsm")
+	w.refuses(exitMisused, args("orphan remove kf-lost-1 --token --reason x"), "Destroy kf-lost-1 in token hsm for good (nothing that needs it is at aws-test")
 	w.must(args("orphan remove kf-lost-1 --token --reason x --yes")...)
 }

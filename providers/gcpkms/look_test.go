@@ -49,12 +49,16 @@ func TestStates(t *testing.T) {
 		answers := about(keyName)
 		v := answers["GetCryptoKeyVersion"].(*kmspb.CryptoKeyVersion)
 		v.State, v.ImportFailureReason, v.GenerationFailureReason = state, "it could not be unwrapped\x1b[2J", "no entropy"
+		v.ReimportEligible = state == kmspb.CryptoKeyVersion_DESTROYED
 		seen, err := look(t, adapter(t, newScript(t, saying(answers))), broker.Query{Version: new(numbered("1"))})
 		if err != nil || len(seen) != 1 {
 			t.Errorf("%s: %v, %v", state, seen, err)
 			continue
 		}
 		o := seen[0]
+		if o.Restorable != v.GetReimportEligible() {
+			t.Errorf("%s: restorable %v", state, o.Restorable)
+		}
 		if o.State != words.state || o.Raw != state.String() || o.HasMaterial != words.material || !strings.Contains(o.Reason, words.reason) ||
 			words.reason == "" != (o.Reason == "") || strings.ContainsFunc(o.Reason, unicode.IsControl) {
 			t.Errorf("%s is seen as %s (%s), material %v: %s", state, o.State, o.Raw, o.HasMaterial, o.Reason)

@@ -60,6 +60,7 @@ func observeVersion(o *broker.Observation, key *kmspb.CryptoKey, v *kmspb.Crypto
 		o.Reason = "Google could not generate it: " + plain(v.GetGenerationFailureReason())
 	default: // there is nothing to say
 	}
+	o.Restorable = v.GetReimportEligible()
 	o.Origin = broker.OriginProvider
 	if v.GetImportJob() != "" {
 		o.Origin, o.Batch = broker.OriginExternal, v.GetImportJob()

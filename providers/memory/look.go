@@ -93,6 +93,7 @@ func (p *Provider) observe(k *key, v *version) broker.Observation {
 		o.Effect = v.effect
 	}
 	o.Consumer = k.consumer(v)
+	o.Restorable = caps.Deletion.KeysStay && v.destroyed
 	if k.apart() {
 		o.CreatedAt, o.Reason = v.createdAt, v.failed
 		if o.DeletionAt.IsZero() {
