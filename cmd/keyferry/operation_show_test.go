@@ -12,7 +12,9 @@ import (
 // otherSeals is a token of another seal key.
 type otherSeals struct{ *hsm.Token }
 
-func (otherSeals) Seal(context.Context, []byte) ([]byte, error) { return []byte("another"), nil }
+func (o otherSeals) Seal(ctx context.Context, record []byte) ([]byte, error) {
+	return o.Token.Seal(ctx, append([]byte("another "), record...))
+}
 
 // What an operation saw is in a store that others may write, and tells a person what to
 // do: none of it is said that the token's seal does not hold.
