@@ -1,13 +1,13 @@
 package broker
 
 import (
+	"regexp"
 	"strings"
-
-	"github.com/keyferry/keyferry/broker/lazyregexp"
+	"sync"
 )
 
 // memberStart is the beginning of a member but the first.
-var memberStart = lazyregexp.New(` ([a-z_]+):`)
+var memberStart = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(` ([a-z_]+):`) })
 
 // ShownPin is the value of a pin for people. A field with members of its own is sealed
 // as Go writes a map, map[a:x b:y], and always will be: who shows it says a=x, b=y.

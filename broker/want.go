@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
-
-	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // want is an import request with its policy and defaults filled in: what is
@@ -30,7 +30,7 @@ type want struct {
 
 // keyName is the broker's own rule: what every cloud can be given, perhaps
 // shortened, and what no file name or URL is broken by.
-var keyName = lazyregexp.New(`^[a-zA-Z0-9](?:[a-zA-Z0-9_-]|[./][a-zA-Z0-9_-])*$`)
+var keyName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9_-]|[./][a-zA-Z0-9_-])*$`) })
 
 // maxKeyName is the most characters a key's name may have.
 const maxKeyName = 200

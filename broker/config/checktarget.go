@@ -3,15 +3,15 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
-
-	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // algorithmForm is that of a provider's word for what a key computes.
-var algorithmForm = lazyregexp.New(`^[A-Za-z0-9_-]{1,64}$`)
+var algorithmForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`) })
 
 const day = 24 * time.Hour
 

@@ -8,12 +8,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/keyferry/keyferry/broker"
-	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // decoder fills the types from a YAML tree. Unlike a library's, it goes on after a
@@ -60,7 +60,7 @@ func (s slot) quoted(text string) string {
 }
 
 // userinfo of a URL, where people put passwords (RFC 3986 §3.2.1).
-var userinfo = lazyregexp.New(`://.*@`)
+var userinfo = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`://.*@`) })
 
 // decode fills one slot.
 func (d *decoder) decode(node ast.Node, s slot) {

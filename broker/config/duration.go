@@ -4,12 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/keyferry/keyferry/broker"
-	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // Duration is a length of time like 90d, 12h30m or 2w: whole numbers of weeks,
@@ -19,7 +20,9 @@ type Duration time.Duration
 
 const durationWords = "a duration like 90d, 36h or 1h30m (w, d, h, m, s)"
 
-var durationForm = lazyregexp.New(`^(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?$`)
+var durationForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?$`)
+})
 
 func units() []struct {
 	name   string

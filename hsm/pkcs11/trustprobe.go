@@ -140,7 +140,8 @@ func (p prober) findBypass(ctx context.Context) (string, error) {
 		case final(ctx, err):
 			return "", err
 		case err != nil:
-			return "whether the token's user can mark keys himself could not be tried: " + err.Error(), nil
+			why := fmt.Sprintf("whether the token's user can mark keys himself could not be tried: %v", err)
+			return why, nil // what cannot be tried is not trusted, and no reason to stop
 		case won && d.says == "":
 			return "the token lets its user take the demand for a trusted wrapping key off a key", nil
 		case won:

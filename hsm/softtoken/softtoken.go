@@ -12,10 +12,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // Kind is a software token: a PKCS#11 module and the way it is configured.
@@ -73,7 +72,7 @@ func (k Kind) modulePaths() ([]string, error) {
 	}
 }
 
-var moduleLine = lazyregexp.New(`(?m)^module github\.com/keyferry/keyferry$`)
+var moduleLine = regexp.MustCompile(`(?m)^module github\.com/keyferry/keyferry$`)
 
 // Root returns the clone that the working directory is in, by its go.mod. What tests need is cached below it, in .cache.
 func Root() (string, error) {
@@ -83,7 +82,7 @@ func Root() (string, error) {
 	}
 	for at := dir; ; at = filepath.Dir(at) {
 		text, err := os.ReadFile(filepath.Join(at, "go.mod")) //nolint:gosec // the file that every go command looks for in the same way
-		if err == nil && moduleLine().Match(text) {
+		if err == nil && moduleLine.Match(text) {
 			return at, nil
 		}
 		if at == filepath.Dir(at) {

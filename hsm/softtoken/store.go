@@ -11,8 +11,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-
-	"github.com/keyferry/keyferry/broker/lazyregexp"
 )
 
 // Store is a private directory with tokens of one kind and the configuration by which the module finds them.
@@ -124,14 +122,14 @@ func (s *Store) place() ([]string, error) {
 	return []string{"--slot", strconv.Itoa(slot)}, os.WriteFile(s.Config, config, 0o600) //nolint:gosec // a path of our own
 }
 
-var initialisedSlot = lazyregexp.New(`slot (\d+)\s*$`)
+var initialisedSlot = regexp.MustCompile(`slot (\d+)\s*$`)
 
 func (s *Store) initialise(ctx context.Context, place []string, label, pin, soPIN string) (uint, error) {
 	out, err := s.util(ctx, append(place, "--init-token", "--label", label, "--pin", pin, "--so-pin", soPIN)...)
 	if err != nil {
 		return 0, err
 	}
-	found := initialisedSlot().FindStringSubmatch(out)
+	found := initialisedSlot.FindStringSubmatch(out)
 	if found == nil {
 		return 0, fmt.Errorf("initialise a token: softhsm2-util names no slot: %q", out)
 	}

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/keyferry/keyferry/broker"
-	"github.com/keyferry/keyferry/broker/lazyregexp"
 	"github.com/keyferry/keyferry/providers/internal/endpoint"
+	"github.com/keyferry/keyferry/providers/internal/lazyregexp"
 )
 
 // kekBits are the sizes that a KEK can have (BYOK specification).

@@ -9,7 +9,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
 	"github.com/keyferry/keyferry/broker"
-	"github.com/keyferry/keyferry/broker/lazyregexp"
+	"github.com/keyferry/keyferry/providers/internal/lazyregexp"
 )
 
 // Shapes of names ("About keys, secrets, and certificates").

@@ -1,10 +1,11 @@
 package azurekv
 
 import (
+	"sync"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
-	"sync"
 
 	"github.com/keyferry/keyferry/broker"
 	"github.com/keyferry/keyferry/providers/pace"

@@ -11,8 +11,8 @@ import (
 	"cloud.google.com/go/kms/apiv1/kmspb"
 
 	"github.com/keyferry/keyferry/broker"
-	"github.com/keyferry/keyferry/broker/lazyregexp"
 	"github.com/keyferry/keyferry/providers/internal/endpoint"
+	"github.com/keyferry/keyferry/providers/internal/lazyregexp"
 	"github.com/keyferry/keyferry/providers/internal/prices"
 	"github.com/keyferry/keyferry/providers/pace"
 )

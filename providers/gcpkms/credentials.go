@@ -15,7 +15,7 @@ import (
 	"cloud.google.com/go/auth/credentials"
 
 	"github.com/keyferry/keyferry/broker"
-	"github.com/keyferry/keyferry/broker/lazyregexp"
+	"github.com/keyferry/keyferry/providers/internal/lazyregexp"
 )
 
 // credentials is the text of the credentials file: the configured one, or the

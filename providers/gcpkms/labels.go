@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/keyferry/keyferry/broker"
-	"github.com/keyferry/keyferry/broker/lazyregexp"
+	"github.com/keyferry/keyferry/providers/internal/lazyregexp"
 )
 
 // The broker's own labels on a key. A key's name has characters that no label may

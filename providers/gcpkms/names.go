@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/keyferry/keyferry/broker"
-	"github.com/keyferry/keyferry/broker/lazyregexp"
+	"github.com/keyferry/keyferry/providers/internal/lazyregexp"
 )
 
 // idShape is that of key rings, keys and import jobs (the comments of the Create

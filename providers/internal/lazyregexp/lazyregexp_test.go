@@ -3,13 +3,14 @@ package lazyregexp_test
 import (
 	"testing"
 
-	"github.com/keyferry/keyferry/broker/lazyregexp"
+	"github.com/keyferry/keyferry/providers/internal/lazyregexp"
 )
 
 func TestNew(t *testing.T) {
 	t.Parallel()
 	word := lazyregexp.New(`^[a-z]+$`)
-	if !word().MatchString("abc") || word().MatchString("1") || word() != word() {
+	first := word()
+	if !first.MatchString("abc") || first.MatchString("1") || word() != first {
 		t.Error("it is not the expression, or compiled twice")
 	}
 	none := lazyregexp.New(`(`)
