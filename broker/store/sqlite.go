@@ -24,8 +24,11 @@ const (
 	migrationsDir = "migrations/sqlite"
 	dialect       = goose.DialectSQLite3
 	damagedHint   = "restore a backup (keyferry store backup makes them)"
-	// mostIdle connections wait for the next statement: as many as runs go side by side.
-	mostIdle = 8
+	// mostIdle connections wait for the next statement: about as many as runs go side by
+	// side that read at one moment.
+	mostIdle = 4
+	// cacheKiB is what each connection may keep of the file in memory; the system keeps it anyway.
+	cacheKiB = 512
 	// applicationID is "KFRY", set by the first migration.
 	applicationID = 0x4b465259
 	// tagsOf is a key's tags as one JSON object.
@@ -40,7 +43,7 @@ func openPool(path string, readOnly bool, wait time.Duration) (*sql.DB, error) {
 	q := url.Values{
 		"_pragma": {
 			fmt.Sprintf("busy_timeout(%d)", wait.Milliseconds()),
-			"foreign_keys(1)", "synchronous(FULL)", "trusted_schema(0)",
+			"foreign_keys(1)", "synchronous(FULL)", "trusted_schema(0)", fmt.Sprintf("cache_size(-%d)", cacheKiB),
 		},
 		"_error_rc": {"1"}, "_defensive": {"1"}, "_dqs": {"0"},
 	}
