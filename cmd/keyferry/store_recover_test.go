@@ -38,7 +38,12 @@ func TestAnOlderStoreIsLookedAtWhenItIsEnrolled(t *testing.T) {
 	w.refuses(exitFailed, args("import aws later/db --policy payments"), "when the store was recovered")
 	w.must(args("import aws next/db --policy payments")...)
 	for _, o := range asks[[]broker.Orphan](w, "inventory", "--orphans") {
-		w.must(split(t, strings.Replace(o.Do, "…", "unwanted", 1))[1:]...)
+		line := split(t, strings.Replace(o.Do, "…", "unwanted", 1))[1:]
+		if o.Target != "" { // enabled as it is, it takes a word more
+			w.refuses(exitFailed, line, "--unused")
+			line = append(line, "--unused")
+		}
+		w.must(line...)
 	}
 	if left := asks[[]broker.Orphan](w, "inventory", "--orphans"); len(left) != 0 {
 		t.Errorf("left: %+v", left)
