@@ -12,8 +12,8 @@ import (
 // make more.
 const mostStatements = 128
 
-// connector opens connections that keep the statements they have prepared: a third of what
-// a short transaction costs is parsing the same texts again.
+// connector opens connections that keep the statements they have prepared: a fifth of what
+// short transactions cost is parsing the same texts again.
 type connector struct{ driver.Connector }
 
 // Connect implements driver.Connector.

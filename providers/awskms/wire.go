@@ -110,7 +110,7 @@ func (w *wire) Do(req *http.Request) (*http.Response, error) {
 
 // withOwnBody is the request with a body that nobody else has. The SDK closes its own as
 // soon as the answer is there, and net/http, where it is not quite done with it, takes that
-// for a fault and closes the connection: on a busy machine one call in ten then began with
+// for a fault and closes the connection: on a busy machine one call in seven then began with
 // a handshake.
 func withOwnBody(req *http.Request) (*http.Request, error) {
 	if req.Body == nil || req.Body == http.NoBody {

@@ -3,9 +3,24 @@ package emutest
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
+	"github.com/keyferry/keyferry/localstack/emu"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
+
+// FuzzConfigures holds that what POST /config brings is taken or refused as a whole, from
+// seeds of the emulator's own and those that fit every one. idle makes one that serves nobody.
+func FuzzConfigures(f *testing.F, idle func(*emu.Authority) (faults.Subject, error), seeds ...string) {
+	f.Helper()
+	for _, seed := range append(seeds, `{"settings":null}{}`, `{"setting":1}`, `null`, ``) {
+		f.Add([]byte(seed))
+	}
+	ca := Must(emu.NewAuthority(time.Now()))(f)
+	f.Fuzz(func(t *testing.T, change []byte) {
+		Configures(t, Must(idle(ca))(t), change)
+	})
+}
 
 // Configures has an emulator take a change of its settings, whatever is in it, or refuse it:
 // what it refuses changes nothing, and what it then shows of itself it takes again.
