@@ -103,7 +103,7 @@ func TestDoEndsWithItsClient(t *testing.T) {
 			l := newLine(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			if _, err := l.call(ctx, faults.Rule{Kind: kind, After: 3600}); !errors.Is(err, faults.ErrDropped) {
+			if _, err := l.call(ctx, faults.Rule{Kind: kind, After: 3600}); !errors.Is(err, faults.ErrAbandoned) {
 				t.Errorf("answered: %v", err)
 			}
 			if c := l.engine.Calls(faults.CallQuery{State: faults.Abandoned}); len(c) != 1 || l.sum != sum {

@@ -11,8 +11,8 @@ import (
 // body must have been read: only then is a client that goes away noticed. It
 // panics with http.ErrAbortHandler where the connection is to be closed.
 func (e *Engine) Serve(w http.ResponseWriter, r *http.Request, x Exchange) {
-	_, h, answer, ok := e.run(r.Context(), x)
-	if !ok || !e.write(r.Context(), w, h, answer) {
+	_, h, answer, state := e.run(r.Context(), x)
+	if state != Answered || !e.write(r.Context(), w, h, answer) {
 		panic(http.ErrAbortHandler)
 	}
 }

@@ -83,7 +83,7 @@ func TestHeldCallsEndWithTheirClientOrGoOn(t *testing.T) {
 	e := start(t, gcpemu.Config{})
 	key, job := e.key("k", symmetric, soft), e.job("j", hybrid, soft)
 	for versions, side := range []faults.When{faults.Before, faults.After} {
-		e.fault(importRPC, faults.Rule{Kind: faults.Hold, When: side})
+		id := e.fault(importRPC, faults.Rule{Kind: faults.Hold, When: side})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		r := request(t, key, symmetric, job, emutest.Random(32))
@@ -91,10 +91,10 @@ func TestHeldCallsEndWithTheirClientOrGoOn(t *testing.T) {
 			_, err := e.ImportCryptoKeyVersion(ctx, r)
 			done <- err
 		}()
-		must(e.admin.Wait(t.Context(), faults.CallQuery{State: faults.Held}))(t)
+		must(e.admin.Wait(t.Context(), faults.CallQuery{State: faults.Held, Fault: id}))(t)
 		cancel()
 		refused(t, <-done, codes.Canceled)
-		must(e.admin.Wait(t.Context(), faults.CallQuery{State: faults.Abandoned, Since: versions}))(t)
+		must(e.admin.Wait(t.Context(), faults.CallQuery{State: faults.Abandoned, Fault: id}))(t)
 		if n := must(e.admin.Report(t.Context()))(t).Names["k"].Versions; n != versions {
 			t.Errorf("%d versions", n)
 		}
@@ -106,11 +106,39 @@ func TestHeldCallsEndWithTheirClientOrGoOn(t *testing.T) {
 		_, err := e.ImportCryptoKeyVersion(t.Context(), r)
 		done <- err
 	}()
-	must(e.admin.Wait(t.Context(), faults.CallQuery{State: faults.Held}))(t)
+	must(e.admin.Wait(t.Context(), faults.CallQuery{State: faults.Held, Fault: id}))(t)
 	if err := e.admin.Release(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// The calls of a client share a connection: one that is given up leaves the others alone.
+func TestACallGivenUpLeavesItsConnection(t *testing.T) {
+	t.Parallel()
+	e := start(t, gcpemu.Config{})
+	key := e.key("k", symmetric, soft)
+	get := func(ctx context.Context) (string, chan error) {
+		id, done := e.fault("GetCryptoKey", faults.Rule{Kind: faults.Hold}), make(chan error, 1)
+		go func() {
+			_, err := e.GetCryptoKey(ctx, &kmspb.GetCryptoKeyRequest{Name: key})
+			done <- err
+		}()
+		must(e.admin.Wait(t.Context(), faults.CallQuery{State: faults.Held, Fault: id}))(t)
+		return id, done
+	}
+	other, answered := get(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
+	id, done := get(ctx)
+	cancel()
+	refused(t, <-done, codes.Canceled)
+	must(e.admin.Wait(t.Context(), faults.CallQuery{State: faults.Abandoned, Fault: id}))(t)
+	if err := e.admin.Release(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-answered; err != nil {
 		t.Error(err)
 	}
 }

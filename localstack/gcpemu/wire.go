@@ -31,7 +31,10 @@ func (s *Server) intercept(l *lines) grpc.UnaryServerInterceptor {
 		header := metadata.Pairs("server", serverName, "date", s.clock.Now().Format(http.TimeFormat), "x-request-id", c.id)
 		_ = grpc.SetHeader(ctx, header) // only a call that has ended refuses it
 		answer, err := s.engine.Do(ctx, c.exchange(message))
-		if err != nil {
+		switch {
+		case errors.Is(err, faults.ErrAbandoned): // the connection is its other calls' too
+			return nil, refuse(codes.Canceled, "%v", err)
+		case err != nil:
 			return nil, s.cut(ctx, l, err)
 		}
 		out := c.action.newAnswer()
