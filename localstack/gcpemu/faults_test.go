@@ -119,19 +119,18 @@ func TestHeldCallsEndWithTheirClientOrGoOn(t *testing.T) {
 func TestACallGivenUpLeavesItsConnection(t *testing.T) {
 	t.Parallel()
 	e := start(t, gcpemu.Config{})
-	key := e.key("k", symmetric, soft)
-	get := func(ctx context.Context) (string, chan error) {
-		id, done := e.fault("GetCryptoKey", faults.Rule{Kind: faults.Hold}), make(chan error, 1)
+	create := func(ctx context.Context, name string) (string, chan error) { // what no client calls again by itself
+		id, done := e.fault("CreateCryptoKey", faults.Rule{Kind: faults.Hold}), make(chan error, 1)
 		go func() {
-			_, err := e.GetCryptoKey(ctx, &kmspb.GetCryptoKeyRequest{Name: key})
+			_, err := e.CreateCryptoKey(ctx, newKey(name, symmetric, soft))
 			done <- err
 		}()
 		must(e.admin.Wait(t.Context(), faults.CallQuery{State: faults.Held, Fault: id}))(t)
 		return id, done
 	}
-	other, answered := get(t.Context())
+	other, answered := create(t.Context(), "other")
 	ctx, cancel := context.WithCancel(t.Context())
-	id, done := get(ctx)
+	id, done := create(ctx, "k")
 	cancel()
 	refused(t, <-done, codes.Canceled)
 	must(e.admin.Wait(t.Context(), faults.CallQuery{State: faults.Abandoned, Fault: id}))(t)
