@@ -13,6 +13,9 @@ import (
 // one call to the token, and two writes.
 const keeperPatience = time.Minute
 
+// keeperMade is the event that tells that a keeper key is in the token.
+const keeperMade = "keeper.made"
+
 // keeperOf is the token's side of retain: wrapped.
 func keeperOf(setup TokenSetup) (Keeper, error) {
 	k, ok := setup.Token.(Keeper)
@@ -64,22 +67,8 @@ func keepRefused(spec KeySpec, why string) error {
 
 // keepersOnRecord are the token's keeper keys, the newest first, held against the audit.
 func (b *Broker) keepersOnRecord(ctx context.Context) (serial string, keepers []KeptKeeper, err error) {
-	all, err := b.o.Store.Keepers(ctx)
-	for {
-		if err != nil {
-			return "", nil, fmt.Errorf("read keeper keys: %w", err)
-		}
-		err = b.witness(ctx, keepersSubject, func(t told) error { return t.keepers(all) })
-		if !errors.Is(err, Tampered) {
-			break
-		}
-		now, readErr := b.o.Store.Keepers(ctx)
-		if readErr == nil && slices.Equal(all, now) {
-			return "", nil, err
-		}
-		all, err = now, readErr // others wrote between the reading of both
-	}
 	serial = b.enrolledToken().TokenSerial
+	all, _, err := b.allKeepers(ctx)
 	for _, k := range all {
 		if k.TokenSerial == serial {
 			keepers = append(keepers, k)
@@ -181,7 +170,7 @@ func (b *Broker) makeKeeper(ctx context.Context, setup TokenSetup) (KeptKeeper, 
 		return KeptKeeper{}, fmt.Errorf("make the keeper key of token %s: %w", setup.Name, err)
 	}
 	k.State = KeeperCurrent
-	return k, b.writeKeepers(ctx, setup, "keeper.made", Why{}, k)
+	return k, b.writeKeepers(ctx, setup, keeperMade, Why{}, k)
 }
 
 // writeKeepers puts keeper keys on record; the last one is what the entry is about.

@@ -11,10 +11,11 @@ import (
 
 // tokenShown is the token as it is found.
 type tokenShown struct {
-	Name    string           `json:"name"`
-	Info    broker.TokenInfo `json:"info"`
-	Plans   []broker.Plan    `json:"plans"`
-	Objects []broker.Object  `json:"objects,omitempty"`
+	Name    string                  `json:"name"`
+	Info    broker.TokenInfo        `json:"info"`
+	Keepers []broker.KeeperStanding `json:"keepers"`
+	Plans   []broker.Plan           `json:"plans"`
+	Objects []broker.Object         `json:"objects,omitempty"`
 }
 
 // planRow is a plan in a table.
@@ -56,7 +57,9 @@ type objectRow struct {
 func (p *program) tokenShow() *cli.Command {
 	return p.command(leaf{
 		name: "show", usage: "show the token and what probing it found",
-		about:    "A plan that pads or shortens material works, but is not conforming: it is refused unless a policy allows it.",
+		about: "A plan that pads or shortens material works, but is not conforming: it is refused unless a policy allows it.\n" +
+			"Of each keeper key (of retain: wrapped) it says how many wrapped records nothing else opens, and whether the token\n" +
+			"still has it. Where it has not, or not as it was made, fault says what that means and what to do.",
 		examples: []string{"keyferry token show", "keyferry token show --objects --output json"},
 		flags:    []cli.Flag{&cli.BoolFlag{Name: "objects", Usage: "also list what is in the token, with attributes and without values"}},
 		run: func(ctx context.Context, c *call) error {
@@ -74,7 +77,9 @@ func (s *session) showToken(ctx context.Context) (err error) {
 	if out.Plans, err = s.token.Plans(ctx); err != nil {
 		return err
 	}
-	tables := []any{facts(out.Info), planRows(out.Plans)}
+	keepers, unread := s.broker.KeeperStandings(ctx)
+	out.Keepers = append([]broker.KeeperStanding{}, keepers...)
+	tables := []any{facts(out.Info), keeperStandingRows(out.Keepers), planRows(out.Plans)}
 	if s.Bool("objects") {
 		for o, err := range s.token.Objects(ctx, broker.ObjectQuery{}) {
 			if err != nil {
@@ -84,7 +89,10 @@ func (s *session) showToken(ctx context.Context) (err error) {
 		}
 		tables = append(tables, objectRows(out.Objects))
 	}
-	return s.print(answer{value: out, tables: tables})
+	if err := s.print(answer{value: out, tables: tables}); err != nil {
+		return err
+	}
+	return unread // what is on record is not to be believed; the token itself was shown
 }
 
 func objectRows(objects []broker.Object) []objectRow {
