@@ -20,7 +20,7 @@ func TestBadCloud(t *testing.T) {
 	s := newSite(t, softtoken.SoftHSM)
 	stranger := awsemu.AccessKey{ID: "AKIAKEYFERRYSTRANGER", Secret: "of another account", Account: "111122223333"}
 	fatal(t, s.admin.Configure(t.Context(), awsemu.Change{AccessKeys: []awsemu.AccessKey{stranger}}))
-	key := s.cloud.Credentials()
+	key := s.AWS.Credentials()
 	const identity = "GetCallerIdentity"
 	s.refusesAll(t, append([]bad{
 		{
@@ -35,7 +35,7 @@ func TestBadCloud(t *testing.T) {
 			name: "expired credentials", code: 1, asked: identity,
 			spoil: func(t *testing.T, s *site) {
 				t.Helper()
-				fatal(t, s.admin.Configure(t.Context(), awsemu.Change{AccessKeys: []awsemu.AccessKey{{ID: key.ID, ExpiresAt: s.cloud.Now().Add(-time.Second)}}}))
+				fatal(t, s.admin.Configure(t.Context(), awsemu.Change{AccessKeys: []awsemu.AccessKey{{ID: key.ID, ExpiresAt: s.AWS.Now().Add(-time.Second)}}}))
 			},
 			says: []string{"identify at target aws", "expired", "ExpiredToken"},
 		},
@@ -69,8 +69,8 @@ func (s *site) otherTargets(t *testing.T) []bad {
 			says: []string{`region is "eu-west-1" in the config, "eu-central-1" was enrolled`},
 		},
 		{
-			name: "another endpoint than enrolled", spoil: edit("endpoint: "+s.cloud.TLSURL(), "endpoint: https://127.0.0.1:1"), code: 1,
-			says: []string{`endpoint is "https://127.0.0.1:1" in the config`, s.cloud.TLSURL()},
+			name: "another endpoint than enrolled", spoil: edit("endpoint: "+s.AWS.TLSURL(), "endpoint: https://127.0.0.1:1"), code: 1,
+			says: []string{`endpoint is "https://127.0.0.1:1" in the config`, s.AWS.TLSURL()},
 		},
 		{
 			name: "another CA than enrolled", spoil: edit("ca.pem", "other.pem"), code: 1, says: []string{"ca_file", "was enrolled"},
@@ -80,7 +80,7 @@ func (s *site) otherTargets(t *testing.T) []bad {
 			says: []string{"certificate", "nothing was sent; check the endpoint, and the CA that the target's config names"},
 		},
 		{
-			name: "an endpoint where nobody is", spoil: edit("endpoint: "+s.cloud.TLSURL(), "endpoint: "+nowhere(t)), args: arguments("target", "enrol", "aws"), code: 1,
+			name: "an endpoint where nobody is", spoil: edit("endpoint: "+s.AWS.TLSURL(), "endpoint: "+nowhere(t)), args: arguments("target", "enrol", "aws"), code: 1,
 			says:  []string{"identify at target aws", "connection refused", "nothing was sent; check the target's endpoint and the network"},
 			never: []string{"StatusCode: 0", "exceeded maximum"},
 		},
@@ -112,10 +112,10 @@ func TestEndpointOfTheEnvironment(t *testing.T) {
 	}()
 	to := "http://" + trap.Addr().String()
 	for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL_STS", "HTTP_PROXY", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"} {
-		s.env = append(s.env, name+"="+to)
+		s.Env = append(s.Env, name+"="+to)
 	}
-	s.env = append(s.env, "AWS_CA_BUNDLE=/no/such/bundle", "AWS_REGION=us-east-1", "NO_PROXY=")
-	if out := s.run(t, s.imports("straight", "hmac-256")...); out.code != 0 {
+	s.Env = append(s.Env, "AWS_CA_BUNDLE=/no/such/bundle", "AWS_REGION=us-east-1", "NO_PROXY=")
+	if out := s.Run(t, s.imports("straight", "hmac-256")...); out.Code != 0 {
 		t.Error(out)
 	}
 	fatal(t, trap.Close())
@@ -127,7 +127,7 @@ func TestEndpointOfTheEnvironment(t *testing.T) {
 }
 
 func environment(entries ...string) func(*testing.T, *site) {
-	return func(_ *testing.T, s *site) { s.env = append(s.env, entries...) } // the last of a name counts
+	return func(_ *testing.T, s *site) { s.Env = append(s.Env, entries...) } // the last of a name counts
 }
 
 // clock puts the cloud's clock ahead of this machine's.
@@ -161,17 +161,17 @@ func otherCA(t *testing.T, s *site) {
 	other, err := awsemu.Start(t.Context(), awsemu.Config{Now: time.Now})
 	fatal(t, err)
 	defer func() { check(t, other.Close()) }()
-	if strings.EqualFold(string(other.CAPEM()), string(s.cloud.CAPEM())) {
+	if strings.EqualFold(string(other.CAPEM()), string(s.AWS.CAPEM())) {
 		t.Fatal("two runs share a CA")
 	}
-	fatal(t, os.WriteFile(filepath.Join(s.dir, "other.pem"), other.CAPEM(), 0o600))
+	fatal(t, os.WriteFile(filepath.Join(s.Dir, "other.pem"), other.CAPEM(), 0o600))
 }
 
 // An endpoint that was there when it was enrolled, and is there again later.
 func TestUnreachableEndpoint(t *testing.T) {
 	t.Parallel()
 	s := bareSite(t, softtoken.SoftHSM)
-	l := newLiar(t, s.cloud.URL())
+	l := newLiar(t, s.AWS.URL())
 	s.enrolBehind(t, l)
 	s.refusesAll(t, []bad{{
 		name: "unreachable", code: 1,

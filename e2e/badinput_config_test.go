@@ -16,7 +16,7 @@ func TestBadConfig(t *testing.T) {
 	table := []bad{
 		{name: "unknown key", spoil: edit("    region:", "    regoin:"), says: []string{`:14:5: unknown key "regoin" in targets[0]; did you mean region? allowed: name, provider`}},
 		{name: "bad duration", spoil: edit("settle: 1s", "settle: soon"), says: []string{`:17:13: targets[0].settle: "soon" is not a duration like`}},
-		{name: "PIN in clear", spoil: edit("pin: {file: "+s.token.PINFile+"}", "pin: 8642097531"), says: []string{":7:8: token.pin: a PIN is never in the config"}, never: []string{"8642097531"}},
+		{name: "PIN in clear", spoil: edit("pin: {file: "+s.Token.PINFile+"}", "pin: 8642097531"), says: []string{":7:8: token.pin: a PIN is never in the config"}, never: []string{"8642097531"}},
 		{name: "target twice", spoil: edit("policies:", second), says: []string{`:20:12: targets: "aws" is there twice; first in line 10`}},
 		{name: "unknown provider", spoil: edit("provider: aws", "provider: awz"), says: []string{`:11:15: targets[0].provider: "awz" is unknown; did you mean aws?`}},
 		{name: "unknown region", spoil: edit("region: eu-central-1", "region: Frankfurt"), says: []string{`:14:13: targets[0].region: "Frankfurt" is not a region like eu-central-1`}},
@@ -25,12 +25,12 @@ func TestBadConfig(t *testing.T) {
 			edit("store:", "stor:")(t, s)
 			edit("poll: 1s", "poll: 1y")(t, s)
 		}, says: []string{`unknown key "stor"`, "store is missing", `"1y" is not a duration`, "wrong in 3 places"}},
-		{name: "open to others", code: 1, spoil: func(t *testing.T, s *site) { t.Helper(); fatal(t, os.Chmod(s.config, 0o644)) }, says: []string{"0644 lets others read or change it", "chmod 600 "}},
+		{name: "open to others", code: 1, spoil: func(t *testing.T, s *site) { t.Helper(); fatal(t, os.Chmod(s.Config, 0o644)) }, says: []string{"0644 lets others read or change it", "chmod 600 "}},
 	}
 	for i, b := range table {
 		table[i].logins = []int{0}
 		if b.code == 0 {
-			table[i].code, table[i].says = 2, append(b.says, s.config)
+			table[i].code, table[i].says = 2, append(b.says, s.Config)
 		}
 	}
 	s.refusesAll(t, table)
@@ -85,7 +85,7 @@ func (s *site) otherwiseAgain() []bad {
 			name: "again: " + says, code: 1, asked: reads, says: []string{says, "key " + name, "conflict"},
 			spoil: func(t *testing.T, s *site) {
 				t.Helper()
-				if out := s.run(t, s.imports(name, "aes-256")...); out.code != 0 {
+				if out := s.Run(t, s.imports(name, "aes-256")...); out.Code != 0 {
 					t.Fatal(out)
 				}
 			},

@@ -16,9 +16,9 @@ import (
 func onSmallDisk(t *testing.T) (s *site, disk string) {
 	t.Helper()
 	s = bareSite(t, softtoken.SoftHSM)
-	disk = e2etest.Disk(t, s.dir, "2m")
+	disk = e2etest.Disk(t, s.Dir, "2m")
 	edit("store: "+s.database(), "store: "+filepath.Join(disk, "keyferry.db"))(t, s)
-	s.enrol(t)
+	s.Enrol(t, "aws")
 	return s, disk
 }
 
@@ -48,26 +48,21 @@ func TestFullDisk(t *testing.T) {
 
 func (s *site) fullAt(t *testing.T, disk, action, name string) {
 	t.Helper()
-	id, err := s.admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, When: faults.After, Match: faults.Match{Action: action}})
-	fatal(t, err)
-	run := s.start(t, s.imports(name, "aes-256")...)
-	if _, err := s.admin.Wait(soon(t), faults.CallQuery{Fault: id, State: faults.Held}); err != nil {
-		t.Fatalf("%s was never reached: %v: %s", action, err, run.wait())
-	}
+	run, held := s.held(t, s.admin, faults.Rule{When: faults.After, Match: faults.Match{Action: action}}, s.imports(name, "aes-256")...)
 	fatal(t, e2etest.Fill(disk))
-	fatal(t, s.admin.Remove(t.Context(), id))
-	out := run.wait()
+	held.Remove(t)
+	out := run.Wait()
 	t.Log(out)
 	for _, words := range []string{"full", "make room"} {
-		if out.code == 0 || !contains(out.stderr, words) {
+		if out.Code == 0 || !contains(out.Stderr, words) {
 			t.Errorf("full at %s, %q is not said: %s", action, words, out)
 		}
 	}
-	if contains(out.stderr, "changed: nothing") {
+	if contains(out.Stderr, "changed: nothing") {
 		t.Errorf("%s was done, and is not told of: %s", action, out)
 	}
 	fatal(t, e2etest.MakeRoom(disk))
-	s.done(t, s.imports(name, "aes-256")...)
+	s.Must(t, s.imports(name, "aes-256")...)
 }
 
 // A file system that may only be read: lists still come, changes do not begin.

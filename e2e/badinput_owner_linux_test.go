@@ -3,12 +3,10 @@ package e2e_test
 import (
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 
-	"github.com/keyferry/keyferry/hsm/softtoken"
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 )
 
 // nobody owns nothing but what it is given.
@@ -18,19 +16,7 @@ const nobody = 65534
 // Root ignores mode bits: there the program runs as nobody.
 func TestStoreOfAnotherOrReadOnly(t *testing.T) {
 	t.Parallel()
-	s := bareSite(t, softtoken.SoftHSM)
-	s.configure(t, s.token.Module) // the shim listens to this user alone
-	as := os.Geteuid()
-	if as == 0 {
-		as = nobody
-		s.program = copied(t, s.program, filepath.Join(s.dir, "keyferry"))
-		s.owned(t, as)
-	}
-	for _, args := range [][]string{{"init"}, {"token", "enrol", "--environment", "test"}, {"target", "enrol", "aws"}} {
-		if out := s.runAs(t, as, args...); out.code != 0 {
-			t.Fatalf("keyferry %v: %s", args, out)
-		}
-	}
+	s, as := ownedSite(t)
 	for _, b := range []bad{
 		{name: "read-only", spoil: mode(s.database(), 0o400), heal: mode(s.database(), 0o600), code: 1, says: []string{s.database(), "permission denied", "chmod u+rw " + s.database()}},
 		{name: "unreadable", spoil: mode(s.database(), 0o200), heal: mode(s.database(), 0o600), code: 1, says: []string{s.database(), "permission denied", "chmod u+r"}},
@@ -47,7 +33,7 @@ func TestStoreOfAnotherOrReadOnly(t *testing.T) {
 		b.explained(t, s.runAs(t, as, s.imports("closed", "aes-256")...))
 		fatal(t, os.Chown(s.database(), nobody, nobody))
 	}
-	if out := s.runAs(t, as, s.imports("closed", "aes-256")...); out.code != 0 {
+	if out := s.runAs(t, as, s.imports("closed", "aes-256")...); out.Code != 0 {
 		t.Errorf("after it was healed: %s", out)
 	}
 	s.judge(t, "closed")
@@ -61,23 +47,16 @@ func mode(path string, m os.FileMode) func(*testing.T, *site) {
 }
 
 // runAs is run as another user, who needs to be root for it.
-func (s *site) runAs(t *testing.T, uid int, args ...string) outcome {
+func (s *site) runAs(t *testing.T, uid int, args ...string) e2etest.Outcome {
 	t.Helper()
-	run := &started{cmd: exec.CommandContext(t.Context(), s.program, args...)}
-	run.cmd.Dir, run.cmd.Env = s.dir, s.env
-	run.cmd.Stdout, run.cmd.Stderr = &run.stdout, &run.stderr
-	if uid != os.Geteuid() {
-		run.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
-	}
-	fatal(t, run.cmd.Start())
-	return run.wait()
+	return s.startAs(t, uid, s.Program, args...).Wait()
 }
 
 // owned gives a site to a user, and the directory around it, which is the test's.
 func (s *site) owned(t *testing.T, uid int) {
 	t.Helper()
-	fatal(t, os.Chown(filepath.Dir(s.dir), uid, uid))
-	fatal(t, filepath.WalkDir(s.dir, func(path string, _ os.DirEntry, err error) error {
+	fatal(t, os.Chown(filepath.Dir(s.Dir), uid, uid))
+	fatal(t, filepath.WalkDir(s.Dir, func(path string, _ os.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}

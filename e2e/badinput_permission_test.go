@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/awsemu"
 	"github.com/keyferry/keyferry/localstack/faults"
@@ -41,9 +42,9 @@ func (s *site) deniedFrom(t *testing.T, rule faults.Rule, name, spec string) {
 	t.Helper()
 	id, err := s.admin.Add(t.Context(), rule)
 	fatal(t, err)
-	s.namesPermission(t, permission(rule.Match.Action), s.run(t, s.imports(name, spec)...))
+	s.namesPermission(t, permission(rule.Match.Action), s.Run(t, s.imports(name, spec)...))
 	fatal(t, s.admin.Remove(t.Context(), id))
-	if out := s.run(t, s.imports(name, spec)...); out.code != 0 {
+	if out := s.Run(t, s.imports(name, spec)...); out.Code != 0 {
 		t.Errorf("%s was denied from call %d on, and is granted: %s", rule.Match.Action, rule.Nth, out)
 	}
 }
@@ -57,15 +58,15 @@ func permission(action string) string {
 
 // namesPermission: in the message, with how to get it; and what was changed is
 // said exactly when something was.
-func (s *site) namesPermission(t *testing.T, permission string, out outcome) {
+func (s *site) namesPermission(t *testing.T, permission string, out e2etest.Outcome) {
 	t.Helper()
 	for _, words := range []string{"denied", "(permission " + permission + ")", "  changed: ", "  do:      grant " + permission} {
-		if !contains(out.stderr, words) {
+		if !contains(out.Stderr, words) {
 			t.Errorf("%q is not said: %s", words, out)
 		}
 	}
-	nothing := strings.Contains(out.stderr, "  changed: nothing\n")
-	if nothing && out.code != 1 || !nothing && out.code != 3 {
+	nothing := strings.Contains(out.Stderr, "  changed: nothing\n")
+	if nothing && out.Code != 1 || !nothing && out.Code != 3 {
 		t.Errorf("%s is missing, nothing changed: %v, and yet %s", permission, nothing, out)
 	}
 }
@@ -75,14 +76,14 @@ func (s *site) namesPermission(t *testing.T, permission string, out outcome) {
 func TestMissingPermissionOfTheAccessKey(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, softtoken.SoftHSM)
-	key := s.cloud.Credentials()
+	key := s.AWS.Credentials()
 	var names []string
 	for i, denied := range []string{"kms:TagResource", "kms:CreateKey", "kms:ImportKeyMaterial"} {
 		name := fmt.Sprintf("key-denied-%d", i)
 		fatal(t, s.admin.Configure(t.Context(), awsemu.Change{AccessKeys: []awsemu.AccessKey{{ID: key.ID, Deny: []string{denied}}}}))
-		s.namesPermission(t, denied, s.run(t, s.imports(name, "aes-256")...))
+		s.namesPermission(t, denied, s.Run(t, s.imports(name, "aes-256")...))
 		fatal(t, s.admin.Configure(t.Context(), awsemu.Change{AccessKeys: []awsemu.AccessKey{{ID: key.ID}}}))
-		if out := s.run(t, s.imports(name, "aes-256")...); out.code != 0 {
+		if out := s.Run(t, s.imports(name, "aes-256")...); out.Code != 0 {
 			t.Errorf("%s was denied, and is granted: %s", denied, out)
 		}
 		names = append(names, name)

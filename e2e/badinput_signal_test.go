@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/hsm/softtoken/shim"
 	"github.com/keyferry/keyferry/localstack/faults"
@@ -28,7 +29,7 @@ func TestInterruptedTwice(t *testing.T) {
 	} {
 		rule.Function, rule.Nth, rule.Hold = function, 1, true
 		name := "interrupted-at-" + function
-		s.interruptTwice(t, s.shim.On(rule), name)
+		s.interruptTwice(t, s.Shim.On(rule), name)
 		names = append(names, name)
 	}
 	s.judge(t, names...)
@@ -37,12 +38,12 @@ func TestInterruptedTwice(t *testing.T) {
 
 func (s *site) interruptTwice(t *testing.T, held *shim.Point, name string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), s.program, s.imports(name, "aes-256")...)
-	cmd.Dir, cmd.Env = s.dir, s.env
+	cmd := exec.CommandContext(t.Context(), s.Program, s.imports(name, "aes-256")...)
+	cmd.Dir, cmd.Env = s.Dir, s.Env
 	stderr, err := cmd.StderrPipe()
 	fatal(t, err)
 	fatal(t, cmd.Start())
-	if _, err := held.Wait(soon(t)); err != nil {
+	if _, err := held.Wait(e2etest.Soon(t)); err != nil {
 		t.Fatalf("%s: the call was never reached: %v", name, err)
 	}
 	lines := bufio.NewReader(stderr)
@@ -59,7 +60,7 @@ func (s *site) interruptTwice(t *testing.T, held *shim.Point, name string) {
 		t.Errorf("%s: after the second signal it ended with %v", name, died)
 	}
 	held.Remove()
-	s.done(t, s.imports(name, "aes-256")...)
+	s.Must(t, s.imports(name, "aes-256")...)
 }
 
 // One SIGINT while the cloud is asked: it stops by itself, and says how to go on.
@@ -69,21 +70,16 @@ func TestInterruptedOnce(t *testing.T) {
 	var names []string
 	for _, action := range []string{"CreateKey", "GetParametersForImport", "ImportKeyMaterial", "CreateAlias"} {
 		name := "interrupted-at-" + action
-		id, err := s.admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, When: faults.After, Match: faults.Match{Action: action}})
-		fatal(t, err)
-		run := s.start(t, s.imports(name, "aes-256")...)
-		if _, err := s.admin.Wait(soon(t), faults.CallQuery{Fault: id, State: faults.Held}); err != nil {
-			t.Fatalf("%s was never reached: %v: %s", action, err, run.wait())
-		}
-		fatal(t, run.cmd.Process.Signal(os.Interrupt))
-		out := run.wait()
-		fatal(t, s.admin.Remove(t.Context(), id))
+		run, held := s.held(t, s.admin, faults.Rule{When: faults.After, Match: faults.Match{Action: action}}, s.imports(name, "aes-256")...)
+		fatal(t, run.Cmd.Process.Signal(os.Interrupt))
+		out := run.Wait()
+		held.Remove(t)
 		for _, words := range []string{"stopping at the next safe point", "stopped by a signal", "  changed: material kf-", "keyferry operation resume"} {
-			if out.code != 3 || !contains(out.stderr, words) {
+			if out.Code != 3 || !contains(out.Stderr, words) {
 				t.Errorf("stopped at %s, %q is not said: %s", action, words, out)
 			}
 		}
-		s.done(t, s.imports(name, "aes-256")...)
+		s.Must(t, s.imports(name, "aes-256")...)
 		names = append(names, name)
 	}
 	s.judge(t, names...)

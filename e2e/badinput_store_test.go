@@ -20,7 +20,7 @@ func TestBadStore(t *testing.T) {
 	table := append([]bad{
 		{
 			name: "locked by another program", asked: reads,
-			spoil: func(t *testing.T, s *site) { t.Helper(); lock = locked(t, s.database()) },
+			spoil: func(t *testing.T, s *site) { t.Helper(); lock = e2etest.Lock(t, s.database()) },
 			heal:  func(*testing.T, *site) { lock() },
 			says:  []string{"keyferry.db", "locked", "another process holds the database"},
 		}, {
@@ -45,8 +45,8 @@ func TestBadStore(t *testing.T) {
 // import finishes.
 func (s *site) lostStores(t *testing.T) []bad {
 	t.Helper()
-	older, newest := filepath.Join(s.dir, "older.db"), filepath.Join(s.dir, "newest.db")
-	s.done(t, "store", "backup", older)
+	older, newest := filepath.Join(s.Dir, "older.db"), filepath.Join(s.Dir, "newest.db")
+	s.Must(t, "store", "backup", older)
 	table := []bad{
 		{name: "corrupted at its head", spoil: overwrite(0, 1), says: []string{"keyferry.db", "restore a backup"}},
 		{name: "corrupted within", spoil: overwrite(1, 1<<20), says: []string{"keyferry.db", "restore a backup"}},
@@ -64,7 +64,7 @@ func (s *site) lostStores(t *testing.T) []bad {
 		table[i].spoil = func(t *testing.T, s *site) {
 			t.Helper()
 			fatal(t, removed(newest))
-			s.done(t, "store", "backup", newest)
+			s.Must(t, "store", "backup", newest)
 			b.spoil(t, s)
 		}
 		table[i].heal = func(t *testing.T, s *site) { t.Helper(); putBack(t, newest, s.database()) }
@@ -72,16 +72,7 @@ func (s *site) lostStores(t *testing.T) []bad {
 	return table
 }
 
-func (s *site) database() string { return filepath.Join(s.dir, "keyferry.db") }
-
-// done runs what must succeed.
-func (s *site) done(t *testing.T, args ...string) {
-	t.Helper()
-	out := s.run(t, args...)
-	if out.code != 0 {
-		t.Fatalf("keyferry %v: %s", args, out)
-	}
-}
+func (s *site) database() string { return filepath.Join(s.Dir, "keyferry.db") }
 
 // putBack restores a backup as a person would: over the file, and nothing beside it.
 func putBack(t *testing.T, backup, path string) {
@@ -123,14 +114,6 @@ func halve(t *testing.T, s *site) {
 	info, err := os.Stat(s.database())
 	fatal(t, err)
 	fatal(t, os.Truncate(s.database(), info.Size()/2))
-}
-
-// locked holds a database as another program would, until the returned function.
-func locked(t *testing.T, path string) (release func()) {
-	t.Helper()
-	unlock, err := e2etest.Lock(t.Context(), path)
-	fatal(t, err)
-	return func() { check(t, unlock()) }
 }
 
 // statement does to a database what another program would.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken/shim"
 	"github.com/keyferry/keyferry/localstack/awsemu"
 	"github.com/keyferry/keyferry/localstack/faults"
@@ -38,22 +39,22 @@ type state struct {
 
 func (s *site) state(t *testing.T) state {
 	t.Helper()
-	text, err := os.ReadFile(s.config)
+	text, err := os.ReadFile(s.Config)
 	fatal(t, err)
-	return state{text, slices.Clone(s.env)}
+	return state{text, slices.Clone(s.Env)}
 }
 
 // healed puts everything back that is wrong in most cases.
 func (s *site) healed(t *testing.T, before state) {
 	t.Helper()
-	s.env = before.env
-	fatal(t, os.WriteFile(s.config, before.config, 0o600))
-	fatal(t, os.Chmod(s.config, 0o600))
-	s.shim.Set(shim.Condition{})
+	s.Env = before.env
+	fatal(t, os.WriteFile(s.Config, before.config, 0o600))
+	fatal(t, os.Chmod(s.Config, 0o600))
+	s.Shim.Set(shim.Condition{})
 	fatal(t, s.admin.Remove(t.Context(), ""))
 	_, err := s.admin.SetOffset(t.Context(), 0)
 	fatal(t, err)
-	fatal(t, s.admin.Configure(t.Context(), awsemu.Change{AccessKeys: []awsemu.AccessKey{{ID: s.cloud.Credentials().ID}}}))
+	fatal(t, s.admin.Configure(t.Context(), awsemu.Change{AccessKeys: []awsemu.AccessKey{{ID: s.AWS.Credentials().ID}}}))
 }
 
 // edit replaces words of the config.
@@ -64,20 +65,12 @@ func edit(old, with string) func(*testing.T, *site) {
 		if !strings.Contains(text, old) {
 			t.Fatalf("%q is not in the config:\n%s", old, text)
 		}
-		fatal(t, os.WriteFile(s.config, []byte(strings.Replace(text, old, with, 1)), 0o600))
+		fatal(t, os.WriteFile(s.Config, []byte(strings.Replace(text, old, with, 1)), 0o600))
 	}
 }
 
 func arguments(args ...string) func(*site) []string {
 	return func(*site) []string { return args }
-}
-
-// enrol makes a bare site ready.
-func (s *site) enrol(t *testing.T) {
-	t.Helper()
-	for _, args := range [][]string{{"init"}, {"token", "enrol", "--environment", "test"}, {"target", "enrol", "aws"}} {
-		s.done(t, args...)
-	}
 }
 
 // refusesAll goes through the table on one site: each is refused in the right
@@ -92,7 +85,7 @@ func (s *site) refusesAll(t *testing.T, table []bad) {
 	}
 	s.judge(t, names...)
 	s.auditHolds(t)
-	if out := s.run(t, "verify", "--all"); out.code != 0 {
+	if out := s.Run(t, "verify", "--all"); out.Code != 0 {
 		t.Errorf("what was there before no longer holds: %s", out)
 	}
 }
@@ -107,25 +100,25 @@ func (s *site) refuses(t *testing.T, name string, b bad) {
 	if b.args != nil {
 		args = b.args(s)
 	}
-	sent, tried := s.sent(t), len(s.shim.Calls("C_Login"))
-	out := s.run(t, args...)
+	sent, tried := s.sent(t), len(s.Shim.Calls("C_Login"))
+	out := s.Run(t, args...)
 	b.explained(t, out)
 	b.asksOnly(t, s.sent(t)[len(sent):])
-	b.triesPIN(t, len(s.shim.Calls("C_Login"))-tried)
+	b.triesPIN(t, len(s.Shim.Calls("C_Login"))-tried)
 	s.healed(t, before)
 	if b.heal != nil {
 		b.heal(t, s)
 	}
-	if out := s.run(t, s.imports(name, "aes-256")...); out.code != 0 {
+	if out := s.Run(t, s.imports(name, "aes-256")...); out.Code != 0 {
 		t.Fatalf("after it was healed: %s", out)
 	}
 }
 
 // explained: what happened, why, whether anything was changed and what to do.
-func (b bad) explained(t *testing.T, out outcome) {
+func (b bad) explained(t *testing.T, out e2etest.Outcome) {
 	t.Helper()
 	t.Log(out)
-	if out.code != b.code {
+	if out.Code != b.code {
 		t.Errorf("want exit %d: %s", b.code, out)
 	}
 	changed := "  changed: nothing\n"
@@ -133,16 +126,16 @@ func (b bad) explained(t *testing.T, out outcome) {
 		changed = "  changed: "
 	}
 	for _, words := range append([]string{"keyferry: ", changed, b.changed, "  do:      "}, b.says...) {
-		if !strings.Contains(out.stderr, words) {
+		if !strings.Contains(out.Stderr, words) {
 			t.Errorf("%q is not said: %s", words, out)
 		}
 	}
 	for _, words := range b.never {
-		if strings.Contains(out.stderr+out.stdout, words) {
+		if strings.Contains(out.Stderr+out.Stdout, words) {
 			t.Errorf("%q is said: %s", words, out)
 		}
 	}
-	if out.stdout != "" {
+	if out.Stdout != "" {
 		t.Errorf("a refusal is no answer: %s", out)
 	}
 }

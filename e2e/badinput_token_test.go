@@ -30,7 +30,7 @@ func TestBadToken(t *testing.T) {
 			says: []string{"foreign.so", "it is for another CPU: EM_MIPS", "for this machine"},
 		}, {
 			name: "no token of that label", spoil: edit("label: e2e", "label: nobody"), code: 1, logins: []int{0},
-			says: []string{`find token "nobody": not found`, `"e2e" (serial ` + s.token.Serial + ")", "name one of these by label or serial"},
+			says: []string{`find token "nobody": not found`, `"e2e" (serial ` + s.Token.Serial + ")", "name one of these by label or serial"},
 		}, {
 			name: "wrong PIN", spoil: s.otherPIN(t), code: 1, logins: []int{1}, never: []string{"8642097531"},
 			says: []string{"log in to", "CKR_PIN_INCORRECT", "tried once and is not tried again"},
@@ -59,16 +59,16 @@ func TestTwoTokensWithOneLabel(t *testing.T) {
 		name: "two of one label", code: 1, logins: []int{0},
 		spoil: func(t *testing.T, s *site) {
 			t.Helper()
-			store, err := softtoken.Open(softtoken.SoftHSM, filepath.Join(s.dir, "token"))
+			store, err := softtoken.Open(softtoken.SoftHSM, filepath.Join(s.Dir, "token"))
 			fatal(t, err)
 			twin, err = store.Add(t.Context(), "e2e")
 			fatal(t, err)
 		},
-		says: []string{`find token "e2e": conflict: 2 tokens fit`, s.token.Serial, "name the token by its serial"},
+		says: []string{`find token "e2e": conflict: 2 tokens fit`, s.Token.Serial, "name the token by its serial"},
 		heal: func(t *testing.T, s *site) {
 			t.Helper()
-			edit("label: e2e", "serial: "+s.token.Serial)(t, s)
-			if out := s.run(t, "token", "enrol", "--environment", "test"); out.code != 0 {
+			edit("label: e2e", "serial: "+s.Token.Serial)(t, s)
+			if out := s.Run(t, "token", "enrol", "--environment", "test"); out.Code != 0 {
 				t.Fatalf("enrolled by its serial: %s", out)
 			}
 		},
@@ -76,31 +76,31 @@ func TestTwoTokensWithOneLabel(t *testing.T) {
 		name: "the other one", code: 1,
 		spoil: func(t *testing.T, s *site) {
 			t.Helper()
-			edit("serial: "+s.token.Serial, "serial: "+twin.Serial)(t, s)
-			edit(s.token.PINFile, twin.PINFile)(t, s)
+			edit("serial: "+s.Token.Serial, "serial: "+twin.Serial)(t, s)
+			edit(s.Token.PINFile, twin.PINFile)(t, s)
 		},
 		says: []string{"check enrolment of token hsm", "find the seal key: not found", "keyferry token enrol"},
 	}})
 }
 
 func is(c shim.Condition) func(*testing.T, *site) {
-	return func(_ *testing.T, s *site) { s.shim.Set(c) }
+	return func(_ *testing.T, s *site) { s.Shim.Set(c) }
 }
 
 func (s *site) moduleAt(path string) func(*testing.T, *site) {
-	return edit("module: "+s.shim.Module(), "module: "+path)
+	return edit("module: "+s.Shim.Module(), "module: "+path)
 }
 
 func (s *site) otherPIN(t *testing.T) func(*testing.T, *site) {
 	t.Helper()
-	path := filepath.Join(s.dir, "other.pin")
+	path := filepath.Join(s.Dir, "other.pin")
 	fatal(t, os.WriteFile(path, []byte("8642097531"), 0o600))
-	return edit(s.token.PINFile, path)
+	return edit(s.Token.PINFile, path)
 }
 
 func textModule(t *testing.T, s *site) string {
 	t.Helper()
-	path := filepath.Join(s.dir, "text.so")
+	path := filepath.Join(s.Dir, "text.so")
 	fatal(t, os.WriteFile(path, []byte("no library\n"), 0o600))
 	return path
 }
@@ -108,7 +108,7 @@ func textModule(t *testing.T, s *site) string {
 // emptyModule is a shared library with nothing in it.
 func emptyModule(t *testing.T, s *site) string {
 	t.Helper()
-	path := filepath.Join(s.dir, "empty.so")
+	path := filepath.Join(s.Dir, "empty.so")
 	if out, err := exec.CommandContext(t.Context(), "cc", "-shared", "-o", path, "-x", "c", os.DevNull).CombinedOutput(); err != nil {
 		t.Fatalf("build a shared library: %v (make setup installs a C compiler)\n%s", err, out)
 	}
@@ -121,10 +121,10 @@ func foreignModule(t *testing.T, s *site) string {
 	if runtime.GOOS != "linux" {
 		t.Fatal("the header that is edited here is ELF's")
 	}
-	text, err := os.ReadFile(s.token.Module)
+	text, err := os.ReadFile(s.Token.Module)
 	fatal(t, err)
 	text[18], text[19] = 8, 0
-	path := filepath.Join(s.dir, "foreign.so")
+	path := filepath.Join(s.Dir, "foreign.so")
 	fatal(t, os.WriteFile(path, text, 0o600))
 	return path
 }

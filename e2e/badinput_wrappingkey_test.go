@@ -83,9 +83,9 @@ func (l *liar) set(lie func(parameters)) {
 // enrolBehind enrols a site whose target's endpoint is the liar's.
 func (s *site) enrolBehind(t *testing.T, l *liar) {
 	t.Helper()
-	edit("endpoint: "+s.cloud.TLSURL(), "endpoint: "+l.URL)(t, s)
-	edit("    ca_file: "+s.dir+"/ca.pem\n", "")(t, s)
-	s.enrol(t)
+	edit("endpoint: "+s.AWS.TLSURL(), "endpoint: "+l.URL)(t, s)
+	edit("    ca_file: "+s.Dir+"/ca.pem\n", "")(t, s)
+	s.Enrol(t, "aws")
 }
 
 // A wrapping key is the one input that can leak a key. One that fails a check
@@ -93,7 +93,7 @@ func (s *site) enrolBehind(t *testing.T, l *liar) {
 func TestBadWrappingKey(t *testing.T) {
 	t.Parallel()
 	s := bareSite(t, softtoken.SoftHSM)
-	l := newLiar(t, s.cloud.URL())
+	l := newLiar(t, s.AWS.URL())
 	s.enrolBehind(t, l)
 	key := func(der []byte) func(*testing.T, *site) {
 		return l.tell(func(p parameters) { p["PublicKey"] = der })
@@ -126,12 +126,12 @@ func TestBadWrappingKey(t *testing.T) {
 		table[i].code, table[i].changed = 3, "material kf-"
 		table[i].spoil = func(t *testing.T, s *site) {
 			t.Helper()
-			wraps = len(s.shim.Calls("C_WrapKey"))
+			wraps = len(s.Shim.Calls("C_WrapKey"))
 			spoil(t, s)
 		}
 		table[i].heal = func(t *testing.T, s *site) {
 			t.Helper()
-			if n := len(s.shim.Calls("C_WrapKey")); n > wraps && !tokens {
+			if n := len(s.Shim.Calls("C_WrapKey")); n > wraps && !tokens {
 				t.Errorf("the token was asked %d times to wrap under it", n-wraps)
 			}
 			l.set(nil)

@@ -26,7 +26,7 @@ func TestDeletedName(t *testing.T) {
 	t.Run("another name", func(t *testing.T) {
 		deleted(his, "taken")(t, c)
 		c.refusedAs(t, refused, importAt("vault", "taken", "ec-p384"))
-		c.must(t, importAt("vault", "another", "ec-p384")...)
+		c.Must(t, importAt("vault", "another", "ec-p384")...)
 		c.holdsOne(t, "vault", "another")
 	})
 	t.Run("recovered", func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestDeletedName(t *testing.T) {
 		still := bad{code: 1, says: []string{"taken already leads to", "import under another name"}}
 		c.refusedAs(t, still, importAt("vault", "taken", "ec-p384"))
 	})
-	c.must(t, "verify", "--all")
+	c.Must(t, "verify", "--all")
 	c.auditHolds(t)
 }
 
@@ -44,15 +44,15 @@ func TestDeletedKeyOfOurs(t *testing.T) {
 	c := newClouds(t, softtoken.SoftHSM)
 	his := c.contributor(t, azureemu.DefaultPremium)
 	args := importAt("vault", "ours", "ec-p384")
-	c.must(t, args...)
+	c.Must(t, args...)
 	_, err := his.DeleteKey(t.Context(), "ours", nil)
 	fatal(t, err)
-	if out := c.run(t, "verify", "ours"); out.code == 0 || !contains(out.stdout, "it is pending-deletion") {
+	if out := c.Run(t, "verify", "ours"); out.Code == 0 || !contains(out.Stdout, "it is pending-deletion") {
 		t.Errorf("it verifies: %s", out)
 	}
 	recovered(his, "ours")(t, c)
-	c.must(t, "verify", "ours")
-	c.must(t, args...)
+	c.Must(t, "verify", "ours")
+	c.Must(t, args...)
 	c.holdsOne(t, "vault", "ours")
 	c.auditHolds(t)
 }
@@ -62,20 +62,20 @@ func TestDeletedNameThatCannotBePurged(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	his := c.contributor(t, azureemu.DefaultPremium)
-	fatal(t, c.azure.Admin().Configure(t.Context(), azureemu.Change{
+	fatal(t, c.Azure.Admin().Configure(t.Context(), azureemu.Change{
 		Vaults: []azureemu.Vault{{Name: azureemu.DefaultPremium, Mode: azureemu.Premium, PurgeProtection: true}},
 	}))
-	c.must(t, importAt("vault", "ours", "ec-p384")...)
+	c.Must(t, importAt("vault", "ours", "ec-p384")...)
 	deleted(his, "protected")(t, c)
 	said := bad{code: 1, says: []string{"purge it where the target allows it", "another name"}}
 	c.refusedAs(t, said, importAt("vault", "protected", "ec-p384"))
 	if _, err := his.PurgeDeletedKey(t.Context(), "protected", nil); err == nil || !contains(err.Error(), "not enabled for this vault") {
 		t.Fatalf("it was purged: %v", err)
 	}
-	c.must(t, importAt("vault", "unprotected", "ec-p384")...)
+	c.Must(t, importAt("vault", "unprotected", "ec-p384")...)
 	c.holdsOne(t, "vault", "unprotected")
 	recovered(his, "protected")(t, c)
-	c.must(t, "verify", "--all")
+	c.Must(t, "verify", "--all")
 	c.auditHolds(t)
 }
 
@@ -84,19 +84,19 @@ func TestDeletedNameThatCannotBePurged(t *testing.T) {
 func TestNameIsDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
-	his, admin := c.contributor(t, azureemu.DefaultPremium), c.azure.Admin()
-	run, fault, _ := c.heldImport(t, faults.Before, "meanwhile")
+	his := c.contributor(t, azureemu.DefaultPremium)
+	run, held := c.heldImport(t, faults.Before, "meanwhile")
 	deleted(his, "meanwhile")(t, c)
-	fatal(t, admin.Release(t.Context(), fault))
-	out := run.wait()
+	held.Release(t)
+	out := run.Wait()
 	said := bad{code: 3, changed: "material ", says: []string{
 		"ObjectIsDeletedButRecoverable", "key recover --name meanwhile", "key purge --name meanwhile", "another name",
 	}}
 	said.explained(t, out)
 	purged(his, "meanwhile")(t, c)
-	c.must(t, importAt("vault", "meanwhile", "ec-p384")...)
+	c.Must(t, importAt("vault", "meanwhile", "ec-p384")...)
 	c.holdsOne(t, "vault", "meanwhile")
-	c.must(t, "verify", "--all")
+	c.Must(t, "verify", "--all")
 	c.auditHolds(t)
 }
 
@@ -104,7 +104,7 @@ func TestNameIsDeletedMeanwhile(t *testing.T) {
 func (c *clouds) refusedAs(t *testing.T, b bad, args []string) {
 	t.Helper()
 	held := c.holdings(t)
-	b.explained(t, c.run(t, args...))
+	b.explained(t, c.Run(t, args...))
 	if now := c.holdings(t); now != held {
 		t.Errorf("nothing was to arrive; before %s\nnow %s", held, now)
 	}

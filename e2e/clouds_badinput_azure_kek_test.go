@@ -22,17 +22,17 @@ func TestPlantedKEKIsNeverUsed(t *testing.T) {
 			his := c.contributor(t, vault)
 
 			plantsKEK(t, his, nil)
-			c.must(t, importAt(target, "planted-first", "ec-p384")...)
+			c.Must(t, importAt(target, "planted-first", "ec-p384")...)
 			ours := c.onlyKEK(t, target)
 			c.cameUnder(t, vault, map[string]int{ours.version(): 1})
 
 			plantsKEK(t, his, tagsAt(t, his, ours.version()))
-			c.must(t, importAt(target, "planted-newer", "ec-p384")...)
+			c.Must(t, importAt(target, "planted-newer", "ec-p384")...)
 			c.cameUnder(t, vault, map[string]int{ours.version(): 2})
 
 			c.switchesOff(t, his, ours)
 			plantsKEK(t, his, tagsAt(t, his, ours.version()))
-			c.must(t, importAt(target, "planted-instead", "ec-p384")...)
+			c.Must(t, importAt(target, "planted-instead", "ec-p384")...)
 			kept := c.keptKEKs(t, target)
 			if len(kept) != 2 || kept[0].Ended != "" || !contains(kept[1].Ended, "it is disabled") || kept[1].Ref != ours.Ref {
 				t.Fatalf("on record are %+v", kept)
@@ -42,7 +42,7 @@ func TestPlantedKEKIsNeverUsed(t *testing.T) {
 				c.holdsOne(t, target, name)
 			}
 			c.auditHolds(t)
-			c.must(t, "verify", "--all")
+			c.Must(t, "verify", "--all")
 		})
 	}
 }
@@ -52,22 +52,17 @@ func TestPlantedKEKIsNeverUsed(t *testing.T) {
 func TestPlantedKEKWhileOursIsMade(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
-	his, admin := c.contributor(t, azureemu.DefaultPremium), c.azure.Admin()
+	his, admin := c.contributor(t, azureemu.DefaultPremium), c.Azure.Admin()
 	_, err := admin.Add(t.Context(), faults.Rule{Kind: faults.Drop, When: faults.After, Match: faults.Match{Action: "CreateKey"}})
 	fatal(t, err)
-	id, err := admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, Match: faults.Match{Action: "CreateKey"}, Nth: 2})
-	fatal(t, err)
-	run := c.start(t, importAt("vault", "lost-kek", "ec-p384")...)
-	if _, err := admin.Wait(soon(t), faults.CallQuery{Fault: id, State: faults.Held}); err != nil {
-		t.Fatalf("the KEK was not made again: %v: %s", err, run.wait())
-	}
+	run, held := c.held(t, admin, faults.Rule{Match: faults.Match{Action: "CreateKey"}, Nth: 2}, importAt("vault", "lost-kek", "ec-p384")...)
 	lost := tagsAt(t, his, "")
 	if lost["keyferry-effect"] == "" {
 		t.Fatalf("the lost KEK is marked %v", lost)
 	}
 	plantsKEK(t, his, lost)
-	fatal(t, admin.Release(t.Context(), id))
-	if out := run.wait(); out.code != 0 {
+	held.Release(t)
+	if out := run.Wait(); out.Code != 0 {
 		t.Fatal(out)
 	}
 	ours := c.onlyKEK(t, "vault")
@@ -77,7 +72,7 @@ func TestPlantedKEKWhileOursIsMade(t *testing.T) {
 	c.cameUnder(t, azureemu.DefaultPremium, map[string]int{ours.version(): 1})
 	c.holdsOne(t, "vault", "lost-kek")
 	c.auditHolds(t)
-	c.must(t, "verify", "--all")
+	c.Must(t, "verify", "--all")
 }
 
 // Killed while the answer is held: the one that was made and never recorded is used as
@@ -85,21 +80,16 @@ func TestPlantedKEKWhileOursIsMade(t *testing.T) {
 func TestPlantedKEKWhileKilled(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
-	his, admin := c.contributor(t, azureemu.DefaultPremium), c.azure.Admin()
-	id, err := admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, When: faults.After, Match: faults.Match{Action: "CreateKey"}})
-	fatal(t, err)
+	his := c.contributor(t, azureemu.DefaultPremium)
 	args := importAt("vault", "killed-kek", "ec-p384")
-	run := c.start(t, args...)
-	if _, err := admin.Wait(soon(t), faults.CallQuery{Fault: id, State: faults.Held}); err != nil {
-		t.Fatalf("no KEK was made: %v: %s", err, run.wait())
-	}
+	run, held := c.held(t, c.Azure.Admin(), faults.Rule{When: faults.After, Match: faults.Match{Action: "CreateKey"}}, args...)
 	planted := plantsKEK(t, his, tagsAt(t, his, ""))
-	run.kill(t)
-	fatal(t, admin.Remove(t.Context(), id))
+	kill(t, run)
+	held.Remove(t)
 	if kept := c.keptKEKs(t, "vault"); len(kept) > 0 {
 		t.Errorf("on record is what was never answered: %+v", kept)
 	}
-	c.must(t, args...)
+	c.Must(t, args...)
 	ours := c.onlyKEK(t, "vault")
 	if ours.version() == planted || ours.version() != newestOf(t, his, kekName) {
 		t.Errorf("on record is %+v", ours)
@@ -107,7 +97,7 @@ func TestPlantedKEKWhileKilled(t *testing.T) {
 	c.cameUnder(t, azureemu.DefaultPremium, map[string]int{ours.version(): 1})
 	c.holdsOne(t, "vault", "killed-kek")
 	c.auditHolds(t)
-	c.must(t, "verify", "--all")
+	c.Must(t, "verify", "--all")
 }
 
 // onlyKEK is the one that is on record, with where it came from.
@@ -117,7 +107,7 @@ func (c *clouds) onlyKEK(t *testing.T, target string) keptKEK {
 	if len(kept) != 1 || kept[0].Operation == "" || kept[0].Ended != "" || kept[0].version() == "" {
 		t.Fatalf("on record are %+v, want one that an operation had made", kept)
 	}
-	c.must(t, "operation", "show", kept[0].Operation)
+	c.Must(t, "operation", "show", kept[0].Operation)
 	return kept[0]
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/azureemu"
 	"github.com/keyferry/keyferry/localstack/faults"
@@ -39,28 +40,22 @@ func plantsKey(t *testing.T, his *azkeys.Client, name string, tags map[string]st
 	return made.Key.KID.Version()
 }
 
-// heldImport starts an import whose call to the vault is held, and says with which tags.
-func (c *clouds) heldImport(t *testing.T, when faults.When, name string) (run *started, fault string, tags map[string]string) {
+// heldImport starts an import whose call to the vault is held. That says with which tags.
+func (c *clouds) heldImport(t *testing.T, when faults.When, name string) (*e2etest.Run, e2etest.Held) {
 	t.Helper()
-	admin := c.azure.Admin()
-	fault, err := admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, When: when, Match: faults.Match{Action: "ImportKey", Key: name}})
-	fatal(t, err)
-	run = c.start(t, importAt("vault", name, "ec-p384")...)
-	call, err := admin.Wait(soon(t), faults.CallQuery{Fault: fault, State: faults.Held})
-	if err != nil {
-		t.Fatalf("nothing was imported: %v: %s", err, run.wait())
+	rule := faults.Rule{When: when, Match: faults.Match{Action: "ImportKey", Key: name}}
+	run, held := c.held(t, c.Azure.Admin(), rule, importAt("vault", name, "ec-p384")...)
+	if held.Tags["keyferry-effect"] == "" {
+		t.Fatalf("the import is marked %v", held.Tags)
 	}
-	if call.Tags["keyferry-effect"] == "" {
-		t.Fatalf("the import is marked %v", call.Tags)
-	}
-	return run, fault, call.Tags
+	return run, held
 }
 
 // unfinished is the operation that waits for a person.
 func (c *clouds) unfinished(t *testing.T) string {
 	t.Helper()
 	var list []struct{ ID, State string }
-	text := c.must(t, "operation", "list", "--unfinished", "--output", "json").stdout
+	text := c.Must(t, "operation", "list", "--unfinished", "--output", "json").Stdout
 	fatal(t, json.Unmarshal([]byte(text), &list))
 	if len(list) != 1 || list[0].ID == "" {
 		t.Fatalf("unfinished are %s", text)
@@ -74,17 +69,17 @@ func TestMarkedKeyBesideOurs(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	his := c.contributor(t, azureemu.DefaultPremium)
-	run, fault, marks := c.heldImport(t, faults.Before, "answered")
-	planted := plantsKey(t, his, "answered", marks)
-	fatal(t, c.azure.Admin().Release(t.Context(), fault))
-	if out := run.wait(); out.code != 0 {
+	run, held := c.heldImport(t, faults.Before, "answered")
+	planted := plantsKey(t, his, "answered", held.Tags)
+	held.Release(t)
+	if out := run.Wait(); out.Code != 0 {
 		t.Fatal(out)
 	}
 	ours := c.placements(t, "answered")["vault"]
 	if ours.Step != "active" || ours.Version.ID == planted || ours.Version.ID != newestOf(t, his, "answered") {
 		t.Errorf("planted was %s, on record is %+v", planted, ours)
 	}
-	c.must(t, "verify", "answered")
+	c.Must(t, "verify", "answered")
 	c.lists(t, planted)
 	c.auditHolds(t)
 }
@@ -95,14 +90,14 @@ func TestMarkedKeyInPlaceOfOurs(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	his := c.contributor(t, azureemu.DefaultPremium)
-	run, fault, marks := c.heldImport(t, faults.Before, "never-sent")
-	planted := plantsKey(t, his, "never-sent", marks)
-	run.kill(t)
-	fatal(t, c.azure.Admin().Remove(t.Context(), fault))
+	run, held := c.heldImport(t, faults.Before, "never-sent")
+	planted := plantsKey(t, his, "never-sent", held.Tags)
+	kill(t, run)
+	held.Remove(t)
 	args := importAt("vault", "never-sent", "ec-p384")
 	for range 2 { // nothing goes on by itself
-		out := c.run(t, args...)
-		if out.code == 0 || !contains(out.stderr, "undecided") || !contains(out.stderr, "version "+planted+" carries this import's mark and holds other material") {
+		out := c.Run(t, args...)
+		if out.Code == 0 || !contains(out.Stderr, "undecided") || !contains(out.Stderr, "version "+planted+" carries this import's mark and holds other material") {
 			t.Fatal(out)
 		}
 	}
@@ -110,9 +105,9 @@ func TestMarkedKeyInPlaceOfOurs(t *testing.T) {
 		t.Errorf("on record is %+v", p)
 	}
 	removes(t, his, "never-sent")
-	c.must(t, "operation", "resume", c.unfinished(t))
+	c.Must(t, "operation", "resume", c.unfinished(t))
 	c.holdsOne(t, "vault", "never-sent")
-	c.must(t, "verify", "--all")
+	c.Must(t, "verify", "--all")
 	c.auditHolds(t)
 }
 
@@ -122,30 +117,30 @@ func TestMarkedKeyAfterOurs(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	his := c.contributor(t, azureemu.DefaultPremium)
-	run, fault, marks := c.heldImport(t, faults.After, "answer-lost")
+	run, held := c.heldImport(t, faults.After, "answer-lost")
 	arrived := newestOf(t, his, "answer-lost")
-	planted := plantsKey(t, his, "answer-lost", marks)
-	run.kill(t)
-	fatal(t, c.azure.Admin().Remove(t.Context(), fault))
+	planted := plantsKey(t, his, "answer-lost", held.Tags)
+	kill(t, run)
+	held.Remove(t)
 	args := importAt("vault", "answer-lost", "ec-p384")
-	out := c.run(t, args...)
-	if out.code == 0 || !contains(out.stderr, "public key differs") || !contains(out.stderr, "the version is suspended and will never be activated") {
+	out := c.Run(t, args...)
+	if out.Code == 0 || !contains(out.Stderr, "public key differs") || !contains(out.Stderr, "the version is suspended and will never be activated") {
 		t.Fatal(out)
 	}
 	if p := c.placements(t, "answer-lost")["vault"]; p.Version.ID != arrived || p.Step == "active" {
 		t.Errorf("planted was %s, on record is %+v", planted, p)
 	}
-	if out := c.run(t, "verify", "answer-lost"); out.code == 0 {
+	if out := c.Run(t, "verify", "answer-lost"); out.Code == 0 {
 		t.Errorf("it verifies: %s", out)
 	}
 	c.lists(t, planted)
-	c.must(t, "operation", "abort", c.unfinished(t), "--reason", "somebody planted a version", "--yes")
+	c.Must(t, "operation", "abort", c.unfinished(t), "--reason", "somebody planted a version", "--yes")
 	if _, err := his.GetDeletedKey(t.Context(), "answer-lost", nil); err != nil {
 		t.Errorf("what was taken back can no longer be recovered: %v", err)
 	}
-	c.must(t, importAt("vault", "another-name", "ec-p384")...)
+	c.Must(t, importAt("vault", "another-name", "ec-p384")...)
 	c.holdsOne(t, "vault", "another-name")
-	c.must(t, "verify", "another-name")
+	c.Must(t, "verify", "another-name")
 	c.auditHolds(t)
 }
 
@@ -165,7 +160,7 @@ func TestNameThatIsTaken(t *testing.T) {
 // lists: inventory shows a version that is not on record.
 func (c *clouds) lists(t *testing.T, version string) {
 	t.Helper()
-	if out := c.must(t, "inventory", "--orphans", "--output", "json"); !contains(out.stdout, version) {
+	if out := c.Must(t, "inventory", "--orphans", "--output", "json"); !contains(out.Stdout, version) {
 		t.Errorf("version %s is not listed: %s", version, out)
 	}
 }

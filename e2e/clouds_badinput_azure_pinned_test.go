@@ -38,18 +38,18 @@ const hisClientID = "c0117e86-9999-4333-8444-555555555555"
 // same.pem is ours once more.
 func (c *clouds) anotherIdentity(t *testing.T) {
 	t.Helper()
-	fatal(t, c.azure.Admin().Configure(t.Context(), azureemu.Change{Principals: []azureemu.Principal{{ClientID: hisClientID}}}))
-	his, err := c.azure.CredentialsOf(hisClientID)
+	fatal(t, c.Azure.Admin().Configure(t.Context(), azureemu.Change{Principals: []azureemu.Principal{{ClientID: hisClientID}}}))
+	his, err := c.Azure.CredentialsOf(hisClientID)
 	fatal(t, err)
-	fatal(t, os.WriteFile(filepath.Join(c.dir, "his.pem"), his.CertificatePEM, 0o600))
-	ours, err := c.azure.Credentials()
+	fatal(t, os.WriteFile(filepath.Join(c.Dir, "his.pem"), his.CertificatePEM, 0o600))
+	ours, err := c.Azure.Credentials()
 	fatal(t, err)
-	fatal(t, os.WriteFile(filepath.Join(c.dir, "same.pem"), ours.CertificatePEM, 0o600))
+	fatal(t, os.WriteFile(filepath.Join(c.Dir, "same.pem"), ours.CertificatePEM, 0o600))
 }
 
 func (c *clouds) pinnedAtAzure(t *testing.T) []pinnedAtAzure {
 	t.Helper()
-	ours, err := c.azure.Credentials()
+	ours, err := c.Azure.Credentials()
 	fatal(t, err)
 	const settle = "    settle: 1s\n"
 	adds := func(line string) string { return "    " + line + "\n" + settle }
@@ -57,8 +57,8 @@ func (c *clouds) pinnedAtAzure(t *testing.T) []pinnedAtAzure {
 	his := "{kind: certificate, client_id: " + hisClientID + ", certificate_file: his.pem}"
 	return []pinnedAtAzure{
 		{name: "environment", old: "environment: test", now: "environment: production", instead: "production requires a vault of Azure's own"},
-		{name: "authority", old: c.azure.AuthorityURL(), now: "https://127.0.0.1:1", field: "authority"},
-		{name: "authority left out", old: "    authority: " + c.azure.AuthorityURL() + "\n", field: "authority"},
+		{name: "authority", old: c.Azure.AuthorityURL(), now: "https://127.0.0.1:1", field: "authority"},
+		{name: "authority left out", old: "    authority: " + c.Azure.AuthorityURL() + "\n", field: "authority"},
 		{name: "proxy", old: settle, now: adds("proxy: http://127.0.0.1:1"), field: "proxy"},
 		{name: "credentials' kind", old: certificate, now: "{kind: default}", field: "credentials"},
 		{name: "managed identity", old: certificate, now: "{kind: managed-identity}", field: "credentials"},
@@ -86,7 +86,7 @@ func (f pinnedAtAzure) changed() wrong {
 		w.heals = func(t *testing.T, c *clouds) {
 			t.Helper()
 			w.spoils(t, c)
-			c.must(t, "target", "enrol", "vault", "--reason", "changed on purpose")
+			c.Must(t, "target", "enrol", "vault", "--reason", "changed on purpose")
 		}
 	}
 	return w

@@ -19,7 +19,7 @@ func TestRecordedKEKThatEnds(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	his := c.contributor(t, azureemu.DefaultPremium)
-	c.must(t, importAt("vault", "before", "ec-p384")...)
+	c.Must(t, importAt("vault", "before", "ec-p384")...)
 	came := map[string]int{c.onlyKEK(t, "vault").version(): 1}
 	for _, row := range []struct {
 		name, why string
@@ -31,7 +31,7 @@ func TestRecordedKEKThatEnds(t *testing.T) {
 	} {
 		old := c.keptKEKs(t, "vault")[0]
 		changesKEK(t, his, old, row.to)
-		c.must(t, importAt("vault", row.name, "ec-p384")...)
+		c.Must(t, importAt("vault", row.name, "ec-p384")...)
 		kept := c.keptKEKs(t, "vault")
 		if kept[0].Ended != "" || kept[1].Ref != old.Ref || !contains(kept[1].Ended, row.why) {
 			t.Errorf("%s: on record are %+v", row.name, kept)
@@ -41,7 +41,7 @@ func TestRecordedKEKThatEnds(t *testing.T) {
 		c.holdsOne(t, "vault", row.name)
 	}
 	c.auditHolds(t)
-	c.must(t, "verify", "--all")
+	c.Must(t, "verify", "--all")
 }
 
 // It ends as well where the policy demands more than it has; the same import then has
@@ -51,19 +51,19 @@ func TestRecordedKEKThatIsTooSmall(t *testing.T) {
 	c := newClouds(t, softtoken.SoftHSM)
 	before := c.state(t)
 	rewritesAfter(atVault, "    settle: 1s\n", "    settle: 1s\n    wrapping_key: rsa-2048\n")(t, c)
-	c.must(t, "target", "enrol", "vault", "--reason", "smaller")
-	c.must(t, importAt("vault", "small", "ec-p384")...)
+	c.Must(t, "target", "enrol", "vault", "--reason", "smaller")
+	c.Must(t, importAt("vault", "small", "ec-p384")...)
 	small := c.onlyKEK(t, "vault")
-	fatal(t, os.WriteFile(c.config, before.config, 0o600))
-	c.must(t, "target", "enrol", "vault", "--reason", "4096 again")
-	c.must(t, importAt("vault", "large", "ec-p384")...)
+	fatal(t, os.WriteFile(c.Config, before.config, 0o600))
+	c.Must(t, "target", "enrol", "vault", "--reason", "4096 again")
+	c.Must(t, importAt("vault", "large", "ec-p384")...)
 	kept := c.keptKEKs(t, "vault")
 	if len(kept) != 2 || kept[0].Ended != "" || kept[1].Ref != small.Ref || !contains(kept[1].Ended, "it has 2048 bits, and 4096 are demanded now") {
 		t.Fatalf("on record are %+v", kept)
 	}
 	c.cameUnder(t, azureemu.DefaultPremium, map[string]int{small.version(): 1, kept[0].version(): 1})
 	c.auditHolds(t)
-	c.must(t, "verify", "--all")
+	c.Must(t, "verify", "--all")
 }
 
 // What is wrong with the KEK on record, or its name, so that nothing can be wrapped
@@ -72,7 +72,7 @@ func TestRecordedKEKThatIsRefused(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	his := c.contributor(t, azureemu.DefaultPremium)
-	c.must(t, importAt("vault", "before", "ec-p384")...)
+	c.Must(t, importAt("vault", "before", "ec-p384")...)
 	deletes := func(t *testing.T, _ *clouds) {
 		t.Helper()
 		_, err := his.DeleteKey(t.Context(), kekName, nil)
@@ -97,7 +97,7 @@ func TestRecordedKEKThatIsEdited(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	his := c.contributor(t, azureemu.DefaultPremium)
-	c.must(t, importAt("vault", "before", "ec-p384")...)
+	c.Must(t, importAt("vault", "before", "ec-p384")...)
 	ours := c.onlyKEK(t, "vault")
 	planted := plantsKEK(t, his, nil)
 	swap := func(old, with string) func(*testing.T, *clouds) {

@@ -58,22 +58,22 @@ func TestPassingRefusals(t *testing.T) {
 			if action == "CreateKey" && i > 0 {
 				continue // the KEK is there
 			}
-			id, err := c.azure.Admin().Add(t.Context(), rule)
+			id, err := c.Azure.Admin().Add(t.Context(), rule)
 			fatal(t, err)
 			name := action + []string{"-throttled", "-recovering"}[i]
-			c.must(t, importAt("vault", name, "ec-p384")...)
+			c.Must(t, importAt("vault", name, "ec-p384")...)
 			c.holdsOne(t, "vault", name)
 			hit(t, c, id)
 		}
 	}
-	c.must(t, "verify", "--all")
+	c.Must(t, "verify", "--all")
 	c.auditHolds(t)
 }
 
 // hit: the rule was met, once.
 func hit(t *testing.T, c *clouds, id string) {
 	t.Helper()
-	calls, err := c.azure.Admin().Calls(t.Context(), faults.CallQuery{Fault: id})
+	calls, err := c.Azure.Admin().Calls(t.Context(), faults.CallQuery{Fault: id})
 	fatal(t, err)
 	if len(calls) != 1 {
 		t.Errorf("%s was met %d times", id, len(calls))
@@ -85,26 +85,26 @@ func hit(t *testing.T, c *clouds, id string) {
 func TestProofIsRefused(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
-	c.must(t, importAt("vault", "before", "ec-p384")...)
+	c.Must(t, importAt("vault", "before", "ec-p384")...)
 	for name, row := range map[string]struct{ action, says string }{
 		"public-half": {"GetKey", "Microsoft.KeyVault/vaults/keys/read"},
 		"possession":  {"Sign", "Microsoft.KeyVault/vaults/keys/sign/action"},
 	} {
-		run, fault, _ := c.heldImport(t, faults.After, name)
-		id, err := c.azure.Admin().Add(t.Context(), faults.Rule{Kind: faults.Deny, Count: -1, Match: faults.Match{Action: row.action, Key: name}})
+		run, held := c.heldImport(t, faults.After, name)
+		id, err := c.Azure.Admin().Add(t.Context(), faults.Rule{Kind: faults.Deny, Count: -1, Match: faults.Match{Action: row.action, Key: name}})
 		fatal(t, err)
-		fatal(t, c.azure.Admin().Release(t.Context(), fault))
-		out := run.wait()
+		held.Release(t)
+		out := run.Wait()
 		said := bad{code: 3, changed: "material ", says: []string{"denied", "grant " + row.says}}
 		said.explained(t, out)
 		if p := c.placements(t, name)["vault"]; p.Step == "active" || p.Version.ID != "" && p.Proof.Level != "" {
 			t.Errorf("unproven, it is on record as %+v", p)
 		}
-		fatal(t, c.azure.Admin().Remove(t.Context(), id))
-		c.must(t, importAt("vault", name, "ec-p384")...)
+		fatal(t, c.Azure.Admin().Remove(t.Context(), id))
+		c.Must(t, importAt("vault", name, "ec-p384")...)
 		c.holdsOne(t, "vault", name)
 	}
-	c.must(t, "verify", "--all")
+	c.Must(t, "verify", "--all")
 	c.auditHolds(t)
 }
 
@@ -113,15 +113,15 @@ func TestStandardVaultMakesNoKEK(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	before := c.state(t)
-	rewritesAfter(atVault, c.azure.URL(azureemu.DefaultPremium), c.azure.URL(azureemu.DefaultStandard))(t, c)
-	c.must(t, "target", "enrol", "vault", "--reason", "standard")
+	rewritesAfter(atVault, c.Azure.URL(azureemu.DefaultPremium), c.Azure.URL(azureemu.DefaultStandard))(t, c)
+	c.Must(t, "target", "enrol", "vault", "--reason", "standard")
 	said := bad{code: 3, changed: "material ", says: []string{"not allowed on standard vault", "Premium SKU, or a Managed HSM"}}
 	c.refusedAs(t, said, importAt("vault", "hsm", "ec-p384"))
 	c.healed(t, before)
-	c.must(t, "target", "enrol", "vault", "--reason", "premium again")
-	c.must(t, importAt("vault", "premium", "ec-p384")...)
+	c.Must(t, "target", "enrol", "vault", "--reason", "premium again")
+	c.Must(t, importAt("vault", "premium", "ec-p384")...)
 	c.holdsOne(t, "vault", "premium")
-	c.must(t, "verify", "premium")
+	c.Must(t, "verify", "premium")
 	c.auditHolds(t)
 }
 

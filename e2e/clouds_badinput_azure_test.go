@@ -21,7 +21,7 @@ func TestBadAzure(t *testing.T) {
 	gone, back := without("azure.pem")
 	standard := func(t *testing.T, c *clouds) {
 		t.Helper()
-		rewritesAfter(atVault, c.azure.URL(azureemu.DefaultPremium), c.azure.URL(azureemu.DefaultStandard))(t, c)
+		rewritesAfter(atVault, c.Azure.URL(azureemu.DefaultPremium), c.Azure.URL(azureemu.DefaultStandard))(t, c)
 	}
 	c.refusesEach(t, []wrong{
 		{target: "vault", bad: bad{name: "no certificate file", code: 2, says: []string{"azure.pem"}}, spoils: gone, heals: back, same: true},
@@ -30,8 +30,8 @@ func TestBadAzure(t *testing.T) {
 		{target: "vault", bad: bad{name: "the vault of another tenant", code: 1, asked: looks, says: []string{otherTenant}}, spoils: vaultOf(otherTenant), same: true},
 		{target: "vault", bad: bad{name: "another vault than enrolled", code: 1, says: []string{"vault is ", "was enrolled"}}, spoils: standard},
 		{target: "vault", bad: bad{name: "another kind than enrolled", code: 1, says: []string{"kind", "managed-hsm"}}, spoils: rewritesAfter(atVault, "kind: vault", "kind: managed-hsm")},
-		{target: "vault", bad: bad{name: "another CA than enrolled", code: 1, says: []string{"ca", "was enrolled"}}, spoils: rewritesAfter(atVault, "clouds-ca.pem", "other.pem")},
-		{target: "vault", bad: bad{name: "unknown CA", code: 1, says: []string{"certificate", "nothing was sent"}}, spoils: rewritesAfter(atVault, "clouds-ca.pem", "other.pem"), asks: says("target", "enrol", "vault")},
+		{target: "vault", bad: bad{name: "another CA than enrolled", code: 1, says: []string{"ca", "was enrolled"}}, spoils: rewritesAfter(atVault, "ca.pem", "other.pem")},
+		{target: "vault", bad: bad{name: "unknown CA", code: 1, says: []string{"certificate", "nothing was sent"}}, spoils: rewritesAfter(atVault, "ca.pem", "other.pem"), asks: says("target", "enrol", "vault")},
 		{target: "vault", bad: bad{name: "AES to a vault", code: 1, asked: looks, says: []string{"aes-256", "a vault takes no AES key from outside: use a Managed HSM"}}, asks: asksFor("vault", "aes-256")},
 		{target: "pool", bad: bad{name: "HMAC to a pool", code: 1, asked: looks, says: []string{"hmac-256", "no HMAC keys"}}, asks: asksFor("pool", "hmac-256")},
 		{target: "vault", bad: bad{name: "one tag too many", code: 2, says: []string{"tags", "9"}}, asks: asksFor("vault", "ec-p384", tags(10)...)},
@@ -43,7 +43,7 @@ func TestBadAzure(t *testing.T) {
 func vaultOf(tenant string) func(*testing.T, *clouds) {
 	return func(t *testing.T, c *clouds) {
 		t.Helper()
-		fatal(t, c.azure.Admin().Configure(t.Context(), azureemu.Change{Vaults: []azureemu.Vault{{Name: azureemu.DefaultPremium, Mode: azureemu.Premium, Tenant: tenant}}}))
+		fatal(t, c.Azure.Admin().Configure(t.Context(), azureemu.Change{Vaults: []azureemu.Vault{{Name: azureemu.DefaultPremium, Mode: azureemu.Premium, Tenant: tenant}}}))
 	}
 }
 

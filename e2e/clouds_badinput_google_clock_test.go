@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
@@ -15,11 +16,11 @@ func TestClockOffAtGoogle(t *testing.T) {
 		t.Run(off.String(), func(t *testing.T) {
 			t.Parallel()
 			c := newClouds(t, softtoken.SoftHSM)
-			_, err := c.gcp.Admin().SetOffset(t.Context(), off)
+			_, err := c.GCP.Admin().SetOffset(t.Context(), off)
 			fatal(t, err)
-			c.must(t, importAt("gcp", "k", "ec-p384")...)
+			c.Must(t, importAt("gcp", "k", "ec-p384")...)
 			c.holdsOne(t, "gcp", "k")
-			c.must(t, "verify", "k")
+			c.Must(t, "verify", "k")
 			c.auditHolds(t)
 		})
 	}
@@ -32,24 +33,24 @@ func TestClockOffWhenAnswerIsLostAtGoogle(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	his := c.stranger(t)
-	c.must(t, importAt("gcp", "first", "ec-p384")...) // makes the import job
-	lost := func(name string, off time.Duration) outcome {
-		_, err := c.gcp.Admin().SetOffset(t.Context(), off)
+	c.Must(t, importAt("gcp", "first", "ec-p384")...) // makes the import job
+	lost := func(name string, off time.Duration) e2etest.Outcome {
+		_, err := c.GCP.Admin().SetOffset(t.Context(), off)
 		fatal(t, err)
 		faulty("gcp", faults.Rule{Kind: faults.Drop, When: faults.After, Match: faults.Match{Action: "CreateCryptoKey"}})(t, c)
-		return c.run(t, importAt("gcp", name, "ec-p384")...)
+		return c.Run(t, importAt("gcp", name, "ec-p384")...)
 	}
-	if out := lost("ahead", time.Hour); out.code != 0 {
+	if out := lost("ahead", time.Hour); out.Code != 0 {
 		t.Error(out)
 	}
 	c.holdsOne(t, "gcp", "ahead")
 	out := lost("behind", -time.Hour)
 	bad{code: 3, changed: "material ", says: []string{"before it was asked for", "operation abort"}}.explained(t, out)
-	_, err := c.gcp.Admin().SetOffset(t.Context(), 0)
+	_, err := c.GCP.Admin().SetOffset(t.Context(), 0)
 	fatal(t, err)
 	c.takesBack(t, his, hisKey{marked: "it was made before the operation began"}, c.atGoogle(t, "behind").Ref)
-	c.must(t, importAt("gcp", "behind-2", "ec-p384")...)
+	c.Must(t, importAt("gcp", "behind-2", "ec-p384")...)
 	c.holdsOne(t, "gcp", "behind-2")
-	c.must(t, "verify", "--all")
+	c.Must(t, "verify", "--all")
 	c.auditHolds(t)
 }

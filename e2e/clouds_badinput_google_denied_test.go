@@ -13,7 +13,7 @@ import (
 func TestDeniedAtGoogle(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
-	c.must(t, importAt("gcp", "first", "ec-p384")...)
+	c.Must(t, importAt("gcp", "first", "ec-p384")...)
 	const sent = looks + "|CreateCryptoKey|ImportCryptoKeyVersion"
 	denied := func(action, permission, asked string) wrong {
 		return wrong{
@@ -34,12 +34,12 @@ func TestDeniedAtGoogle(t *testing.T) {
 func TestDeniedToUseJobAtGoogle(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
-	c.must(t, importAt("gcp", "first", "ec-p384")...)
+	c.Must(t, importAt("gcp", "first", "ec-p384")...)
 	c.refusesEach(t, []wrong{{
 		target: "gcp", same: true,
 		spoils: func(t *testing.T, c *clouds) {
 			t.Helper()
-			fatal(t, c.gcp.Admin().Configure(t.Context(), gcpemu.Change{Principals: []gcpemu.Principal{{Email: c.gcp.Email(), Permissions: []string{
+			fatal(t, c.GCP.Admin().Configure(t.Context(), gcpemu.Change{Principals: []gcpemu.Principal{{Email: c.GCP.Email(), Permissions: []string{
 				"cloudkms.keyRings.get", "cloudkms.locations.get", "cloudkms.importJobs.get", "cloudkms.cryptoKeys.create", "cloudkms.cryptoKeys.get", "cloudkms.cryptoKeys.list",
 				"cloudkms.cryptoKeyVersions.create", "cloudkms.cryptoKeyVersions.list", "cloudkms.cryptoKeyVersions.get",
 			}}}}))

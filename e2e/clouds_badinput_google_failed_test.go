@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/faults"
 	"github.com/keyferry/keyferry/localstack/gcpemu"
@@ -21,22 +22,22 @@ func TestImportFailsAtGoogle(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	before := c.state(t)
-	c.must(t, importAt("gcp", "first", "ec-p384")...) // makes the import job
+	c.Must(t, importAt("gcp", "first", "ec-p384")...) // makes the import job
 	c.swapsKey(t)
 	args := importAt("gcp", "k", "ec-p384")
-	out := c.run(t, args...)
+	out := c.Run(t, args...)
 	bad{code: 3, changed: "is at target gcp (", says: []string{"Google accepted the import and could not finish it: The key material in the import request couldn't be unwrapped or wasn't formatted correctly", "(failed)", "the version there is spent", "operation abort"}}.explained(t, out)
 	c.cured(t, before)
-	if again := c.run(t, args...); again.code == 0 || len(c.atGoogle(t, "k").Versions) != 0 {
-		t.Errorf("again: %s, there is %s", again, show(c.atGoogle(t, "k")))
+	if again := c.Run(t, args...); again.Code == 0 || len(c.atGoogle(t, "k").Versions) != 0 {
+		t.Errorf("again: %s, there is %s", again, e2etest.Show(c.atGoogle(t, "k")))
 	}
-	if out := c.run(t, "verify", "k"); out.code == 0 {
+	if out := c.Run(t, "verify", "k"); out.Code == 0 {
 		t.Errorf("it verifies: %s", out)
 	}
-	c.must(t, "operation", "abort", c.unfinished(t), "--reason", "Google could not finish it", "--yes")
-	c.must(t, importAt("gcp", "k-2", "ec-p384")...)
+	c.Must(t, "operation", "abort", c.unfinished(t), "--reason", "Google could not finish it", "--yes")
+	c.Must(t, importAt("gcp", "k-2", "ec-p384")...)
 	c.holdsOne(t, "gcp", "k-2")
-	c.must(t, "verify", "k-2")
+	c.Must(t, "verify", "k-2")
 	c.auditHolds(t)
 }
 
@@ -45,19 +46,19 @@ func TestImportRefusedAtGoogle(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	before := c.state(t)
-	c.must(t, importAt("gcp", "first", "ec-p384")...)
-	fatal(t, c.gcp.Admin().Configure(t.Context(), gcpemu.Change{Settings: &gcpemu.Settings{ImportErrors: gcpemu.ImportRefused}}))
+	c.Must(t, importAt("gcp", "first", "ec-p384")...)
+	fatal(t, c.GCP.Admin().Configure(t.Context(), gcpemu.Change{Settings: &gcpemu.Settings{ImportErrors: gcpemu.ImportRefused}}))
 	c.swapsKey(t)
 	args := importAt("gcp", "k", "ec-p384")
-	out := c.run(t, args...)
+	out := c.Run(t, args...)
 	bad{code: 3, changed: "is at target gcp (", says: []string{"rejected", "InvalidArgument: "}}.explained(t, out)
 	if k := c.atGoogle(t, "k"); len(k.Versions) != 0 || k.State != "" {
-		t.Errorf("there is %s", show(k))
+		t.Errorf("there is %s", e2etest.Show(k))
 	}
 	c.cured(t, before)
-	c.must(t, args...)
+	c.Must(t, args...)
 	c.holdsOne(t, "gcp", "k")
-	c.must(t, "verify", "k")
+	c.Must(t, "verify", "k")
 	c.auditHolds(t)
 }
 
@@ -67,15 +68,15 @@ func TestImportPendsAtGoogle(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	before := c.state(t)
-	fatal(t, c.gcp.Admin().Configure(t.Context(), gcpemu.Change{Settings: &gcpemu.Settings{ImportFor: 3600}}))
+	fatal(t, c.GCP.Admin().Configure(t.Context(), gcpemu.Change{Settings: &gcpemu.Settings{ImportFor: 3600}}))
 	args := importAt("gcp", "k", "ec-p384")
-	bad{code: 3, changed: "is at target gcp (", says: []string{"see the import", "it is importing after 1s"}}.explained(t, c.run(t, args...))
-	bad{code: 3, changed: "is at target gcp (", says: []string{"see the import", "it is importing after 1s"}}.explained(t, c.run(t, args...))
-	_, err := c.gcp.Admin().Advance(t.Context(), beyondJob)
+	bad{code: 3, changed: "is at target gcp (", says: []string{"see the import", "it is importing after 1s"}}.explained(t, c.Run(t, args...))
+	bad{code: 3, changed: "is at target gcp (", says: []string{"see the import", "it is importing after 1s"}}.explained(t, c.Run(t, args...))
+	_, err := c.GCP.Admin().Advance(t.Context(), beyondJob)
 	fatal(t, err)
-	c.must(t, args...)
+	c.Must(t, args...)
 	c.holdsOne(t, "gcp", "k")
 	c.cured(t, before)
-	c.must(t, "verify", "k")
+	c.Must(t, "verify", "k")
 	c.auditHolds(t)
 }

@@ -27,7 +27,7 @@ func TestGoneAtEveryCallToGoogle(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	r := c.relays(t)
-	c.must(t, importAt("gcp", "first", "ec-p384")...)
+	c.Must(t, importAt("gcp", "first", "ec-p384")...)
 	for _, action := range []string{
 		"CreateCryptoKey", "GetImportJob", "ImportCryptoKeyVersion", "GetCryptoKeyVersion", "GetPublicKey", "AsymmetricSign", "UpdateCryptoKeyVersion",
 	} {
@@ -36,24 +36,18 @@ func TestGoneAtEveryCallToGoogle(t *testing.T) {
 			t.Run(name, func(t *testing.T) { c.goneAt(t, r, action, when, name) })
 		}
 	}
-	c.must(t, "verify", "--all")
+	c.Must(t, "verify", "--all")
 	c.auditHolds(t)
 }
 
 func (c *clouds) goneAt(t *testing.T, r *relay, action string, when faults.When, name string) {
 	t.Helper()
-	admin := c.gcp.Admin()
-	fault, err := admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, When: when, Match: faults.Match{Action: action}})
-	fatal(t, err)
-	run := c.start(t, importAt("gcp", name, "ec-p384")...)
-	if _, err := admin.Wait(soon(t), faults.CallQuery{Fault: fault, State: faults.Held}); err != nil {
-		t.Fatalf("%s was never reached: %v: %s", action, err, run.wait())
-	}
+	run, held := c.held(t, c.GCP.Admin(), faults.Rule{When: when, Match: faults.Match{Action: action}}, importAt("gcp", name, "ec-p384")...)
 	r.closes(t)
-	out := run.wait()
+	out := run.Wait()
 	r.opens(t)
-	fatal(t, admin.Remove(t.Context(), fault))
+	held.Remove(t)
 	bad{code: 3, changed: "material ", says: []string{"unavailable", "operation resume"}}.explained(t, out)
-	c.must(t, importAt("gcp", name, "ec-p384")...)
+	c.Must(t, importAt("gcp", name, "ec-p384")...)
 	c.holdsOne(t, "gcp", name)
 }

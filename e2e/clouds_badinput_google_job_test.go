@@ -25,10 +25,10 @@ func TestJobEndsDuringImport(t *testing.T) {
 				t.Parallel()
 				c := newClouds(t, softtoken.SoftHSM)
 				his := c.stranger(t)
-				run, fault, _ := c.heldAtGoogle(t, when, "ImportCryptoKeyVersion", "k")
-				_, err := c.gcp.Admin().Advance(t.Context(), beyondJob)
+				run, held := c.heldAtGoogle(t, when, "ImportCryptoKeyVersion", "k")
+				_, err := c.GCP.Admin().Advance(t.Context(), beyondJob)
 				fatal(t, err)
-				c.goesOn(t, run, fault, killed, importAt("gcp", "k", "ec-p384"))
+				c.goesOn(t, run, held, killed, importAt("gcp", "k", "ec-p384"))
 				c.oneOfJobs(t, his, map[faults.When]int{faults.Before: 2, faults.After: 1}[when])
 			})
 		}
@@ -40,17 +40,13 @@ func TestJobEndsBeforeItIsActive(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	his := c.stranger(t)
-	fatal(t, c.gcp.Admin().Configure(t.Context(), gcpemu.Change{Settings: &gcpemu.Settings{JobReads: 1}}))
-	admin := c.gcp.Admin()
-	fault, err := admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, Match: faults.Match{Action: "GetImportJob"}, Nth: 2}) // the first finds none
+	fatal(t, c.GCP.Admin().Configure(t.Context(), gcpemu.Change{Settings: &gcpemu.Settings{JobReads: 1}}))
+	admin := c.GCP.Admin()
+	second := faults.Rule{Match: faults.Match{Action: "GetImportJob"}, Nth: 2} // the first finds none
+	run, held := c.held(t, admin, second, importAt("gcp", "k", "ec-p384")...)
+	_, err := admin.Advance(t.Context(), beyondJob)
 	fatal(t, err)
-	run := c.start(t, importAt("gcp", "k", "ec-p384")...)
-	if _, err := admin.Wait(soon(t), faults.CallQuery{Fault: fault, State: faults.Held}); err != nil {
-		t.Fatalf("the job was never waited for: %v: %s", err, run.wait())
-	}
-	_, err = admin.Advance(t.Context(), beyondJob)
-	fatal(t, err)
-	c.goesOn(t, run, fault, false, nil)
+	c.goesOn(t, run, held, false, nil)
 	c.oneOfJobs(t, his, 2)
 }
 
@@ -66,7 +62,7 @@ func (c *clouds) oneOfJobs(t *testing.T, his stranger, want int) {
 		t.Errorf("%d import jobs, want %d", jobs, want)
 	}
 	c.holdsOne(t, "gcp", "k")
-	c.must(t, "verify", "k")
+	c.Must(t, "verify", "k")
 	c.auditHolds(t)
 }
 
@@ -76,11 +72,11 @@ func TestBadJob(t *testing.T) {
 	t.Parallel()
 	slow := func(t *testing.T, c *clouds) {
 		t.Helper()
-		fatal(t, c.gcp.Admin().Configure(t.Context(), gcpemu.Change{Settings: &gcpemu.Settings{JobFor: 3600}}))
+		fatal(t, c.GCP.Admin().Configure(t.Context(), gcpemu.Change{Settings: &gcpemu.Settings{JobFor: 3600}}))
 	}
 	later := func(t *testing.T, c *clouds) {
 		t.Helper()
-		_, err := c.gcp.Admin().Advance(t.Context(), 2*time.Hour)
+		_, err := c.GCP.Admin().Advance(t.Context(), 2*time.Hour)
 		fatal(t, err)
 	}
 	denied := func(action string) func(*testing.T, *clouds) {

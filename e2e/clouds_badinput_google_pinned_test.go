@@ -26,12 +26,12 @@ type pinnedField struct {
 // anew stays so for those after it.
 func pinnedAtGoogle(c *clouds) []pinnedField {
 	const other, somebody = "https://127.0.0.1:1", "other@keyferry-emulator.iam.gserviceaccount.com"
-	in := func(name string) string { return filepath.Join(c.dir, name) }
+	in := func(name string) string { return filepath.Join(c.Dir, name) }
 	return []pinnedField{
 		{name: "environment", enrolled: "test", now: "production", instead: "is not a Google endpoint for europe-west3, which production requires"},
-		{name: "endpoint", enrolled: "https://" + c.gcp.Addr(), now: other},
-		{name: "token_endpoint", enrolled: c.gcp.TokenURL(), now: other, instead: "is not sent to another token endpoint"},
-		{name: "token_endpoint", enrolled: c.gcp.TokenURL(), instead: "no token of Google's is sent to anybody else"},
+		{name: "endpoint", enrolled: "https://" + c.GCP.Addr(), now: other},
+		{name: "token_endpoint", enrolled: c.GCP.TokenURL(), now: other, instead: "is not sent to another token endpoint"},
+		{name: "token_endpoint", enrolled: c.GCP.TokenURL(), instead: "no token of Google's is sent to anybody else"},
 		{name: "proxy", enrolled: "nothing", now: "http://127.0.0.1:1"},
 		{name: "attestation", enrolled: "nothing", now: "required", asks: says("verify", "wrong-0")},
 		{name: "protection", enrolled: "nothing", now: "software", asks: says("verify", "wrong-0")},
@@ -52,10 +52,10 @@ func pinnedAtGoogle(c *clouds) []pinnedField {
 func TestPinnedAtGoogle(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
-	file, err := os.ReadFile(filepath.Join(c.dir, "google.json"))
+	file, err := os.ReadFile(filepath.Join(c.Dir, "google.json"))
 	fatal(t, err)
-	fatal(t, os.WriteFile(filepath.Join(c.dir, "same.json"), file, 0o600))
-	fatal(t, c.gcp.Admin().Configure(t.Context(), gcpemu.Change{Principals: []gcpemu.Principal{{Email: "other@keyferry-emulator.iam.gserviceaccount.com"}}}))
+	fatal(t, os.WriteFile(filepath.Join(c.Dir, "same.json"), file, 0o600))
+	fatal(t, c.GCP.Admin().Configure(t.Context(), gcpemu.Change{Principals: []gcpemu.Principal{{Email: "other@keyferry-emulator.iam.gserviceaccount.com"}}}))
 	var table []wrong
 	for _, f := range pinnedAtGoogle(c) {
 		table = append(table, f.changed())
@@ -75,7 +75,7 @@ func (f pinnedField) changed() wrong {
 		w.heals = func(t *testing.T, c *clouds) {
 			t.Helper()
 			w.spoils(t, c)
-			c.must(t, "target", "enrol", "gcp", "--reason", "changed on purpose")
+			c.Must(t, "target", "enrol", "gcp", "--reason", "changed on purpose")
 		}
 	}
 	return w
@@ -147,6 +147,6 @@ func setsAtGoogle(field, value string) func(*testing.T, *clouds) {
 		if value != "" {
 			lines = append(lines, "    "+field+": "+value+"\n")
 		}
-		fatal(t, os.WriteFile(c.config, []byte(before+atGoogle+strings.Join(lines, "")+after[end:]), 0o600))
+		fatal(t, os.WriteFile(c.Config, []byte(before+atGoogle+strings.Join(lines, "")+after[end:]), 0o600))
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"cloud.google.com/go/kms/apiv1/kmspb"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
@@ -31,9 +32,9 @@ func TestSpoofedVersionAtGoogle(t *testing.T) {
 		{"never-sent", faults.Before, true, "2"},
 	} {
 		t.Run(one.name, func(t *testing.T) {
-			run, fault, call := c.heldAtGoogle(t, one.when, "ImportCryptoKeyVersion", one.name)
-			spoofed := his.imports(call.KeyID, his.job(), p384AtGoogle, his.signingKey())
-			c.goesOn(t, run, fault, one.killed, importAt("gcp", one.name, "ec-p384"))
+			run, held := c.heldAtGoogle(t, one.when, "ImportCryptoKeyVersion", one.name)
+			spoofed := his.imports(held.KeyID, his.job(), p384AtGoogle, his.signingKey())
+			c.goesOn(t, run, held, one.killed, importAt("gcp", one.name, "ec-p384"))
 			p := c.placements(t, one.name)["gcp"]
 			if p.Step != "active" || p.Version.ID != one.version || p.Version.ID == path.Base(spoofed) {
 				t.Errorf("his is %s, on record is %+v", spoofed, p)
@@ -41,7 +42,7 @@ func TestSpoofedVersionAtGoogle(t *testing.T) {
 			if n := len(c.atGoogle(t, one.name).Versions); n != 2 {
 				t.Errorf("there are %d versions: ours was imported again, or never", n)
 			}
-			c.must(t, "verify", one.name)
+			c.Must(t, "verify", one.name)
 			c.lists(t, spoofed)
 		})
 	}
@@ -49,31 +50,31 @@ func TestSpoofedVersionAtGoogle(t *testing.T) {
 }
 
 // goesOn lets what is held go on; killed, it is started again.
-func (c *clouds) goesOn(t *testing.T, run *started, fault string, killed bool, args []string) {
+func (c *clouds) goesOn(t *testing.T, run *e2etest.Run, held e2etest.Held, killed bool, args []string) {
 	t.Helper()
 	if !killed {
-		fatal(t, c.gcp.Admin().Release(t.Context(), fault))
-		if out := run.wait(); out.code != 0 {
+		held.Release(t)
+		if out := run.Wait(); out.Code != 0 {
 			t.Fatal(out)
 		}
 		return
 	}
-	run.kill(t)
-	fatal(t, c.gcp.Admin().Remove(t.Context(), fault))
-	c.must(t, args...)
+	kill(t, run)
+	held.Remove(t)
+	c.Must(t, args...)
 }
 
 // atGoogle is what the emulator holds under a key's name.
 func (c *clouds) atGoogle(t *testing.T, name string) faults.KeyReport {
 	t.Helper()
-	report, err := c.gcp.Admin().Report(t.Context())
+	report, err := c.GCP.Admin().Report(t.Context())
 	fatal(t, err)
 	for _, k := range report.Keys {
 		if k.Name == name {
 			return k
 		}
 	}
-	t.Fatalf("Google has no %s: %s", name, show(report.Keys))
+	t.Fatalf("Google has no %s: %s", name, e2etest.Show(report.Keys))
 	return faults.KeyReport{}
 }
 
@@ -84,14 +85,14 @@ func TestSpoofedSymmetricVersionAtGoogle(t *testing.T) {
 	c := newClouds(t, softtoken.SoftHSM)
 	his := c.stranger(t)
 	setsAtGoogle("sole_writer", "")(t, c)
-	c.must(t, "target", "enrol", "gcp", "--reason", "others import too")
+	c.Must(t, "target", "enrol", "gcp", "--reason", "others import too")
 	c.spoofedSecret(t, his, "alone", faults.Before, 1)
 	setsAtGoogle("sole_writer", "true")(t, c)
-	c.must(t, "target", "enrol", "gcp", "--reason", "nobody else imports")
+	c.Must(t, "target", "enrol", "gcp", "--reason", "nobody else imports")
 	c.spoofedSecret(t, his, "beside-ours", faults.After, 2)
-	c.must(t, importAt("gcp", "quiet", "aes-256")...)
+	c.Must(t, importAt("gcp", "quiet", "aes-256")...)
 	c.holdsOne(t, "gcp", "quiet")
-	c.must(t, "verify", "quiet")
+	c.Must(t, "verify", "quiet")
 	c.auditHolds(t)
 }
 
@@ -99,24 +100,24 @@ func TestSpoofedSymmetricVersionAtGoogle(t *testing.T) {
 // back, nothing that is there can be used.
 func (c *clouds) spoofedSecret(t *testing.T, his stranger, name string, when faults.When, versions int) {
 	t.Helper()
-	run, fault, call := c.heldAtGoogle(t, when, "ImportCryptoKeyVersion", name, "--spec", "aes-256")
+	run, held := c.heldAtGoogle(t, when, "ImportCryptoKeyVersion", name, "--spec", "aes-256")
 	material := make([]byte, 32)
 	_, _ = rand.Read(material)
-	spoofed := his.imports(call.KeyID, his.job(), kmspb.CryptoKeyVersion_GOOGLE_SYMMETRIC_ENCRYPTION, material)
-	run.kill(t)
-	fatal(t, c.gcp.Admin().Remove(t.Context(), fault))
+	spoofed := his.imports(held.KeyID, his.job(), kmspb.CryptoKeyVersion_GOOGLE_SYMMETRIC_ENCRYPTION, material)
+	kill(t, run)
+	held.Remove(t)
 	for range 2 { // nothing goes on by itself
-		out := c.run(t, importAt("gcp", name, "aes-256")...)
-		if out.code == 0 || !contains(out.stderr, "undecided") || !contains(out.stderr, "nothing shows that it holds the same material") || !contains(out.stderr, path.Base(spoofed)) {
+		out := c.Run(t, importAt("gcp", name, "aes-256")...)
+		if out.Code == 0 || !contains(out.Stderr, "undecided") || !contains(out.Stderr, "nothing shows that it holds the same material") || !contains(out.Stderr, path.Base(spoofed)) {
 			t.Fatal(out)
 		}
 	}
-	held := c.atGoogle(t, name)
-	if p := c.placements(t, name)["gcp"]; p.Version.ID != "" || p.Step != "intended" || len(held.Versions) != versions {
-		t.Errorf("on record is %+v, there is %s", p, show(held))
+	there := c.atGoogle(t, name)
+	if p := c.placements(t, name)["gcp"]; p.Version.ID != "" || p.Step != "intended" || len(there.Versions) != versions {
+		t.Errorf("on record is %+v, there is %s", p, e2etest.Show(there))
 	}
-	c.must(t, "operation", "abort", c.unfinished(t), "--reason", "somebody else imports here", "--yes")
+	c.Must(t, "operation", "abort", c.unfinished(t), "--reason", "somebody else imports here", "--yes")
 	if held := c.atGoogle(t, name); !held.Pending {
-		t.Errorf("taken back, there is %s", show(held))
+		t.Errorf("taken back, there is %s", e2etest.Show(held))
 	}
 }

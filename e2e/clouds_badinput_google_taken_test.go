@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
@@ -55,21 +56,21 @@ func TestNameTakenAtGoogle(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	his := c.stranger(t)
-	c.must(t, importAt("gcp", "first", "ec-p384")...) // makes the import job
+	c.Must(t, importAt("gcp", "first", "ec-p384")...) // makes the import job
 	for _, k := range hisKeys() {
 		key := his.makesHis(k, map[string]string{"keyferry-effect": "kf-0", "keyferry-key-id": "1"})
 		t.Run(k.name, func(t *testing.T) {
 			held := c.holdings(t)
-			out := c.run(t, importAt("gcp", k.name, "ec-p384")...)
+			out := c.Run(t, importAt("gcp", k.name, "ec-p384")...)
 			bad{code: 1, says: []string{k.name + " already leads to " + key + " at target gcp", "import under another name"}}.explained(t, out)
 			if now := c.holdings(t); now != held {
 				t.Errorf("before %s\nnow %s", held, now)
 			}
 		})
 	}
-	c.must(t, importAt("gcp", "free", "ec-p384")...)
+	c.Must(t, importAt("gcp", "free", "ec-p384")...)
 	c.holdsOne(t, "gcp", "free")
-	c.must(t, "verify", "--all")
+	c.Must(t, "verify", "--all")
 	c.auditHolds(t)
 }
 
@@ -80,33 +81,33 @@ func TestNameTakenAtGoogleMeanwhile(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	his := c.stranger(t)
-	c.must(t, importAt("gcp", "first", "ec-p384")...)
+	c.Must(t, importAt("gcp", "first", "ec-p384")...)
 	for _, k := range hisKeys() {
 		t.Run(k.name, func(t *testing.T) { c.takenMeanwhile(t, his, k) })
 	}
-	c.must(t, "verify", "--all")
+	c.Must(t, "verify", "--all")
 	c.auditHolds(t)
 }
 
 func (c *clouds) takenMeanwhile(t *testing.T, his stranger, k hisKey) {
 	t.Helper()
-	run, fault, call := c.heldAtGoogle(t, faults.Before, "CreateCryptoKey", k.name)
-	key := his.makesHis(k, call.Tags)
-	held := c.holdings(t)
-	fatal(t, c.gcp.Admin().Release(t.Context(), fault))
-	out := run.wait()
+	run, held := c.heldAtGoogle(t, faults.Before, "CreateCryptoKey", k.name)
+	key := his.makesHis(k, held.Tags)
+	there := c.holdings(t)
+	held.Release(t)
+	out := run.Wait()
 	bad{code: 3, changed: "material ", says: []string{key, "a key of that name is there, and it is not ours: " + k.why, "choose another name"}}.explained(t, out)
-	if again := c.run(t, importAt("gcp", k.name, "ec-p384")...); again.code != 3 || !contains(again.stderr, k.why) {
+	if again := c.Run(t, importAt("gcp", k.name, "ec-p384")...); again.Code != 3 || !contains(again.Stderr, k.why) {
 		t.Errorf("again: %s", again)
 	}
-	if now := c.holdings(t); now != held {
-		t.Errorf("before %s\nnow %s", held, now)
+	if now := c.holdings(t); now != there {
+		t.Errorf("before %s\nnow %s", there, now)
 	}
 	c.takesBack(t, his, k, key)
-	if now := c.holdings(t); now != held {
-		t.Errorf("taking it back changed his key; before %s\nnow %s", held, now)
+	if now := c.holdings(t); now != there {
+		t.Errorf("taking it back changed his key; before %s\nnow %s", there, now)
 	}
-	c.must(t, importAt("gcp", "not-"+k.name, "ec-p384")...)
+	c.Must(t, importAt("gcp", "not-"+k.name, "ec-p384")...)
 	c.holdsOne(t, "gcp", "not-"+k.name)
 }
 
@@ -116,8 +117,8 @@ func (c *clouds) takesBack(t *testing.T, his stranger, k hisKey, key string) {
 	t.Helper()
 	abort := []string{"operation", "abort", c.unfinished(t), "--reason", "the name is taken", "--yes"}
 	if k.marked != "" {
-		out := c.run(t, abort...)
-		if out.code == 0 || !contains(out.stderr, "1 keys carry this operation's mark: "+key+" ("+k.marked+")") || !contains(out.stderr, "take the mark off") {
+		out := c.Run(t, abort...)
+		if out.Code == 0 || !contains(out.Stderr, "1 keys carry this operation's mark: "+key+" ("+k.marked+")") || !contains(out.Stderr, "take the mark off") {
 			t.Errorf("taken back: %s", out)
 		}
 		_, err := his.UpdateCryptoKey(t.Context(), &kmspb.UpdateCryptoKeyRequest{
@@ -125,19 +126,12 @@ func (c *clouds) takesBack(t *testing.T, his stranger, k hisKey, key string) {
 		})
 		fatal(t, err)
 	}
-	c.must(t, abort...)
+	c.Must(t, abort...)
 }
 
 // heldAtGoogle starts an import of which a call is held, and says what that call was.
-func (c *clouds) heldAtGoogle(t *testing.T, when faults.When, action, name string, flags ...string) (run *started, fault string, call faults.CallState) {
+func (c *clouds) heldAtGoogle(t *testing.T, when faults.When, action, name string, flags ...string) (*e2etest.Run, e2etest.Held) {
 	t.Helper()
-	admin := c.gcp.Admin()
-	fault, err := admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, When: when, Match: faults.Match{Action: action, Key: name}})
-	fatal(t, err)
-	run = c.start(t, importAt("gcp", name, "ec-p384", flags...)...)
-	call, err = admin.Wait(soon(t), faults.CallQuery{Fault: fault, State: faults.Held})
-	if err != nil {
-		t.Fatalf("%s was never reached: %v: %s", action, err, run.wait())
-	}
-	return run, fault, call
+	rule := faults.Rule{When: when, Match: faults.Match{Action: action, Key: name}}
+	return c.held(t, c.GCP.Admin(), rule, importAt("gcp", name, "ec-p384", flags...)...)
 }

@@ -24,8 +24,8 @@ func TestBadGoogle(t *testing.T) {
 		{target: "gcp", bad: bad{name: "another project than enrolled", code: 1, says: []string{`account is "another-project" in the config, "keyferry-emulator" was enrolled`}}, spoils: rewrites("project: keyferry-emulator", "project: another-project")},
 		{target: "gcp", bad: bad{name: "another ring than enrolled", code: 1, says: []string{`ring is "other" in the config, "keyferry" was enrolled`}}, spoils: rewrites("ring: keyferry", "ring: other")},
 		{target: "gcp", bad: bad{name: "another location than enrolled", code: 1, says: []string{`location is "europe-west1" in the config, "europe-west3" was enrolled`}}, spoils: rewrites("location: europe-west3", "location: europe-west1")},
-		{target: "gcp", bad: bad{name: "another CA than enrolled", code: 1, says: []string{"ca", "was enrolled"}}, spoils: rewritesAfter(atGoogle, "clouds-ca.pem", "other.pem")},
-		{target: "gcp", bad: bad{name: "unknown CA", code: 1, says: []string{"certificate", "nothing was sent"}}, spoils: rewritesAfter(atGoogle, "clouds-ca.pem", "other.pem"), asks: says("target", "enrol", "gcp")},
+		{target: "gcp", bad: bad{name: "another CA than enrolled", code: 1, says: []string{"ca", "was enrolled"}}, spoils: rewritesAfter(atGoogle, "ca.pem", "other.pem")},
+		{target: "gcp", bad: bad{name: "unknown CA", code: 1, says: []string{"certificate", "nothing was sent"}}, spoils: rewritesAfter(atGoogle, "ca.pem", "other.pem"), asks: says("target", "enrol", "gcp")},
 		{target: "gcp", bad: bad{name: "denied to look", code: 1, asked: looks, says: []string{"denied", "cloudkms.keyRings.get", "grant"}}, spoils: faulty("gcp", faults.Rule{Kind: faults.Deny, Match: faults.Match{Action: "GetKeyRing"}, Count: -1}), same: true},
 		{target: "gcp", bad: bad{name: "denied to make a key", code: 3, changed: "token", asked: looks + "|CreateCryptoKey", says: []string{"denied", "(permission cloudkms.cryptoKeys.create)", "grant"}}, spoils: faulty("gcp", faults.Rule{Kind: faults.Deny, Match: faults.Match{Action: "CreateCryptoKey"}, Count: -1}), same: true},
 		{target: "gcp", bad: bad{name: "P-521", code: 1, asked: looks, says: []string{"ec-p521", "Google Cloud KMS", "unsupported"}}, asks: asksFor("gcp", "ec-p521")},
@@ -37,5 +37,5 @@ func TestBadGoogle(t *testing.T) {
 func withoutHSM(t *testing.T, c *clouds) {
 	t.Helper()
 	rewrites("location: europe-west3", "location: europe-west99")(t, c)
-	fatal(t, c.gcp.Admin().Configure(t.Context(), gcpemu.Change{KeyRings: []string{"projects/keyferry-emulator/locations/europe-west99/keyRings/keyferry"}}))
+	fatal(t, c.GCP.Admin().Configure(t.Context(), gcpemu.Change{KeyRings: []string{"projects/keyferry-emulator/locations/europe-west99/keyRings/keyferry"}}))
 }

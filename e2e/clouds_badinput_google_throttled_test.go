@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
@@ -18,8 +19,8 @@ func TestThrottledOnceAtGoogle(t *testing.T) {
 	for _, action := range actions {
 		faulty("gcp", faults.Rule{Kind: faults.Throttle, Match: faults.Match{Action: action}, RetryAfter: 1})(t, c)
 	}
-	c.must(t, importAt("gcp", "k", "ec-p384")...)
-	rules, err := c.gcp.Admin().Rules(t.Context())
+	c.Must(t, importAt("gcp", "k", "ec-p384")...)
+	rules, err := c.GCP.Admin().Rules(t.Context())
 	fatal(t, err)
 	for _, rule := range rules {
 		if !rule.Spent() {
@@ -27,10 +28,10 @@ func TestThrottledOnceAtGoogle(t *testing.T) {
 		}
 	}
 	if k := c.atGoogle(t, "k"); k.Commits["CreateCryptoKey"] != 1 || k.Commits["ImportCryptoKeyVersion"] != 1 {
-		t.Errorf("there is %s", show(k))
+		t.Errorf("there is %s", e2etest.Show(k))
 	}
 	c.holdsOne(t, "gcp", "k")
-	c.must(t, "verify", "k")
+	c.Must(t, "verify", "k")
 	c.auditHolds(t)
 }
 
@@ -39,7 +40,7 @@ func TestThrottledOnceAtGoogle(t *testing.T) {
 func TestThrottledForLongAtGoogle(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
-	c.must(t, importAt("gcp", "first", "ec-p384")...)
+	c.Must(t, importAt("gcp", "first", "ec-p384")...)
 	busy := func(action string) func(*testing.T, *clouds) {
 		return faulty("gcp", faults.Rule{Kind: faults.Throttle, Match: faults.Match{Action: action}, Count: -1, RetryAfter: 600})
 	}

@@ -55,7 +55,7 @@ func (c *clouds) refusesEach(t *testing.T, table []wrong) {
 		t.Run(w.name, func(t *testing.T) { c.refusesOne(t, name, w) })
 	}
 	c.auditHolds(t)
-	c.must(t, "verify", "--all")
+	c.Must(t, "verify", "--all")
 }
 
 func (c *clouds) refusesOne(t *testing.T, name string, w wrong) {
@@ -69,7 +69,7 @@ func (c *clouds) refusesOne(t *testing.T, name string, w wrong) {
 		args = w.asks(name)
 	}
 	sent, held := c.logs(t), c.holdings(t)
-	out := c.run(t, args...)
+	out := c.Run(t, args...)
 	w.explained(t, out)
 	for cloud, calls := range c.logs(t) {
 		w.arrives(t, cloud, calls[len(sent[cloud]):])
@@ -84,7 +84,7 @@ func (c *clouds) refusesOne(t *testing.T, name string, w wrong) {
 	if !w.same {
 		args = importAt(w.target, name, "ec-p384")
 	}
-	c.must(t, args...)
+	c.Must(t, args...)
 	c.holdsOne(t, w.target, name)
 }
 
@@ -116,7 +116,7 @@ func cloudName(target string) string {
 func (c *clouds) logs(t *testing.T) map[string][]faults.CallState {
 	t.Helper()
 	out := map[string][]faults.CallState{}
-	for cloud := range c.admins() {
+	for cloud := range c.Admins() {
 		out[cloud] = c.callsOf(t, cloud)
 	}
 	return out
@@ -127,7 +127,7 @@ func (c *clouds) holdings(t *testing.T) string {
 	t.Helper()
 	var out strings.Builder
 	for _, cloud := range []string{"aws", "gcp", "azure"} {
-		report, err := c.admins()[cloud].Report(t.Context())
+		report, err := c.Admins()[cloud].Report(t.Context())
 		fatal(t, err)
 		for _, k := range report.Keys {
 			fmt.Fprintf(&out, "%s %s %v\n", k.Ref, k.State, k.Versions)
@@ -153,15 +153,15 @@ func (c *clouds) holdsOne(t *testing.T, target, name string) {
 func (c *clouds) cured(t *testing.T, before state) {
 	t.Helper()
 	c.healed(t, before)
-	for _, admin := range []faults.Client{c.gcp.Admin(), c.azure.Admin()} {
+	for _, admin := range []faults.Client{c.GCP.Admin(), c.Azure.Admin()} {
 		fatal(t, admin.Remove(t.Context(), ""))
 		_, err := admin.SetOffset(t.Context(), 0)
 		fatal(t, err)
 	}
-	credentials, err := c.azure.Credentials()
+	credentials, err := c.Azure.Credentials()
 	fatal(t, err)
-	fatal(t, c.gcp.Admin().Configure(t.Context(), gcpemu.Change{Settings: &gcpemu.Settings{}, Principals: []gcpemu.Principal{{Email: c.gcp.Email()}}}))
-	fatal(t, c.azure.Admin().Configure(t.Context(), azureemu.Change{
+	fatal(t, c.GCP.Admin().Configure(t.Context(), gcpemu.Change{Settings: &gcpemu.Settings{}, Principals: []gcpemu.Principal{{Email: c.GCP.Email()}}}))
+	fatal(t, c.Azure.Admin().Configure(t.Context(), azureemu.Change{
 		Settings: &azureemu.Settings{}, Principals: []azureemu.Principal{{ClientID: credentials.ClientID}},
 		Vaults: []azureemu.Vault{{Name: azureemu.DefaultPremium, Mode: azureemu.Premium}, {Name: azureemu.DefaultPool, Mode: azureemu.HSM}},
 	}))
@@ -180,7 +180,7 @@ func rewritesAfter(line, old, with string) func(*testing.T, *clouds) {
 		if !ok || !strings.Contains(after, old) {
 			t.Fatalf("after %q there is no %q", line, old)
 		}
-		fatal(t, os.WriteFile(c.config, []byte(before+line+strings.Replace(after, old, with, 1)), 0o600))
+		fatal(t, os.WriteFile(c.Config, []byte(before+line+strings.Replace(after, old, with, 1)), 0o600))
 	}
 }
 
@@ -188,7 +188,7 @@ func rewritesAfter(line, old, with string) func(*testing.T, *clouds) {
 func faulty(target string, rule faults.Rule) func(*testing.T, *clouds) {
 	return func(t *testing.T, c *clouds) {
 		t.Helper()
-		_, err := c.cloudOf(target).Add(t.Context(), rule)
+		_, err := c.Cloud(target).Add(t.Context(), rule)
 		fatal(t, err)
 	}
 }
@@ -198,7 +198,7 @@ func without(name string) (spoils, heals func(*testing.T, *clouds)) {
 	move := func(from, to string) func(*testing.T, *clouds) {
 		return func(t *testing.T, c *clouds) {
 			t.Helper()
-			fatal(t, os.Rename(filepath.Join(c.dir, from), filepath.Join(c.dir, to)))
+			fatal(t, os.Rename(filepath.Join(c.Dir, from), filepath.Join(c.Dir, to)))
 		}
 	}
 	return move(name, name+".gone"), move(name+".gone", name)

@@ -27,8 +27,8 @@ const kekName = "keyferry-kek"
 func (c *clouds) contributor(t *testing.T, vault string) *azkeys.Client {
 	t.Helper()
 	const id = "c0117e86-2222-4333-8444-555555555555"
-	fatal(t, c.azure.Admin().Configure(t.Context(), azureemu.Change{Principals: []azureemu.Principal{{ClientID: id}}}))
-	his, err := c.azure.CredentialsOf(id)
+	fatal(t, c.Azure.Admin().Configure(t.Context(), azureemu.Change{Principals: []azureemu.Principal{{ClientID: id}}}))
+	his, err := c.Azure.CredentialsOf(id)
 	fatal(t, err)
 	certificates, key, err := azidentity.ParseCertificates(his.CertificatePEM, nil)
 	fatal(t, err)
@@ -37,7 +37,7 @@ func (c *clouds) contributor(t *testing.T, vault string) *azkeys.Client {
 		ClientOptions: options, DisableInstanceDiscovery: true,
 	})
 	fatal(t, err)
-	client, err := azkeys.NewClient(c.azure.URL(vault), credential, &azkeys.ClientOptions{ClientOptions: options})
+	client, err := azkeys.NewClient(c.Azure.URL(vault), credential, &azkeys.ClientOptions{ClientOptions: options})
 	fatal(t, err)
 	return client
 }
@@ -46,7 +46,7 @@ func (c *clouds) contributor(t *testing.T, vault string) *azkeys.Client {
 func (c *clouds) azureOptions(t *testing.T) azcore.ClientOptions {
 	t.Helper()
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(c.azure.CAPEM())
+	roots.AppendCertsFromPEM(c.Azure.CAPEM())
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots},
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -60,7 +60,7 @@ func (c *clouds) azureOptions(t *testing.T) azcore.ClientOptions {
 	t.Cleanup(transport.CloseIdleConnections)
 	return azcore.ClientOptions{
 		Transport: &http.Client{Transport: transport}, Retry: policy.RetryOptions{MaxRetries: -1},
-		Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: c.azure.AuthorityURL()},
+		Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: c.Azure.AuthorityURL()},
 	}
 }
 
@@ -103,7 +103,7 @@ func (c *clouds) keptKEKs(t *testing.T, target string) []keptKEK {
 	var shown struct {
 		WrappingKeys []keptKEK `json:"wrapping_keys"`
 	}
-	fatal(t, json.Unmarshal([]byte(c.must(t, "target", "show", target, "--output", "json").stdout), &shown))
+	fatal(t, json.Unmarshal([]byte(c.Must(t, "target", "show", target, "--output", "json").Stdout), &shown))
 	return shown.WrappingKeys
 }
 
@@ -111,7 +111,7 @@ func (c *clouds) keptKEKs(t *testing.T, target string) []keptKEK {
 // against what was to come.
 func (c *clouds) cameUnder(t *testing.T, vault string, want map[string]int) {
 	t.Helper()
-	report, err := c.azure.Admin().Report(t.Context())
+	report, err := c.Azure.Admin().Report(t.Context())
 	fatal(t, err)
 	got := map[string]int{}
 	for _, k := range report.Keys {

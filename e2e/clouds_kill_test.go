@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
@@ -22,14 +23,10 @@ var cloudWrites = []string{
 	"ImportKey", "UpdateKey",
 }
 
-func (c *clouds) admins() map[string]faults.Client {
-	return map[string]faults.Client{"aws": c.admin, "gcp": c.gcp.Admin(), "azure": c.azure.Admin()}
-}
-
 // callsOf is the log of one cloud.
 func (c *clouds) callsOf(t *testing.T, cloud string) []faults.CallState {
 	t.Helper()
-	calls, err := c.admins()[cloud].Calls(t.Context(), faults.CallQuery{})
+	calls, err := c.Admins()[cloud].Calls(t.Context(), faults.CallQuery{})
 	fatal(t, err)
 	return calls
 }
@@ -39,10 +36,10 @@ func (c *clouds) callsOf(t *testing.T, cloud string) []faults.CallState {
 func (c *clouds) lineCalls(t *testing.T, args []string) []cloudCall {
 	t.Helper()
 	before := map[string]int{}
-	for cloud := range c.admins() {
+	for cloud := range c.Admins() {
 		before[cloud] = len(c.callsOf(t, cloud))
 	}
-	c.must(t, args...)
+	c.Must(t, args...)
 	var out []cloudCall
 	for _, cloud := range []string{"aws", "gcp", "azure"} {
 		var names []string
@@ -69,14 +66,14 @@ func TestKilledAtEveryCallOfThreeClouds(t *testing.T) {
 		targets      []string
 		least        int
 	}{
-		{"ec-p384", "pairs", cloudTargets(), 30},
+		{"ec-p384", "pairs", e2etest.Targets(), 30},
 		{"aes-256", "secrets", []string{"aws", "gcp", "pool"}, 25},
 	} {
 		t.Run(line.spec, func(t *testing.T) {
 			t.Parallel()
 			c := newClouds(t, softtoken.SoftHSM)
 			names := []string{"warm", "undisturbed"}
-			c.must(t, importsAll("warm", line.spec, line.policy)...) // import job and KEK are there from now on
+			c.Must(t, importsAll("warm", line.spec, line.policy)...) // import job and KEK are there from now on
 			for i, one := range c.lineCalls(t, importsAll("undisturbed", line.spec, line.policy)) {
 				for _, when := range sides(one.call) {
 					name := fmt.Sprintf("killed-%d-%s", i, when)
@@ -102,7 +99,7 @@ func TestKilledWhileWrappingKeysAreMade(t *testing.T) {
 				t.Parallel()
 				c := newClouds(t, softtoken.SoftHSM)
 				c.killAtCloud(t, cloudCall{cloud, call{name: action, nth: 1}}, when, importsAll("k", "ec-p384", "pairs"))
-				c.judgeAll(t, cloudTargets(), "k")
+				c.judgeAll(t, e2etest.Targets(), "k")
 				c.auditHolds(t)
 			})
 		}
@@ -110,18 +107,12 @@ func TestKilledWhileWrappingKeysAreMade(t *testing.T) {
 }
 
 // killAtCloud kills a command while a call to one cloud is held, and runs it again.
-func (c *clouds) killAtCloud(t *testing.T, one cloudCall, when faults.When, args []string) {
+func (s *site) killAtCloud(t *testing.T, c cloudCall, when faults.When, args []string) {
 	t.Helper()
-	admin := c.admins()[one.cloud]
-	id, err := admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, When: when, Match: faults.Match{Action: one.name}, Nth: one.nth})
-	fatal(t, err)
-	run := c.start(t, args...)
-	if _, err := admin.Wait(soon(t), faults.CallQuery{Fault: id, State: faults.Held}); err != nil {
-		t.Fatalf("%s %s number %d of the line was never reached: %v: %s", one.cloud, one.name, one.nth, err, run.wait())
-	}
-	run.kill(t)
-	fatal(t, admin.Remove(t.Context(), id))
-	if out := c.run(t, args...); out.code != 0 {
-		t.Fatalf("killed at %s %s number %d, %s its commit, and started again: %s", one.cloud, one.name, one.nth, when, out)
+	run, held := s.held(t, s.Admins()[c.cloud], faults.Rule{When: when, Match: faults.Match{Action: c.name}, Nth: c.nth}, args...)
+	kill(t, run)
+	held.Remove(t)
+	if out := s.Run(t, args...); out.Code != 0 {
+		t.Fatalf("killed at %s %s number %d, %s its commit, and started again: %s", c.cloud, c.name, c.nth, when, out)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
@@ -18,21 +19,21 @@ func TestOneKeyInThreeClouds(t *testing.T) {
 		spec, policy string
 		targets      []string
 	}{
-		"signing":  {softtoken.SoftHSM, "ec-p384", "pairs", cloudTargets()},
+		"signing":  {softtoken.SoftHSM, "ec-p384", "pairs", e2etest.Targets()},
 		"database": {softtoken.SoftHSM, "aes-256", "secrets", []string{"aws", "gcp", "pool"}},
-		"mail":     {softtoken.Kryoptic, "rsa-3072", "pairs", cloudTargets()},
+		"mail":     {softtoken.Kryoptic, "rsa-3072", "pairs", e2etest.Targets()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newClouds(t, line.kind)
-			first := c.must(t, importsAll("payments/"+name, line.spec, line.policy)...)
+			first := c.Must(t, importsAll("payments/"+name, line.spec, line.policy)...)
 			c.judgeAll(t, line.targets, "payments/"+name)
-			again := c.must(t, importsAll("payments/"+name, line.spec, line.policy)...)
-			if !contains(again.stderr, "nothing was done now") {
+			again := c.Must(t, importsAll("payments/"+name, line.spec, line.policy)...)
+			if !contains(again.Stderr, "nothing was done now") {
 				t.Errorf("first %s\nagain %s", first, again)
 			}
-			c.must(t, "verify", "payments/"+name)
-			c.must(t, "inventory")
+			c.Must(t, "verify", "payments/"+name)
+			c.Must(t, "inventory")
 			c.auditHolds(t)
 		})
 	}
@@ -42,10 +43,10 @@ func TestOneKeyInThreeClouds(t *testing.T) {
 func TestAnImportThatOneCloudStops(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
-	c.must(t, "operation", "resume", c.stopped(t, "resumed"), "--reason", "test")
-	c.judgeAll(t, cloudTargets(), "resumed")
+	c.Must(t, "operation", "resume", c.stopped(t, "resumed"), "--reason", "test")
+	c.judgeAll(t, e2etest.Targets(), "resumed")
 	before := c.usable(t)
-	c.must(t, "operation", "abort", c.stopped(t, "aborted"), "--reason", "test")
+	c.Must(t, "operation", "abort", c.stopped(t, "aborted"), "--reason", "test")
 	for target, p := range c.placements(t, "aborted") {
 		if p.Step != "abandoned" {
 			t.Errorf("taken back, it is %s at %s", p.Step, target)
@@ -60,12 +61,12 @@ func TestAnImportThatOneCloudStops(t *testing.T) {
 // stopped is an import that Azure stops, after all others have been staged.
 func (c *clouds) stopped(t *testing.T, name string) (operation string) {
 	t.Helper()
-	id, err := c.azure.Admin().Add(t.Context(), faults.Rule{Kind: faults.Deny, Match: faults.Match{Action: "ImportKey"}, Count: -1})
+	id, err := c.Azure.Admin().Add(t.Context(), faults.Rule{Kind: faults.Deny, Match: faults.Match{Action: "ImportKey"}, Count: -1})
 	fatal(t, err)
-	if out := c.run(t, importsAll(name, "ec-p384", "pairs")...); out.code != 3 || !contains(out.stderr, "operation resume") {
+	if out := c.Run(t, importsAll(name, "ec-p384", "pairs")...); out.Code != 3 || !contains(out.Stderr, "operation resume") {
 		t.Fatal(out)
 	}
-	fatal(t, c.azure.Admin().Remove(t.Context(), id))
+	fatal(t, c.Azure.Admin().Remove(t.Context(), id))
 	for target, p := range c.placements(t, name) {
 		if p.Step == "active" {
 			t.Errorf("%s was given to consumers at %s, and is not everywhere", name, target)
@@ -78,7 +79,7 @@ func (c *clouds) stopped(t *testing.T, name string) (operation string) {
 func (c *clouds) usable(t *testing.T) []string {
 	t.Helper()
 	var refs []string
-	for _, admin := range c.admins() {
+	for _, admin := range c.Admins() {
 		report, err := admin.Report(t.Context())
 		fatal(t, err)
 		for _, k := range report.Keys {

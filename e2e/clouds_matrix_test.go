@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 )
 
@@ -47,25 +48,25 @@ func TestDoctorsMatrixIsTheOutcome(t *testing.T) {
 // policyForEach adds a policy for each mechanism.
 func (c *clouds) policyForEach(t *testing.T) {
 	t.Helper()
-	text, err := os.ReadFile(c.config)
+	text, err := os.ReadFile(c.Config)
 	fatal(t, err)
 	var b strings.Builder
 	b.Write(text)
 	for _, m := range mechanisms {
 		fmt.Fprintf(&b, "  - {name: by-%s, mechanisms: [%s]}\n", m, m)
 	}
-	fatal(t, os.WriteFile(c.config, []byte(b.String()), 0o600))
+	fatal(t, os.WriteFile(c.Config, []byte(b.String()), 0o600))
 }
 
 func (c *clouds) fullMatrix(t *testing.T) []cell {
 	t.Helper()
 	var told struct{ Matrix []cell }
-	fatal(t, json.Unmarshal([]byte(c.run(t, "doctor", "--output", "json").stdout), &told))
+	fatal(t, json.Unmarshal([]byte(c.Run(t, "doctor", "--output", "json").Stdout), &told))
 	pairs := map[[2]string]bool{}
 	for _, cell := range told.Matrix {
 		pairs[[2]string{cell.Spec, cell.Target}] = true
 	}
-	if len(pairs) != 15*len(cloudTargets()) || len(told.Matrix) <= len(pairs) {
+	if len(pairs) != 15*len(e2etest.Targets()) || len(told.Matrix) <= len(pairs) {
 		t.Fatalf("%d cells of %d key specs at targets", len(told.Matrix), len(pairs))
 	}
 	return told.Matrix
@@ -81,13 +82,13 @@ func (c *clouds) tryCell(t *testing.T, told cell) (went int) {
 		if told.Purpose != "" {
 			args = append(args, "--purpose", told.Purpose)
 		}
-		planned := c.run(t, append(slices.Clone(args), "--dry-run")...)
+		planned := c.Run(t, append(slices.Clone(args), "--dry-run")...)
 		calls := c.writesSoFar(t)
-		out := c.run(t, args...)
+		out := c.Run(t, args...)
 		switch {
-		case (planned.code == 0) != (out.code == 0):
+		case (planned.Code == 0) != (out.Code == 0):
 			t.Errorf("%s: the dry run says %s, and it came to %s", name, planned, out)
-		case out.code == 0:
+		case out.Code == 0:
 			ways = append(ways, m)
 			if p := c.placements(t, name)[told.Target]; p.Step != "active" {
 				t.Errorf("%s: %+v", name, p)

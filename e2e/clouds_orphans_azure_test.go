@@ -19,7 +19,7 @@ func TestOurKEKIsNoOrphan(t *testing.T) {
 			t.Parallel()
 			c := newClouds(t, softtoken.SoftHSM)
 			his := c.contributor(t, vault)
-			c.must(t, importAt(target, "no-orphan", "ec-p384")...)
+			c.Must(t, importAt(target, "no-orphan", "ec-p384")...)
 			ours := c.onlyKEK(t, target)
 			if found := c.orphans(t, target); len(found) > 0 {
 				t.Errorf("after an import there are %+v", found)
@@ -30,19 +30,19 @@ func TestOurKEKIsNoOrphan(t *testing.T) {
 			if len(found) != 1 || found[0].Version != planted.Ref || !contains(found[0].WrappingKey, planted.Ref) {
 				t.Errorf("planted was %s, listed are %+v", planted.Ref, found)
 			}
-			out := c.must(t, "inventory", "--orphans", "--target", target)
-			if !contains(out.stdout, planted.Ref) || contains(out.stdout, ours.version()) || !contains(out.stderr, "keyferry target show "+target) {
+			out := c.Must(t, "inventory", "--orphans", "--target", target)
+			if !contains(out.Stdout, planted.Ref) || contains(out.Stdout, ours.version()) || !contains(out.Stderr, "keyferry target show "+target) {
 				t.Errorf("it says %s", out)
 			}
 
-			c.must(t, found[0].removal(t)...)
+			c.Must(t, found[0].removal(t)...)
 			if got, err := his.GetKey(t.Context(), kekName, planted.version(), nil); err != nil || *got.Attributes.Enabled {
 				t.Errorf("it was removed, and is %+v, %v", got.Attributes, err)
 			}
 			if found := c.orphans(t, target); len(found) > 0 {
 				t.Errorf("after it was removed there are %+v", found)
 			}
-			c.must(t, importAt(target, "no-orphan-2", "ec-p384")...)
+			c.Must(t, importAt(target, "no-orphan-2", "ec-p384")...)
 			c.cameUnder(t, vault, map[string]int{ours.version(): 2})
 			c.auditHolds(t)
 		})
@@ -71,6 +71,6 @@ func (o orphan) removal(t *testing.T) []string {
 
 func (c *clouds) orphans(t *testing.T, target string) (found []orphan) {
 	t.Helper()
-	fatal(t, json.Unmarshal([]byte(c.must(t, "inventory", "--orphans", "--target", target, "--output", "json").stdout), &found))
+	fatal(t, json.Unmarshal([]byte(c.Must(t, "inventory", "--orphans", "--target", target, "--output", "json").Stdout), &found))
 	return found
 }

@@ -15,7 +15,7 @@ func TestARemovedVersionAtGoogleIsTheOnlyOneThatGoes(t *testing.T) {
 	t.Parallel()
 	c := newClouds(t, softtoken.SoftHSM)
 	his := c.stranger(t)
-	c.must(t, importAt("gcp", "twin", "ec-p384")...)
+	c.Must(t, importAt("gcp", "twin", "ec-p384")...)
 	key := c.placements(t, "twin")["gcp"].Version.Key.ID
 	planted := his.imports(key, his.job(), kmspb.CryptoKeyVersion_EC_SIGN_P384_SHA384, his.signingKey())
 	found := c.orphans(t, "gcp")
@@ -23,7 +23,7 @@ func TestARemovedVersionAtGoogleIsTheOnlyOneThatGoes(t *testing.T) {
 		t.Fatalf("planted was %s, listed are %+v", planted, found)
 	}
 	for range 2 { // the second time it is done already
-		c.must(t, found[0].removal(t)...)
+		c.Must(t, found[0].removal(t)...)
 	}
 	now, err := his.GetCryptoKeyVersion(t.Context(), &kmspb.GetCryptoKeyVersionRequest{Name: planted})
 	if err != nil || now.GetState() != kmspb.CryptoKeyVersion_DESTROY_SCHEDULED {
@@ -32,6 +32,6 @@ func TestARemovedVersionAtGoogleIsTheOnlyOneThatGoes(t *testing.T) {
 	if found := c.orphans(t, "gcp"); len(found) > 0 {
 		t.Errorf("after it was removed there are %+v", found)
 	}
-	c.must(t, "verify", "twin")
+	c.Must(t, "verify", "twin")
 	c.auditHolds(t)
 }

@@ -21,11 +21,11 @@ type relay struct {
 // relays puts one in the target's config and enrols that.
 func (c *clouds) relays(t *testing.T) *relay {
 	t.Helper()
-	r := &relay{addr: "127.0.0.1:0", to: c.gcp.Addr()}
+	r := &relay{addr: "127.0.0.1:0", to: c.GCP.Addr()}
 	r.opens(t)
 	t.Cleanup(func() { r.closes(t); r.running.Wait() })
 	setsAtGoogle("endpoint", "https://"+r.addr)(t, c)
-	c.must(t, "target", "enrol", "gcp", "--reason", "by way of a relay")
+	c.Must(t, "target", "enrol", "gcp", "--reason", "by way of a relay")
 	return r
 }
 

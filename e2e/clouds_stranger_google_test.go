@@ -41,10 +41,10 @@ type stranger struct {
 func (c *clouds) stranger(t *testing.T) stranger {
 	t.Helper()
 	const email = "stranger@keyferry-emulator.iam.gserviceaccount.com"
-	fatal(t, c.gcp.Admin().Configure(t.Context(), gcpemu.Change{Principals: []gcpemu.Principal{{Email: email}}}))
+	fatal(t, c.GCP.Admin().Configure(t.Context(), gcpemu.Change{Principals: []gcpemu.Principal{{Email: email}}}))
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(c.gcp.CAPEM())
-	conn, err := grpc.NewClient(c.gcp.Addr(), grpc.WithPerRPCCredentials(bearer(c.gcp.AccessToken(email))),
+	roots.AppendCertsFromPEM(c.GCP.CAPEM())
+	conn, err := grpc.NewClient(c.GCP.Addr(), grpc.WithPerRPCCredentials(bearer(c.GCP.AccessToken(email))),
 		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots})))
 	fatal(t, err)
 	t.Cleanup(func() { check(t, conn.Close()) })

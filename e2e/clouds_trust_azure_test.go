@@ -21,20 +21,20 @@ func TestAKEKIsMarkedOnce(t *testing.T) {
 	c := trustingClouds(t)
 	his := c.contributor(t, azureemu.DefaultPool)
 	db := importsAll("guarded/db", "aes-256", "guarded-pool")
-	first := c.run(t, db...)
+	first := c.Run(t, db...)
 	got, err := his.GetKey(t.Context(), kekName, "", nil)
 	fatal(t, err)
 	der, err := x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: new(big.Int).SetBytes(got.Key.N), E: int(new(big.Int).SetBytes(got.Key.E).Int64())})
 	fatal(t, err)
 	sum := sha256.Sum256(der)
-	fingerprint, path := hex.EncodeToString(sum[:]), filepath.Join(c.dir, "kek.pem")
+	fingerprint, path := hex.EncodeToString(sum[:]), filepath.Join(c.Dir, "kek.pem")
 	fatal(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600))
-	if first.code != 3 || !strings.Contains(first.stderr, "--fingerprint "+fingerprint) {
+	if first.Code != 3 || !strings.Contains(first.Stderr, "--fingerprint "+fingerprint) {
 		t.Errorf("before the mark: %s", first)
 	}
-	c.must(t, "token", "trust", "--public-key", path, "--fingerprint", fingerprint)
-	c.must(t, db...)
-	c.must(t, importsAll("guarded/signing", "ec-p384", "guarded-pool")...)
+	c.Must(t, "token", "trust", "--public-key", path, "--fingerprint", fingerprint)
+	c.Must(t, db...)
+	c.Must(t, importsAll("guarded/signing", "ec-p384", "guarded-pool")...)
 	c.judgeAll(t, []string{"pool"}, "guarded/db", "guarded/signing")
 	c.auditHolds(t)
 }

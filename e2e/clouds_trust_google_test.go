@@ -11,6 +11,7 @@ import (
 
 	"cloud.google.com/go/kms/apiv1/kmspb"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/hsm/softtoken/shim"
 )
@@ -23,16 +24,16 @@ func trustingClouds(t *testing.T) *clouds {
 		t.Skipf("%s names %s", softtoken.SkipVariable, softtoken.SoftHSM)
 	}
 	c := bareClouds(t, softtoken.SoftHSM)
-	c.shim.Set(shim.Condition{OneStep: shim.OneStepRight})
-	text, err := os.ReadFile(c.config)
+	c.Shim.Set(shim.Condition{OneStep: shim.OneStepRight})
+	text, err := os.ReadFile(c.Config)
 	fatal(t, err)
-	changed := strings.Replace(string(text), "  pin: {file:", "  so_pin: {file: "+c.token.SOPINFile+"}\n  pin: {file:", 1) +
+	changed := strings.Replace(string(text), "  pin: {file:", "  so_pin: {file: "+c.Token.SOPINFile+"}\n  pin: {file:", 1) +
 		"  - {name: guarded, targets: [gcp], wrap_with_trusted: true}\n  - {name: guarded-pool, targets: [pool], wrap_with_trusted: true}\n  - {name: guarded-aws, spec: aes-256, targets: [aws], wrap_with_trusted: true}\n"
-	fatal(t, os.WriteFile(c.config, []byte(changed), 0o600))
-	c.must(t, "init")
-	c.must(t, "token", "enrol", "--environment", "test")
-	for _, target := range cloudTargets() {
-		c.must(t, "target", "enrol", target)
+	fatal(t, os.WriteFile(c.Config, []byte(changed), 0o600))
+	c.Must(t, "init")
+	c.Must(t, "token", "enrol", "--environment", "test")
+	for _, target := range e2etest.Targets() {
+		c.Must(t, "target", "enrol", target)
 	}
 	return c
 }
@@ -59,39 +60,39 @@ func TestNothingIsWrappedThatTheOfficerDidNotMark(t *testing.T) {
 	t.Parallel()
 	c := trustingClouds(t)
 	his := c.stranger(t)
-	wraps := len(c.shim.Calls("C_WrapKey"))
+	wraps := len(c.Shim.Calls("C_WrapKey"))
 	db, signing := importsAll("guarded/db", "aes-256", "guarded"), importsAll("guarded/signing", "ec-p384", "guarded")
-	first := c.run(t, db...)
-	path, fingerprint := his.wrappingKey(filepath.Join(c.dir, "job.pem"))
-	for _, out := range []outcome{first, c.run(t, db...), c.run(t, signing...)} {
-		if out.code != 3 || !strings.Contains(out.stderr, "keyferry token trust --public-key FILE --fingerprint "+fingerprint) {
+	first := c.Run(t, db...)
+	path, fingerprint := his.wrappingKey(filepath.Join(c.Dir, "job.pem"))
+	for _, out := range []e2etest.Outcome{first, c.Run(t, db...), c.Run(t, signing...)} {
+		if out.Code != 3 || !strings.Contains(out.Stderr, "keyferry token trust --public-key FILE --fingerprint "+fingerprint) {
 			t.Errorf("before the mark: %s", out)
 		}
 	}
-	if n := len(c.shim.Calls("C_WrapKey")) - wraps; n != 0 {
+	if n := len(c.Shim.Calls("C_WrapKey")) - wraps; n != 0 {
 		t.Errorf("the token was asked %d times to wrap", n)
 	}
-	if out := c.run(t, "token", "trust", "--public-key", path, "--fingerprint", strings.Repeat("0", 64)); out.code != 1 {
+	if out := c.Run(t, "token", "trust", "--public-key", path, "--fingerprint", strings.Repeat("0", 64)); out.Code != 1 {
 		t.Errorf("another key than was meant: %s", out)
 	}
-	c.must(t, "token", "trust", "--public-key", path, "--fingerprint", fingerprint)
-	if out := c.must(t, "token", "trust", "--public-key", path, "--fingerprint", fingerprint); !strings.Contains(out.stdout, "marked before") {
+	c.Must(t, "token", "trust", "--public-key", path, "--fingerprint", fingerprint)
+	if out := c.Must(t, "token", "trust", "--public-key", path, "--fingerprint", fingerprint); !strings.Contains(out.Stdout, "marked before") {
 		t.Errorf("marked again: %s", out)
 	}
 	for _, args := range [][]string{db, signing} {
-		c.must(t, args...)
+		c.Must(t, args...)
 	}
 	c.judgeAll(t, []string{"gcp"}, "guarded/db", "guarded/signing")
 	c.auditHolds(t)
 	for _, want := range []string{"one-step", `"wrap_with_trusted": true`} {
-		if out := c.must(t, "key", "show", "guarded/signing", "--output", "json"); !strings.Contains(out.stdout, want) {
+		if out := c.Must(t, "key", "show", "guarded/signing", "--output", "json"); !strings.Contains(out.Stdout, want) {
 			t.Errorf("key show does not say %s: %s", want, out)
 		}
 	}
-	if out := c.run(t, "doctor"); out.code != 1 || !strings.Contains(out.stdout, "new at each import") {
+	if out := c.Run(t, "doctor"); out.Code != 1 || !strings.Contains(out.Stdout, "new at each import") {
 		t.Errorf("doctor does not say that it does not go to AWS: %s", out)
 	}
-	if out := c.run(t, importsAll("guarded/aws", "aes-256", "guarded-aws")...); out.code != 1 || !strings.Contains(out.stderr, "new at each import") {
+	if out := c.Run(t, importsAll("guarded/aws", "aes-256", "guarded-aws")...); out.Code != 1 || !strings.Contains(out.Stderr, "new at each import") {
 		t.Errorf("to AWS: %s", out)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
@@ -21,9 +22,9 @@ func TestMemoryIsClosed(t *testing.T) {
 		t.Run("set to "+value, func(t *testing.T) {
 			t.Parallel()
 			s, as := ownedSite(t)
-			s.env = append(s.env, "KEYFERRY_DUMPABLE="+value, "GOTRACEBACK=crash")
+			s.Env = append(s.Env, "KEYFERRY_DUMPABLE="+value, "GOTRACEBACK=crash")
 			run := s.heldAs(t, as, "held")
-			pid := run.cmd.Process.Pid
+			pid := run.Cmd.Process.Pid
 			if got := limit(t, pid, "Max core file size"); open != (got != "0 0") {
 				t.Errorf("the limit of core dumps is %s", got)
 			}
@@ -33,14 +34,14 @@ func TestMemoryIsClosed(t *testing.T) {
 					t.Errorf("another process of this user can open %s: %v", file, readable)
 				}
 			}
-			fatal(t, run.cmd.Process.Signal(syscall.SIGABRT))
-			out := run.wait()
+			fatal(t, run.Cmd.Process.Signal(syscall.SIGABRT))
+			out := run.Wait()
 			fatal(t, s.admin.Remove(t.Context(), ""))
-			status := run.cmd.ProcessState.Sys().(syscall.WaitStatus)
-			if !status.Signaled() || !strings.Contains(out.stderr, "goroutine 1 ") {
+			status := run.Cmd.ProcessState.Sys().(syscall.WaitStatus)
+			if !status.Signaled() || !strings.Contains(out.Stderr, "goroutine 1 ") {
 				t.Errorf("it did not crash: %s", out)
 			}
-			cores, err := filepath.Glob(filepath.Join(s.dir, "core*"))
+			cores, err := filepath.Glob(filepath.Join(s.Dir, "core*"))
 			fatal(t, err)
 			if !open && (status.CoreDump() || len(cores) > 0) {
 				t.Errorf("its core was dumped: %v", cores)
@@ -56,14 +57,14 @@ func TestMemoryIsClosed(t *testing.T) {
 func ownedSite(t *testing.T) (s *site, as int) {
 	t.Helper()
 	s, as = bareSite(t, softtoken.SoftHSM), os.Geteuid()
-	s.configure(t, s.token.Module) // the shim listens to this user alone
+	s.configure(t, s.Token.Module) // the shim listens to this user alone
 	if as == 0 {
 		as = nobody
-		s.program = copied(t, s.program, filepath.Join(s.dir, "keyferry"))
+		s.Program = copied(t, s.Program, filepath.Join(s.Dir, "keyferry"))
 		s.owned(t, as)
 	}
 	for _, args := range [][]string{{"init"}, {"token", "enrol", "--environment", "test"}, {"target", "enrol", "aws"}} {
-		if out := s.runAs(t, as, args...); out.code != 0 {
+		if out := s.runAs(t, as, args...); out.Code != 0 {
 			t.Fatalf("keyferry %v: %s", args, out)
 		}
 	}
@@ -72,36 +73,32 @@ func ownedSite(t *testing.T) (s *site, as int) {
 
 // heldAs starts an import without a limit of core dumps, and returns when it waits for the
 // cloud.
-func (s *site) heldAs(t *testing.T, uid int, name string) *started {
+func (s *site) heldAs(t *testing.T, uid int, name string) *e2etest.Run {
 	t.Helper()
 	id, err := s.admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, When: faults.Before, Match: faults.Match{Action: "ImportKeyMaterial"}})
 	fatal(t, err)
-	run := s.commandAs(t, uid, "sh", append([]string{"-c", `ulimit -c unlimited 2>/dev/null; exec "$0" "$@"`, s.program}, s.imports(name, "aes-256")...)...)
-	fatal(t, run.cmd.Start())
-	if _, err := s.admin.Wait(soon(t), faults.CallQuery{Fault: id, State: faults.Held}); err != nil {
-		t.Fatal(err, run.wait())
+	run := s.startAs(t, uid, "sh", append([]string{"-c", `ulimit -c unlimited 2>/dev/null; exec "$0" "$@"`, s.Program}, s.imports(name, "aes-256")...)...)
+	if run.Waits(t, s.admin, faults.CallQuery{Fault: id, State: faults.Held}); run.Over() {
+		t.Fatal(run.Wait())
 	}
 	return run
 }
 
-func (s *site) commandAs(t *testing.T, uid int, name string, args ...string) *started {
+// startAs starts a command as another user, which root alone may.
+func (s *site) startAs(t *testing.T, uid int, name string, args ...string) *e2etest.Run {
 	t.Helper()
-	run := &started{cmd: exec.CommandContext(t.Context(), name, args...)}
-	run.cmd.Dir, run.cmd.Env = s.dir, s.env
-	run.cmd.Stdout, run.cmd.Stderr = &run.stdout, &run.stderr
+	cmd := exec.CommandContext(t.Context(), name, args...)
 	if uid != os.Geteuid() {
-		run.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
 	}
-	return run
+	return s.StartCommand(t, cmd)
 }
 
 // readsAs reports whether a process of a user can open a file. The shell asks the system
 // by opening it: access(2) would say what the mode allows.
 func (s *site) readsAs(t *testing.T, uid int, path string) bool {
 	t.Helper()
-	run := s.commandAs(t, uid, "sh", "-c", `: <"$0"`, path)
-	fatal(t, run.cmd.Start())
-	return run.wait().code == 0
+	return s.startAs(t, uid, "sh", "-c", `: <"$0"`, path).Wait().Code == 0
 }
 
 // limit is the soft and the hard one of a process, by proc(5).

@@ -41,7 +41,7 @@ func (e entry) at(path string) string {
 func TestTheAuditKeepsTheEvidenceOfAnImport(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, softtoken.SoftHSM)
-	if out := s.run(t, append(s.imports("kept", "hmac-256"), "--ticket", "CHG-1")...); out.code != 0 {
+	if out := s.Run(t, append(s.imports("kept", "hmac-256"), "--ticket", "CHG-1")...); out.Code != 0 {
 		t.Fatal(out)
 	}
 	const hash, moment = `[0-9a-f]{64}`, `20\d\d-\d\d-\d\dT.*Z`
@@ -54,7 +54,7 @@ func TestTheAuditKeepsTheEvidenceOfAnImport(t *testing.T) {
 	s.keeps(t, "kept", map[string][]map[string]string{
 		"import.begun": {{"policy": "plain", "spec": "hmac-256", "purpose": "mac", "retain": "token"}},
 		"material.generated": {{
-			"material": "kf-.*-1", "token.manufacturer": "SoftHSM project", "token.model": `\S.*`, "token.serial": s.token.Serial, "token.firmware": `\d.*`,
+			"material": "kf-.*-1", "token.manufacturer": "SoftHSM project", "token.model": `\S.*`, "token.serial": s.Token.Serial, "token.firmware": `\d.*`,
 			"attributes.local": "true", "attributes.always_sensitive": "true", "attributes.extractable": "true",
 			"attributes.key_gen_mechanism": "CKM_GENERIC_SECRET_KEY_GEN",
 		}},
@@ -92,9 +92,9 @@ func (s *site) keeps(t *testing.T, name string, want map[string][]map[string]str
 
 func (s *site) entryOf(t *testing.T, name, event string) entry {
 	t.Helper()
-	out := s.run(t, "audit", "list", "--key", name, "--output", "json")
+	out := s.Run(t, "audit", "list", "--key", name, "--output", "json")
 	var entries []entry
-	fatal(t, json.Unmarshal([]byte(out.stdout), &entries))
+	fatal(t, json.Unmarshal([]byte(out.Stdout), &entries))
 	var found []entry
 	for _, e := range entries {
 		if e.Event == event {

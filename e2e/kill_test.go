@@ -33,7 +33,7 @@ func (s *site) providerCalls(t *testing.T, spec string) []call {
 	t.Helper()
 	before, err := s.admin.Calls(t.Context(), faults.CallQuery{})
 	fatal(t, err)
-	if out := s.run(t, s.imports("undisturbed", spec)...); out.code != 0 {
+	if out := s.Run(t, s.imports("undisturbed", spec)...); out.Code != 0 {
 		t.Fatal(out)
 	}
 	all, err := s.admin.Calls(t.Context(), faults.CallQuery{})
@@ -82,26 +82,16 @@ func sides(c call) []faults.When {
 	return []faults.When{faults.Before}
 }
 
-// killAt kills a command while a call to the cloud is held, and runs it again.
+// killAt kills a command while a call to AWS is held, and runs it again.
 func (s *site) killAt(t *testing.T, c call, when faults.When, args []string) {
 	t.Helper()
-	id, err := s.admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, When: when, Match: faults.Match{Action: c.name}, Nth: c.nth})
-	fatal(t, err)
-	run := s.start(t, args...)
-	if _, err := s.admin.Wait(soon(t), faults.CallQuery{Fault: id, State: faults.Held}); err != nil {
-		t.Fatalf("%s number %d of the line was never reached: %v: %s", c.name, c.nth, err, run.wait())
-	}
-	run.kill(t)
-	fatal(t, s.admin.Remove(t.Context(), id))
-	if out := s.run(t, args...); out.code != 0 {
-		t.Fatalf("killed at %s number %d, %s its commit, and started again: %s", c.name, c.nth, when, out)
-	}
+	s.killAtCloud(t, cloudCall{"aws", c}, when, args)
 }
 
 // auditHolds has the program verify its own records.
 func (s *site) auditHolds(t *testing.T) {
 	t.Helper()
-	if out := s.run(t, "audit", "verify"); out.code != 0 {
+	if out := s.Run(t, "audit", "verify"); out.Code != 0 {
 		t.Error(out)
 	}
 }
@@ -114,12 +104,12 @@ var tokenWrites = []string{"C_GenerateKey", "C_GenerateKeyPair", "C_CreateObject
 // something, and of the others the first.
 func (s *site) tokenCalls(t *testing.T, args []string) []call {
 	t.Helper()
-	before := len(s.shim.Calls())
-	if out := s.run(t, args...); out.code != 0 {
+	before := len(s.Shim.Calls())
+	if out := s.Run(t, args...); out.Code != 0 {
 		t.Fatal(out)
 	}
 	var names []string
-	for _, c := range s.shim.Calls()[before:] {
+	for _, c := range s.Shim.Calls()[before:] {
 		if !c.Sizing {
 			names = append(names, c.Function)
 		}
@@ -141,7 +131,7 @@ func TestKilledAtEveryTokenCall(t *testing.T) {
 			s := newSite(t, softtoken.SoftHSM)
 			imports := func(name string) []string { return append(s.imports(name, c.spec), "--retain", c.retain) }
 			names := []string{"first", "undisturbed"}
-			if out := s.run(t, imports("first")...); out.code != 0 {
+			if out := s.Run(t, imports("first")...); out.Code != 0 {
 				t.Fatal(out)
 			}
 			for i, c := range s.tokenCalls(t, imports("undisturbed")) {
@@ -170,14 +160,10 @@ func tokenSides(c call) []shim.When {
 // killAtTokenCall kills a command while a call to the token is held, and runs it again.
 func (s *site) killAtTokenCall(t *testing.T, c call, when shim.When, args []string) {
 	t.Helper()
-	point := s.shim.On(shim.Rule{Function: c.name, Nth: c.nth, When: when, Hold: true})
-	run := s.start(t, args...)
-	if _, err := point.Wait(soon(t)); err != nil {
-		t.Fatalf("%s number %d of the line was never reached: %v: %s", c.name, c.nth, err, run.wait())
-	}
-	run.kill(t)
+	run, point := s.StartHeldAtToken(t, shim.Rule{Function: c.name, Nth: c.nth, When: when}, args...)
+	kill(t, run)
 	point.Remove()
-	if out := s.run(t, args...); out.code != 0 {
+	if out := s.Run(t, args...); out.Code != 0 {
 		t.Fatalf("killed at %s number %d, side %d, and started again: %s", c.name, c.nth, when, out)
 	}
 }

@@ -17,9 +17,9 @@ import (
 // owner is a client of the cloud that is not ours: the account's owner, who does
 // as they like.
 func (s *site) owner() *kms.Client {
-	key := s.cloud.Credentials()
+	key := s.AWS.Credentials()
 	return kms.New(kms.Options{
-		Region: "eu-central-1", BaseEndpoint: aws.String(s.cloud.URL()),
+		Region: "eu-central-1", BaseEndpoint: aws.String(s.AWS.URL()),
 		Credentials: credentials.NewStaticCredentialsProvider(key.ID, key.Secret, ""),
 	})
 }
@@ -30,7 +30,7 @@ func TestRenewBringsBackWhatWasDeleted(t *testing.T) {
 	s := newSite(t, softtoken.SoftHSM)
 	for _, spec := range []string{"aes-256", "hmac-256", "ec-p384"} {
 		name := "gone-" + spec
-		if out := s.run(t, append(s.imports(name, spec), "--valid-to", "30d")...); out.code != 0 {
+		if out := s.Run(t, append(s.imports(name, spec), "--valid-to", "30d")...); out.Code != 0 {
 			t.Fatal(out)
 		}
 		alias := "alias/" + name
@@ -38,18 +38,18 @@ func TestRenewBringsBackWhatWasDeleted(t *testing.T) {
 		fatal(t, err)
 		_, err = s.owner().DeleteImportedKeyMaterial(t.Context(), &kms.DeleteImportedKeyMaterialInput{KeyId: key.KeyMetadata.Arn})
 		fatal(t, err)
-		if out := s.run(t, "verify", name); out.code == 0 || !contains(out.stdout+out.stderr, "keyferry renew "+name) {
+		if out := s.Run(t, "verify", name); out.Code == 0 || !contains(out.Stdout+out.Stderr, "keyferry renew "+name) {
 			t.Errorf("the material is gone: %s", out)
 		}
-		if out := s.run(t, "renew", name, "--valid-to", "60d", "--reason", "test"); out.code != 0 {
+		if out := s.Run(t, "renew", name, "--valid-to", "60d", "--reason", "test"); out.Code != 0 {
 			t.Errorf("renew: %s", out)
 		}
-		if out := s.run(t, "verify", name); out.code != 0 {
+		if out := s.Run(t, "verify", name); out.Code != 0 {
 			t.Errorf("renewed: %s", out)
 		}
 		key, err = s.owner().DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: &alias})
 		fatal(t, err)
-		if left := key.KeyMetadata.ValidTo.Sub(s.cloud.Now()); left < 59*24*time.Hour || left > 61*24*time.Hour {
+		if left := key.KeyMetadata.ValidTo.Sub(s.AWS.Now()); left < 59*24*time.Hour || left > 61*24*time.Hour {
 			t.Errorf("it ends in %s", left)
 		}
 	}
@@ -75,7 +75,7 @@ func TestLaterCommandsKilled(t *testing.T) {
 			{"ImportKeyMaterial", s.hmac, func(name string) []string { return []string{"renew", name, "--valid-to", "60d", "--reason", "test"} }},
 		} {
 			name := fmt.Sprintf("later-%s-%s", c.action, when)
-			if out := s.run(t, c.first(name)...); out.code != 0 {
+			if out := s.Run(t, c.first(name)...); out.Code != 0 {
 				t.Fatal(out)
 			}
 			s.killAt(t, call{name: c.action, nth: 1}, when, c.then(name))
@@ -96,7 +96,7 @@ func TestAbortKilled(t *testing.T) {
 	for _, when := range []faults.When{faults.Before, faults.After} {
 		for _, action := range []string{"DeleteAlias", "ScheduleKeyDeletion"} {
 			name := fmt.Sprintf("aborted-%s-%s", action, when)
-			if out := s.run(t, s.hmac(name)...); out.code != 0 {
+			if out := s.Run(t, s.hmac(name)...); out.Code != 0 {
 				t.Fatal(out)
 			}
 			s.killAt(t, call{name: action, nth: 1}, when, []string{"operation", "abort", s.operationOf(t, name), "--reason", "test"})
@@ -119,8 +119,8 @@ func (s *site) operationOf(t *testing.T, name string) string {
 	var rows []struct {
 		ID string `json:"id"`
 	}
-	out := s.run(t, "operation", "list", "--key", name, "--output", "json")
-	fatal(t, json.Unmarshal([]byte(out.stdout), &rows))
+	out := s.Run(t, "operation", "list", "--key", name, "--output", "json")
+	fatal(t, json.Unmarshal([]byte(out.Stdout), &rows))
 	if len(rows) != 1 {
 		t.Fatal(out)
 	}

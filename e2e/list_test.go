@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
@@ -22,16 +23,16 @@ func (s *site) list(t *testing.T, n int) (args, names []string) {
 		names = append(names, fmt.Sprintf("listed-%d", i))
 		fmt.Fprintf(&text, "listed-%d,%s\r\n", i, []string{"aes-256", "ec-p384", "hmac-256"}[i%3])
 	}
-	path := filepath.Join(s.dir, "keys.csv")
+	path := filepath.Join(s.Dir, "keys.csv")
 	fatal(t, os.WriteFile(path, []byte(text.String()), 0o600))
 	return []string{"import", "file", path, "--policy", "plain", "--at-once", "3", "--reason", "test", "--output", "json"}, names
 }
 
 // states counts the rows of an answer by state.
-func states(t *testing.T, out outcome) map[string]int {
+func states(t *testing.T, out e2etest.Outcome) map[string]int {
 	t.Helper()
 	var rows []struct{ State string }
-	fatal(t, json.Unmarshal([]byte(out.stdout), &rows))
+	fatal(t, json.Unmarshal([]byte(out.Stdout), &rows))
 	count := map[string]int{}
 	for _, r := range rows {
 		count[r.State]++
@@ -40,15 +41,9 @@ func states(t *testing.T, out outcome) map[string]int {
 }
 
 // heldWhile begins a list and waits until one of its imports is held.
-func (s *site) heldWhile(t *testing.T, when faults.When, args []string) (run *started, rule string) {
+func (s *site) heldWhile(t *testing.T, when faults.When, args []string) (*e2etest.Run, e2etest.Held) {
 	t.Helper()
-	rule, err := s.admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, When: when, Match: faults.Match{Action: "ImportKeyMaterial"}, Nth: 4})
-	fatal(t, err)
-	run = s.start(t, args...)
-	if _, err := s.admin.Wait(soon(t), faults.CallQuery{Fault: rule, State: faults.Held}); err != nil {
-		t.Fatalf("%v: %s", err, run.wait())
-	}
-	return run, rule
+	return s.held(t, s.admin, faults.Rule{When: when, Match: faults.Match{Action: "ImportKeyMaterial"}, Nth: 4}, args...)
 }
 
 // Killed amid a list, with several keys under way, and started again: one key a row.
@@ -59,11 +54,11 @@ func TestListKilledAndRunAgain(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, softtoken.SoftHSM)
 			args, names := s.list(t, 12)
-			run, rule := s.heldWhile(t, when, args)
-			run.kill(t)
-			fatal(t, s.admin.Remove(t.Context(), rule))
-			out := s.run(t, args...)
-			if count := states(t, out); out.code != 0 || count["done"]+count["before"] != 12 {
+			run, held := s.heldWhile(t, when, args)
+			kill(t, run)
+			held.Remove(t)
+			out := s.Run(t, args...)
+			if count := states(t, out); out.Code != 0 || count["done"]+count["before"] != 12 {
 				t.Fatalf("%v: %s", count, out)
 			}
 			s.judge(t, names...)
@@ -77,21 +72,21 @@ func TestListInterrupted(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, softtoken.SoftHSM)
 	args, names := s.list(t, 12)
-	run, rule := s.heldWhile(t, faults.Before, args)
-	fatal(t, run.cmd.Process.Signal(syscall.SIGINT))
-	fatal(t, s.admin.Remove(t.Context(), rule))
-	out := run.wait()
+	run, held := s.heldWhile(t, faults.Before, args)
+	fatal(t, run.Cmd.Process.Signal(syscall.SIGINT))
+	held.Remove(t)
+	out := run.Wait()
 	count := states(t, out)
-	if out.code != 3 || count["left"] == 0 || count["done"]+count["begun"] == 0 || count["failed"] != 0 || count["done"]+count["begun"]+count["left"] != 12 {
+	if out.Code != 3 || count["left"] == 0 || count["done"]+count["begun"] == 0 || count["failed"] != 0 || count["done"]+count["begun"]+count["left"] != 12 {
 		t.Fatalf("%v: %s", count, out)
 	}
-	left := s.run(t, "operation", "list", "--unfinished", "--output", "json")
+	left := s.Run(t, "operation", "list", "--unfinished", "--output", "json")
 	var unfinished []any
-	fatal(t, json.Unmarshal([]byte(left.stdout), &unfinished))
+	fatal(t, json.Unmarshal([]byte(left.Stdout), &unfinished))
 	if len(unfinished) != count["begun"] { // brought, and its proof by importing again was to come after all others
 		t.Errorf("%v, and left unfinished: %s", count, left)
 	}
-	if again := s.run(t, args...); again.code != 0 || states(t, again)["before"] != count["done"] {
+	if again := s.Run(t, args...); again.Code != 0 || states(t, again)["before"] != count["done"] {
 		t.Fatal(again)
 	}
 	s.judge(t, names...)

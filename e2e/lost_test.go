@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/awsemu"
 	"github.com/keyferry/keyferry/localstack/faults"
@@ -36,7 +37,7 @@ func TestOneRunOutlivesEveryPassingFault(t *testing.T) {
 			name := fmt.Sprintf("lost-%s-%d-%s-%s", action, i, rule.Kind, rule.When)
 			id, err := s.admin.Add(t.Context(), rule)
 			fatal(t, err)
-			if out := s.run(t, s.imports(name, "hmac-256")...); out.code != 0 {
+			if out := s.Run(t, s.imports(name, "hmac-256")...); out.Code != 0 {
 				t.Errorf("%s at %s: %s", rule.Kind, action, out)
 			}
 			fatal(t, s.admin.Remove(t.Context(), id))
@@ -56,7 +57,7 @@ func TestATwinThatComesLateIsListed(t *testing.T) {
 		Kind: faults.Late, After: faults.Seconds(time.Hour.Seconds()), Clock: faults.Emulator, Match: faults.Match{Action: "CreateKey"},
 	})
 	fatal(t, err)
-	if out := s.run(t, s.imports("twice", "aes-256")...); out.code != 0 {
+	if out := s.Run(t, s.imports("twice", "aes-256")...); out.Code != 0 {
 		t.Fatal(out)
 	}
 	fatal(t, s.admin.Release(t.Context(), id))
@@ -65,16 +66,16 @@ func TestATwinThatComesLateIsListed(t *testing.T) {
 	if len(report.Orphans) != 1 {
 		t.Fatalf("orphans: %v", report.Orphans)
 	}
-	out, found := s.run(t, "inventory", "--orphans", "--output", "json"), []orphan{}
-	if out.code != 0 || !contains(out.stdout, report.Orphans[0]) {
+	out, found := s.Run(t, "inventory", "--orphans", "--output", "json"), []orphan{}
+	if out.Code != 0 || !contains(out.Stdout, report.Orphans[0]) {
 		t.Errorf("the late key %s is not listed: %s", report.Orphans[0], out)
 	}
-	if out := s.run(t, s.imports("twice", "aes-256")...); out.code != 0 || contains(out.stdout, report.Orphans[0]) {
+	if out := s.Run(t, s.imports("twice", "aes-256")...); out.Code != 0 || contains(out.Stdout, report.Orphans[0]) {
 		t.Errorf("imported again: %s", out)
 	}
-	fatal(t, json.Unmarshal([]byte(out.stdout), &found))
+	fatal(t, json.Unmarshal([]byte(out.Stdout), &found))
 	for range 2 { // the second time it is done already
-		if out := s.run(t, found[0].removal(t)...); out.code != 0 || !contains(out.stdout, report.Orphans[0]) {
+		if out := s.Run(t, found[0].removal(t)...); out.Code != 0 || !contains(out.Stdout, report.Orphans[0]) {
 			t.Errorf("it is not removed: %s", out)
 		}
 	}
@@ -86,21 +87,21 @@ func TestATwinThatComesLateIsListed(t *testing.T) {
 func TestRunsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, softtoken.SoftHSM)
-	var runs []*started
+	var runs []*e2etest.Run
 	for i := range 8 {
-		runs = append(runs, s.start(t, s.imports(fmt.Sprintf("at-once-%d", i%2), "hmac-256")...))
+		runs = append(runs, s.Start(t, s.imports(fmt.Sprintf("at-once-%d", i%2), "hmac-256")...))
 	}
 	finished := 0
 	for _, run := range runs {
-		out := run.wait()
-		if out.code == 0 {
+		out := run.Wait()
+		if out.Code == 0 {
 			finished++
 		} else {
 			t.Log(out) // no lease, or SoftHSM, which stumbles among processes: what counts is what arrived
 		}
 	}
 	for i := range 2 {
-		if out := s.run(t, s.imports(fmt.Sprintf("at-once-%d", i), "hmac-256")...); out.code != 0 {
+		if out := s.Run(t, s.imports(fmt.Sprintf("at-once-%d", i), "hmac-256")...); out.Code != 0 {
 			t.Error(out)
 		}
 	}
@@ -126,7 +127,7 @@ func TestEventualConsistencyIsWaitedOut(t *testing.T) {
 			{"renew", name, "--valid-to", "60d", "--reason", "test"},
 			{"verify", name},
 		} {
-			if out := s.run(t, args...); out.code != 0 {
+			if out := s.Run(t, args...); out.Code != 0 {
 				t.Errorf("keyferry %s %s: %s", args[0], name, out)
 			}
 		}
@@ -139,17 +140,13 @@ func TestEventualConsistencyIsWaitedOut(t *testing.T) {
 func TestCAOfTheEnvironmentDoesNotCount(t *testing.T) {
 	t.Parallel()
 	s := bareSite(t, softtoken.SoftHSM)
-	text, err := os.ReadFile(s.config)
+	text, err := os.ReadFile(s.Config)
 	fatal(t, err)
-	ca := filepath.Join(s.dir, "ca.pem")
-	fatal(t, os.WriteFile(s.config, []byte(strings.Replace(string(text), "    ca_file: "+ca+"\n", "", 1)), 0o600))
-	s.env = append(s.env, "SSL_CERT_FILE="+ca, "SSL_CERT_DIR="+s.dir)
-	for _, args := range [][]string{{"init"}, {"token", "enrol", "--environment", "test"}} {
-		if out := s.run(t, args...); out.code != 0 {
-			t.Fatal(out)
-		}
-	}
-	if out := s.run(t, "target", "enrol", "aws"); out.code == 0 || !contains(out.stderr, "certificate") {
+	ca := filepath.Join(s.Dir, "ca.pem")
+	fatal(t, os.WriteFile(s.Config, []byte(strings.Replace(string(text), "    ca_file: "+ca+"\n", "", 1)), 0o600))
+	s.Env = append(s.Env, "SSL_CERT_FILE="+ca, "SSL_CERT_DIR="+s.Dir)
+	s.Enrol(t)
+	if out := s.Run(t, "target", "enrol", "aws"); out.Code == 0 || !contains(out.Stderr, "certificate") {
 		t.Errorf("the environment's CA was believed: %s", out)
 	}
 }
@@ -158,12 +155,12 @@ func TestCAOfTheEnvironmentDoesNotCount(t *testing.T) {
 func TestAPipeIsNoKeyPolicy(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, softtoken.SoftHSM)
-	pipe := filepath.Join(s.dir, "policy.json")
+	pipe := filepath.Join(s.Dir, "policy.json")
 	fatal(t, syscall.Mkfifo(pipe, 0o600))
-	text, err := os.ReadFile(s.config)
+	text, err := os.ReadFile(s.Config)
 	fatal(t, err)
-	fatal(t, os.WriteFile(s.config, []byte(strings.Replace(string(text), "    settle:", "    key_policy: {file: "+pipe+"}\n    settle:", 1)), 0o600))
-	if out := s.run(t, s.imports("piped", "aes-256")...); out.code == 0 || !contains(out.stderr, "not a regular file") {
+	fatal(t, os.WriteFile(s.Config, []byte(strings.Replace(string(text), "    settle:", "    key_policy: {file: "+pipe+"}\n    settle:", 1)), 0o600))
+	if out := s.Run(t, s.imports("piped", "aes-256")...); out.Code == 0 || !contains(out.Stderr, "not a regular file") {
 		t.Errorf("%s", out)
 	}
 	s.judge(t)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/hsm/softtoken/shim"
 	"github.com/keyferry/keyferry/localstack/faults"
@@ -20,12 +21,12 @@ func newSiteApart(t *testing.T) *site {
 	t.Helper()
 	client := relayModule(t)
 	s := bareSiteOf(t, softtoken.SoftHSM, siteOptions{module: client, reveal: true})
-	socket := serveToken(t, s.token)
-	temp := filepath.Join(s.dir, "tmp")
+	socket := serveToken(t, s.Token)
+	temp := filepath.Join(s.Dir, "tmp")
 	fatal(t, os.Mkdir(temp, 0o700))
-	s.env = slices.DeleteFunc(s.env, func(e string) bool { return strings.HasPrefix(e, "SOFTHSM2_CONF=") })
-	s.env = append(s.env, "P11_KIT_SERVER_ADDRESS=unix:path="+socket, "TMPDIR="+temp, "KEYFERRY_DUMPABLE=1")
-	s.enrol(t)
+	s.Env = slices.DeleteFunc(s.Env, func(e string) bool { return strings.HasPrefix(e, "SOFTHSM2_CONF=") })
+	s.Env = append(s.Env, "P11_KIT_SERVER_ADDRESS=unix:path="+socket, "TMPDIR="+temp, "KEYFERRY_DUMPABLE=1")
+	s.Enrol(t, "aws")
 	return s
 }
 
@@ -68,10 +69,10 @@ func serveToken(t *testing.T, token softtoken.Token) (socket string) {
 // The probe tries such a key by AES-ECB, which the relay does not let through.
 func (s *site) plansFound(t *testing.T) {
 	t.Helper()
-	if out := s.run(t, "doctor"); !strings.Contains(out.stdout, "hmac-256") {
+	if out := s.Run(t, "doctor"); !strings.Contains(out.Stdout, "hmac-256") {
 		t.Fatal(out)
 	}
-	kept, err := filepath.Glob(filepath.Join(s.dir, "plans-*.json"))
+	kept, err := filepath.Glob(filepath.Join(s.Dir, "plans-*.json"))
 	fatal(t, err)
 	if len(kept) != 1 {
 		t.Fatalf("what was probed is kept in %v", kept)
@@ -91,23 +92,23 @@ func (s *site) plansFound(t *testing.T) {
 }
 
 // dumpAt takes the memory of a run while a call to the token is held after it was done.
-func (s *site) dumpAt(t *testing.T, when string, run *started, p *shim.Point) dump {
+func (s *site) dumpAt(t *testing.T, when string, run *e2etest.Run, p *shim.Point) dump {
 	t.Helper()
-	if _, err := p.Wait(soon(t)); err != nil {
-		t.Fatalf("%s was never reached: %v", when, err)
+	if _, err := p.Wait(run.Alive(t)); err != nil {
+		t.Fatalf("%s was never reached: %s", when, run.Wait())
 	}
-	d := dumped(t, when, run.cmd.Process.Pid)
+	d := dumped(t, when, run.Cmd.Process.Pid)
 	p.Remove()
 	return d
 }
 
 // dumpWhile takes it while a call to the cloud is held.
-func (s *site) dumpWhile(t *testing.T, when string, run *started, fault string) dump {
+func (s *site) dumpWhile(t *testing.T, when string, run *e2etest.Run, fault string) dump {
 	t.Helper()
-	if _, err := s.admin.Wait(soon(t), faults.CallQuery{Fault: fault, State: faults.Held}); err != nil {
-		t.Fatalf("%s was never reached: %v", when, err)
+	if run.Waits(t, s.admin, faults.CallQuery{Fault: fault, State: faults.Held}); run.Over() {
+		t.Fatalf("%s was never reached: %s", when, run.Wait())
 	}
-	d := dumped(t, when, run.cmd.Process.Pid)
+	d := dumped(t, when, run.Cmd.Process.Pid)
 	fatal(t, s.admin.Remove(t.Context(), fault))
 	return d
 }
@@ -129,21 +130,21 @@ func TestNoKeyByteInTheBroker(t *testing.T) {
 			t.Parallel()
 			s := newSiteApart(t)
 			s.plansFound(t)
-			if out := s.run(t, s.imports("first", spec)...); out.code != 0 {
+			if out := s.Run(t, s.imports("first", spec)...); out.Code != 0 {
 				t.Fatal(out)
 			}
-			made := s.shim.On(shim.Rule{Function: "C_GenerateKey", TokenObject: true, Nth: 1, When: shim.After, Hold: true})
-			wrapped := s.shim.On(shim.Rule{Function: "C_WrapKey", Nth: 1, When: shim.After, Hold: true})
+			made := s.Shim.On(shim.Rule{Function: "C_GenerateKey", TokenObject: true, Nth: 1, When: shim.After, Hold: true})
+			wrapped := s.Shim.On(shim.Rule{Function: "C_WrapKey", Nth: 1, When: shim.After, Hold: true})
 			sent, last := s.hold(t, "ImportKeyMaterial", faults.Before), s.hold(t, "CreateAlias", faults.After)
-			run := s.start(t, append(s.imports("searched", spec), "--verbose")...)
+			run := s.Start(t, append(s.imports("searched", spec), "--verbose")...)
 			dumps := []dump{
 				s.dumpAt(t, "step 3, generated", run, made),
 				s.dumpAt(t, "step 6, wrapped", run, wrapped),
 				s.dumpWhile(t, "step 7, sent", run, sent),
 				s.dumpWhile(t, "step 9, after it", run, last),
 			}
-			out := run.wait()
-			if out.code != 0 {
+			out := run.Wait()
+			if out.Code != 0 {
 				t.Fatal(out)
 			}
 			known := s.revealed(t, "searched")
@@ -190,19 +191,19 @@ func (s *site) searchMemory(t *testing.T, known faults.Revealed, dumps []dump) {
 
 // searchElsewhere looks in what the program wrote: database with its log, temporary
 // files, what was probed, what it said, what the audit says.
-func (s *site) searchElsewhere(t *testing.T, known faults.Revealed, out outcome) {
+func (s *site) searchElsewhere(t *testing.T, known faults.Revealed, out e2etest.Outcome) {
 	t.Helper()
-	found, searched := filesWith(t, s.dir, known.Raw, filepath.Join(s.dir, "token"))
+	found, searched := filesWith(t, s.Dir, known.Raw, filepath.Join(s.Dir, "token"))
 	if len(found) > 0 || searched < 4 {
 		t.Errorf("of %d files the key is in %v", searched, found)
 	}
-	if found, _ := filesWith(t, s.dir, []byte(known.Key), filepath.Join(s.dir, "token")); !slices.Contains(found, s.database()) {
+	if found, _ := filesWith(t, s.Dir, []byte(known.Key), filepath.Join(s.Dir, "token")); !slices.Contains(found, s.database()) {
 		t.Errorf("the name of the key at the cloud is in %v, and not in the database", found)
 	}
 	for name, text := range map[string]string{
-		"what it said": out.stdout + out.stderr,
-		"the audit":    s.run(t, "audit", "list", "--output", "json").stdout,
-		"the key":      s.run(t, "key", "show", "searched", "--output", "json").stdout,
+		"what it said": out.Stdout + out.Stderr,
+		"the audit":    s.Run(t, "audit", "list", "--output", "json").Stdout,
+		"the key":      s.Run(t, "key", "show", "searched", "--output", "json").Stdout,
 	} {
 		if len(text) < 100 || holds([]byte(text), known.Raw) {
 			t.Errorf("%s holds the key, or says nothing: %s", name, text)

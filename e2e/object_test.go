@@ -2,10 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/keyferry/keyferry/hsm/softtoken"
@@ -15,15 +12,7 @@ import (
 // the id by which keyferry finds it.
 func (s *site) theirs(t *testing.T, id string) string {
 	t.Helper()
-	pin, err := os.ReadFile(s.token.PINFile)
-	fatal(t, err)
-	tool := exec.CommandContext(t.Context(), "pkcs11-tool", "--module", s.token.Module, "--token-label", "e2e", "--login",
-		"--pin", strings.TrimSpace(string(pin)), "--keypairgen", "--key-type", "EC:secp384r1", "--extractable", "--sensitive",
-		"--id", fmt.Sprintf("%x", id), "--label", "theirs")
-	tool.Env = s.env
-	if out, err := tool.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	s.Tool(t, "--keypairgen", "--key-type", "EC:secp384r1", "--extractable", "--sensitive", "--id", fmt.Sprintf("%x", id), "--label", "theirs")
 	return id
 }
 
@@ -37,12 +26,12 @@ func (s *site) brings(name, id string) []string {
 func (s *site) bringsCalls(t *testing.T) []call {
 	t.Helper()
 	id := s.theirs(t, "undisturbed")
-	before := len(s.shim.Calls())
-	if out := s.run(t, s.brings("undisturbed", id)...); out.code != 0 {
+	before := len(s.Shim.Calls())
+	if out := s.Run(t, s.brings("undisturbed", id)...); out.Code != 0 {
 		t.Fatal(out)
 	}
 	var names []string
-	for _, one := range s.shim.Calls()[before:] {
+	for _, one := range s.Shim.Calls()[before:] {
 		if one.Sizing {
 			continue
 		}
@@ -74,11 +63,11 @@ func TestKilledWhileAnObjectIsBrought(t *testing.T) {
 	}
 	s.judge(t, names...)
 	for _, name := range names {
-		if shown := s.run(t, "key", "show", name, "--output", "json").stdout; !contains(shown, `"provenance": "adopted"`) {
+		if shown := s.Run(t, "key", "show", name, "--output", "json").Stdout; !contains(shown, `"provenance": "adopted"`) {
 			t.Errorf("%s: %s", name, shown)
 		}
 	}
-	if out := s.run(t, s.brings("again", names[1])...); out.code != 1 || !contains(out.stderr, "key "+names[1]+" has it already") {
+	if out := s.Run(t, s.brings("again", names[1])...); out.Code != 1 || !contains(out.Stderr, "key "+names[1]+" has it already") {
 		t.Errorf("an object became two keys: %s", out)
 	}
 	s.auditHolds(t)

@@ -8,18 +8,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
 
 // startUnder starts the program under a umask.
-func (s *site) startUnder(t *testing.T, umask string, args ...string) *started {
+func (s *site) startUnder(t *testing.T, umask string, args ...string) *e2etest.Run {
 	t.Helper()
-	run := &started{cmd: exec.CommandContext(t.Context(), "sh", append([]string{"-c", "umask " + umask + `; exec "$0" "$@"`, s.program}, args...)...)}
-	run.cmd.Dir, run.cmd.Env = s.dir, s.env
-	run.cmd.Stdout, run.cmd.Stderr = &run.stdout, &run.stderr
-	fatal(t, run.cmd.Start())
-	return run
+	return s.StartCommand(t, exec.CommandContext(t.Context(), "sh", append([]string{"-c", "umask " + umask + `; exec "$0" "$@"`, s.Program}, args...)...))
 }
 
 // What the program makes is its user's alone, whatever the umask allows or forbids:
@@ -32,12 +29,12 @@ func TestFilesAreTheOwnersAlone(t *testing.T) {
 			s := bareSite(t, softtoken.SoftHSM)
 			must := func(args ...string) {
 				t.Helper()
-				if out := s.startUnder(t, umask, args...).wait(); out.code != 0 {
+				if out := s.startUnder(t, umask, args...).Wait(); out.Code != 0 {
 					t.Fatalf("keyferry %s: %s", strings.Join(args, " "), out)
 				}
 			}
-			fresh := filepath.Join(s.dir, "fresh.yaml")
-			must("init", "--config", fresh, "--module", s.token.Module, "--label", "e2e", "--environment", "test", "--pin-file", s.token.PINFile)
+			fresh := filepath.Join(s.Dir, "fresh.yaml")
+			must("init", "--config", fresh, "--module", s.Token.Module, "--label", "e2e", "--environment", "test", "--pin-file", s.Token.PINFile)
 			fatal(t, os.Remove(s.database()))
 			must("init")
 			must("token", "enrol", "--environment", "test")
@@ -45,14 +42,14 @@ func TestFilesAreTheOwnersAlone(t *testing.T) {
 			id, err := s.admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, When: faults.Before, Match: faults.Match{Action: "ImportKeyMaterial"}})
 			fatal(t, err)
 			run := s.startUnder(t, umask, s.imports("private", "aes-256")...)
-			if _, err := s.admin.Wait(soon(t), faults.CallQuery{Fault: id, State: faults.Held}); err != nil {
-				t.Fatal(err, run.wait())
+			if run.Waits(t, s.admin, faults.CallQuery{Fault: id, State: faults.Held}); run.Over() {
+				t.Fatal(run.Wait())
 			}
-			backup := filepath.Join(s.dir, "backup.db")
+			backup := filepath.Join(s.Dir, "backup.db")
 			must("store", "backup", backup)
 			s.ownersAlone(t, fresh, s.database(), s.database()+"-wal", s.database()+"-shm", backup)
 			fatal(t, s.admin.Remove(t.Context(), id))
-			if out := run.wait(); out.code != 0 {
+			if out := run.Wait(); out.Code != 0 {
 				t.Fatal(out)
 			}
 			s.ownersAlone(t, fresh, s.database(), backup)
@@ -71,8 +68,8 @@ func (s *site) ownersAlone(t *testing.T, files ...string) {
 			t.Errorf("%s has mode %v, not 0600", path, info.Mode())
 		}
 	}
-	fatal(t, filepath.WalkDir(s.dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || strings.HasPrefix(path, filepath.Join(s.dir, "token")) {
+	fatal(t, filepath.WalkDir(s.Dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || strings.HasPrefix(path, filepath.Join(s.Dir, "token")) {
 			return err
 		}
 		info, err := entry.Info()
@@ -90,19 +87,19 @@ func TestLinksAreRefused(t *testing.T) {
 	c := newClouds(t, softtoken.SoftHSM)
 	name := func(path string) func(*clouds) string { return func(*clouds) string { return path } }
 	for what, path := range map[string]func(*clouds) string{
-		"config":           name(c.config),
+		"config":           name(c.Config),
 		"database":         name(c.database()),
-		"PIN file":         name(c.token.PINFile),
-		"credentials_file": name(filepath.Join(c.dir, "google.json")),
-		"certificate_file": name(filepath.Join(c.dir, "azure.pem")),
+		"PIN file":         name(c.Token.PINFile),
+		"credentials_file": name(filepath.Join(c.Dir, "google.json")),
+		"certificate_file": name(filepath.Join(c.Dir, "azure.pem")),
 	} {
 		file := path(c)
 		fatal(t, os.Rename(file, file+".real"))
 		fatal(t, os.Symlink(file+".real", file))
 		before := len(c.callsOf(t, "aws")) + len(c.callsOf(t, "gcp")) + len(c.callsOf(t, "azure"))
-		out := c.run(t, importsAll("linked", "ec-p384", "pairs")...)
+		out := c.Run(t, importsAll("linked", "ec-p384", "pairs")...)
 		for _, words := range []string{file, "symbolic link", "  changed: nothing\n", "  do:      "} {
-			if out.code != 1 || !strings.Contains(out.stderr, words) {
+			if out.Code != 1 || !strings.Contains(out.Stderr, words) {
 				t.Errorf("%s: %q is not said: %s", what, words, out)
 			}
 		}
@@ -111,26 +108,26 @@ func TestLinksAreRefused(t *testing.T) {
 		}
 		fatal(t, os.Rename(file+".real", file))
 	}
-	c.must(t, importsAll("linked", "ec-p384", "pairs")...)
+	c.Must(t, importsAll("linked", "ec-p384", "pairs")...)
 }
 
 // The module's code sees the PIN: one that others may change is not loaded.
 func TestModuleOfEverybodysIsNotLoaded(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, softtoken.SoftHSM)
-	loaded := len(s.shim.Calls("C_Initialize"))
-	fatal(t, os.Chmod(s.shim.Module(), 0o777))
-	out := s.run(t, s.imports("open", "aes-256")...)
-	for _, words := range []string{s.shim.Module(), "lets others change it", "  changed: nothing\n", "chmod go-w " + s.shim.Module()} {
-		if out.code != 1 || !strings.Contains(out.stderr, words) {
+	loaded := len(s.Shim.Calls("C_Initialize"))
+	fatal(t, os.Chmod(s.Shim.Module(), 0o777))
+	out := s.Run(t, s.imports("open", "aes-256")...)
+	for _, words := range []string{s.Shim.Module(), "lets others change it", "  changed: nothing\n", "chmod go-w " + s.Shim.Module()} {
+		if out.Code != 1 || !strings.Contains(out.Stderr, words) {
 			t.Errorf("%q is not said: %s", words, out)
 		}
 	}
-	if now := len(s.shim.Calls("C_Initialize")); now != loaded {
+	if now := len(s.Shim.Calls("C_Initialize")); now != loaded {
 		t.Error("it was loaded nevertheless")
 	}
-	fatal(t, os.Chmod(s.shim.Module(), 0o700))
-	if out := s.run(t, s.imports("open", "aes-256")...); out.code != 0 {
+	fatal(t, os.Chmod(s.Shim.Module(), 0o700))
+	if out := s.Run(t, s.imports("open", "aes-256")...); out.Code != 0 {
 		t.Error(out)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
@@ -16,7 +17,7 @@ import (
 func newRegions(t *testing.T) *site {
 	t.Helper()
 	s := bareSite(t, softtoken.SoftHSM)
-	text, err := os.ReadFile(s.config)
+	text, err := os.ReadFile(s.Config)
 	fatal(t, err)
 	before, _, _ := strings.Cut(string(text), "policies:")
 	more := fmt.Sprintf(`  - name: west
@@ -32,13 +33,9 @@ func newRegions(t *testing.T) *site {
     quotas: {all: 10000}
 policies:
   - {name: plain, targets: [west, aws]}
-`, s.cloud.Account(), s.cloud.TLSURL(), filepath.Join(s.dir, "ca.pem"))
-	fatal(t, os.WriteFile(s.config, []byte(before+more), 0o600))
-	for _, args := range [][]string{{"init"}, {"token", "enrol", "--environment", "test"}, {"target", "enrol", "aws"}, {"target", "enrol", "west"}} {
-		if out := s.run(t, args...); out.code != 0 {
-			t.Fatalf("keyferry %s: %s", strings.Join(args, " "), out)
-		}
-	}
+`, s.AWS.Account(), s.AWS.TLSURL(), filepath.Join(s.Dir, "ca.pem"))
+	fatal(t, os.WriteFile(s.Config, []byte(before+more), 0o600))
+	s.Enrol(t, "aws", "west")
 	return s
 }
 
@@ -49,7 +46,7 @@ func TestAKeyInTwoRegions(t *testing.T) {
 	t.Parallel()
 	s := newRegions(t)
 	names := []string{"undisturbed"}
-	if out := s.run(t, s.imports("undisturbed", "aes-256")...); out.code != 0 {
+	if out := s.Run(t, s.imports("undisturbed", "aes-256")...); out.Code != 0 {
 		t.Fatal(out)
 	}
 	for _, c := range []call{{"CreateKey", 1, true}, {"ImportKeyMaterial", 1, true}, {"ReplicateKey", 1, true}, {"ImportKeyMaterial", 3, true}, {"CreateAlias", 2, true}} {
@@ -78,7 +75,7 @@ func (s *site) inBothRegions(t *testing.T, report faults.Report, name string) {
 			continue
 		}
 		if len(k.Versions) != 1 || !k.Versions[0].Present || len(k.Aliases) != 1 || (k.ReplicaOf == "") != (k.Region == "eu-central-1") {
-			t.Errorf("%s in %s: %s", name, k.Region, show(k))
+			t.Errorf("%s in %s: %s", name, k.Region, e2etest.Show(k))
 			continue
 		}
 		if material[k.Region] != "" {

@@ -18,32 +18,32 @@ func TestAStoreThatIsPutBack(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, kind)
-			s.done(t, s.imports("kept", "aes-256")...)
-			backup := filepath.Join(s.dir, "monday.db")
-			s.done(t, "store", "backup", backup)
-			s.done(t, s.imports("later", "hmac-256")...)
+			s.Must(t, s.imports("kept", "aes-256")...)
+			backup := filepath.Join(s.Dir, "monday.db")
+			s.Must(t, "store", "backup", backup)
+			s.Must(t, s.imports("later", "hmac-256")...)
 			s.putBack(t, backup)
 
 			for _, args := range [][]string{{"token", "show"}, {"inventory", "--orphans"}, {"target", "show", "aws"}} {
-				if out := s.run(t, args...); out.code != 0 || !contains(out.stderr, "what is on record is old") || !contains(out.stderr, "keyferry store recover --reason") {
+				if out := s.Run(t, args...); out.Code != 0 || !contains(out.Stderr, "what is on record is old") || !contains(out.Stderr, "keyferry store recover --reason") {
 					t.Errorf("keyferry %s: %s", args, out)
 				}
 			}
-			if out := s.run(t, s.imports("next", "aes-256")...); out.code == 0 || !contains(out.stderr, "read-only") {
+			if out := s.Run(t, s.imports("next", "aes-256")...); out.Code == 0 || !contains(out.Stderr, "read-only") {
 				t.Errorf("before it was recovered: %s", out)
 			}
-			s.done(t, "store", "recover", "--reason", "disk lost")
-			if out := s.run(t, s.imports("later", "hmac-256")...); out.code == 0 || !contains(out.stderr, "when the store was recovered") {
+			s.Must(t, "store", "recover", "--reason", "disk lost")
+			if out := s.Run(t, s.imports("later", "hmac-256")...); out.Code == 0 || !contains(out.Stderr, "when the store was recovered") {
 				t.Errorf("made a second time: %s", out)
 			}
-			s.done(t, s.imports("next", "aes-256")...)
+			s.Must(t, s.imports("next", "aes-256")...)
 			if n := len(s.cleanedUp(t)); n != 2 {
 				t.Errorf("%d orphans, want a key and an object of the token", n)
 			}
 			if left := s.cleanedUp(t); len(left) != 0 {
 				t.Errorf("left are %+v", left)
 			}
-			s.done(t, "verify", "--all")
+			s.Must(t, "verify", "--all")
 			s.judge(t, "kept", "next")
 			s.auditHolds(t)
 		})
@@ -64,10 +64,10 @@ func (s *site) putBack(t *testing.T, backup string) {
 // cleanedUp are the orphans that are there, each removed by its own command.
 func (s *site) cleanedUp(t *testing.T) (found []orphan) {
 	t.Helper()
-	out := s.run(t, "inventory", "--orphans", "--output", "json")
-	fatal(t, json.Unmarshal([]byte(out.stdout), &found))
+	out := s.Run(t, "inventory", "--orphans", "--output", "json")
+	fatal(t, json.Unmarshal([]byte(out.Stdout), &found))
 	for _, o := range found {
-		s.done(t, o.removal(t)...)
+		s.Must(t, o.removal(t)...)
 	}
 	return found
 }

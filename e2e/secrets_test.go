@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
@@ -30,20 +31,20 @@ type listener struct {
 func newListener(t *testing.T) *listener {
 	t.Helper()
 	l := &listener{clouds: newClouds(t, softtoken.SoftHSM), heard: map[string]string{}}
-	pin := read(t, l.token.PINFile)
+	pin := read(t, l.Token.PINFile)
 	l.secrets = map[string][]byte{
-		"PIN": []byte(pin), "AWS secret key": []byte(l.cloud.Credentials().Secret),
-		"Google key":        middle(t, privateKey(t, fieldOf(t, filepath.Join(l.dir, "google.json"), "private_key"))),
-		"Azure key":         middle(t, privateKey(t, read(t, filepath.Join(l.dir, "azure.pem")))),
-		"SO PIN":            []byte(read(t, l.token.SOPINFile)),
+		"PIN": []byte(pin), "AWS secret key": []byte(l.AWS.Credentials().Secret),
+		"Google key":        middle(t, privateKey(t, fieldOf(t, filepath.Join(l.Dir, "google.json"), "private_key"))),
+		"Azure key":         middle(t, privateKey(t, read(t, filepath.Join(l.Dir, "azure.pem")))),
+		"SO PIN":            []byte(read(t, l.Token.SOPINFile)),
 		"a wrong PIN":       []byte("WrongPINwrongPIN"),
 		"a wrong AWS key":   []byte("WrongSecretKeyThatIsAsLongAsARightOne012"),
 		"a pasted password": []byte("PastedPassword0123456789"),
 	}
-	ask := filepath.Join(l.dir, "pin-command")
-	script := "#!/bin/sh\ncat /proc/$$/environ >" + filepath.Join(l.dir, "given") + " 2>/dev/null\ncat " + l.token.PINFile + "\n"
+	ask := filepath.Join(l.Dir, "pin-command")
+	script := "#!/bin/sh\ncat /proc/$$/environ >" + filepath.Join(l.Dir, "given") + " 2>/dev/null\ncat " + l.Token.PINFile + "\n"
 	fatal(t, os.WriteFile(ask, []byte(script), 0o700))
-	edit("pin: {file: "+l.token.PINFile+"}", "pin: {command: ["+ask+"]}")(t, l.site)
+	edit("pin: {file: "+l.Token.PINFile+"}", "pin: {command: ["+ask+"]}")(t, l.site)
 	return l
 }
 
@@ -85,10 +86,10 @@ func middle(t *testing.T, der []byte) []byte {
 	return der[at : at+32]
 }
 
-func (l *listener) hear(t *testing.T, args ...string) outcome {
+func (l *listener) hear(t *testing.T, args ...string) e2etest.Outcome {
 	t.Helper()
-	out := l.run(t, args...)
-	l.heard[fmt.Sprintf("%d keyferry %s", len(l.heard), strings.Join(args, " "))] = out.stdout + out.stderr
+	out := l.Run(t, args...)
+	l.heard[fmt.Sprintf("%d keyferry %s", len(l.heard), strings.Join(args, " "))] = out.Stdout + out.Stderr
 	return out
 }
 
@@ -114,9 +115,9 @@ func TestNoSecretIsTold(t *testing.T) {
 			t.Errorf("a token, %.20s…, is told by %s", found, command)
 		}
 	}
-	own := []string{filepath.Join(l.dir, "given"), filepath.Join(l.dir, "token"), filepath.Join(l.dir, "google.json"), filepath.Join(l.dir, "azure.pem")}
+	own := []string{filepath.Join(l.Dir, "given"), filepath.Join(l.Dir, "token"), filepath.Join(l.Dir, "google.json"), filepath.Join(l.Dir, "azure.pem")}
 	for name, secret := range l.secrets {
-		if found, searched := filesWith(t, l.dir, secret, own...); len(found) > 0 || searched < 6 {
+		if found, searched := filesWith(t, l.Dir, secret, own...); len(found) > 0 || searched < 6 {
 			t.Errorf("%s is in %v, of %d files", name, found, searched)
 		}
 	}
@@ -154,14 +155,14 @@ func (l *listener) everyCommand(t *testing.T) {
 			if slices.Contains(args, "--output") && args[len(args)-1] == "json" && slices.Index(args, "--output") < len(args)-2 {
 				args = args[:len(args)-2] // it names one already
 			}
-			if out := l.hear(t, args...); out.code != 0 {
+			if out := l.hear(t, args...); out.Code != 0 {
 				t.Errorf("keyferry %v: %s", args, out)
 			}
 		}
 	}
-	given := read(t, filepath.Join(l.dir, "given"))
+	given := read(t, filepath.Join(l.Dir, "given"))
 	for entry := range strings.SplitSeq(given, "\x00") {
-		if name, _, _ := strings.Cut(entry, "="); runtime.GOOS == "linux" && !slices.Contains(append(l.env, "PWD=", "OLDPWD=", "_=", "SHLVL="), entry) &&
+		if name, _, _ := strings.Cut(entry, "="); runtime.GOOS == "linux" && !slices.Contains(append(l.Env, "PWD=", "OLDPWD=", "_=", "SHLVL="), entry) &&
 			!slices.Contains([]string{"PWD", "OLDPWD", "_", "SHLVL", ""}, name) {
 			t.Errorf("the program added %s to the environment of the PIN's command", name)
 		}
@@ -181,7 +182,7 @@ func (l *listener) everyFailure(t *testing.T) {
 			n++
 			args = append(importsAll(fmt.Sprintf("failed-%d", n), "ec-p384", "pairs"), "--verbose")
 		}
-		if out := l.hear(t, args...); out.code == 0 {
+		if out := l.hear(t, args...); out.Code == 0 {
 			t.Errorf("keyferry %v went well: %s", args, out)
 		}
 	}
@@ -194,7 +195,7 @@ func (l *listener) everyFailure(t *testing.T) {
 		fatal(t, os.WriteFile(path, before, 0o600))
 	}
 	wrongPIN, pasted := string(l.secrets["a wrong PIN"]), string(l.secrets["a pasted password"])
-	config := read(t, l.config)
+	config := read(t, l.Config)
 	for old, with := range map[string]string{
 		"pin: {command: [":            "pin: {value: " + pasted + ", command: [",
 		"environment: test\n  pin: {": "environment: test\n  pin: " + pasted + "\n  rest: {",
@@ -206,17 +207,17 @@ func (l *listener) everyFailure(t *testing.T) {
 		if !strings.Contains(config, old) {
 			t.Fatalf("the config has no %q:\n%s", old, config)
 		}
-		spoilt(l.config, strings.Replace(config, old, with, 1))
+		spoilt(l.Config, strings.Replace(config, old, with, 1))
 	}
-	google, azure := filepath.Join(l.dir, "google.json"), filepath.Join(l.dir, "azure.pem")
+	google, azure := filepath.Join(l.Dir, "google.json"), filepath.Join(l.Dir, "azure.pem")
 	for path, text := range map[string]string{google: read(t, google), azure: read(t, azure)} {
 		spoilt(path, text[:len(text)*3/4])                          // cut
 		spoilt(path, strings.Replace(text, "PRIVATE", "PRIVAT", 1)) // no private key
 		spoilt(path, pasted)
 	}
 	spoilt(google, strings.Replace(read(t, google), `"private_key"`, `"private_kez"`, 1))
-	spoilt(l.token.PINFile, wrongPIN)
-	spoilt(l.token.PINFile, strings.Repeat(wrongPIN, 40))
+	spoilt(l.Token.PINFile, wrongPIN)
+	spoilt(l.Token.PINFile, strings.Repeat(wrongPIN, 40))
 	l.brokenCalls(t, fails)
 	fails("import", "aws", "x", "--pin="+pasted)
 	fails("import", "aws", "x", "--pin", pasted)
@@ -226,25 +227,25 @@ func (l *listener) everyFailure(t *testing.T) {
 func (l *listener) brokenCalls(t *testing.T, fails func(...string)) {
 	t.Helper()
 	n := 0
-	env := slices.Clone(l.env)
-	for i, e := range l.env {
+	env := slices.Clone(l.Env)
+	for i, e := range l.Env {
 		if strings.HasPrefix(e, "AWS_SECRET_ACCESS_KEY=") {
-			l.env[i] = "AWS_SECRET_ACCESS_KEY=" + string(l.secrets["a wrong AWS key"])
+			l.Env[i] = "AWS_SECRET_ACCESS_KEY=" + string(l.secrets["a wrong AWS key"])
 		}
 	}
 	fails()
-	l.env = env
+	l.Env = env
 	for cloud, action := range map[string]string{"aws": "CreateKey", "gcp": "CreateCryptoKey", "azure": "ImportKey"} {
 		for _, rule := range []faults.Rule{{Kind: faults.Deny}, {Kind: faults.Drop}, {Kind: faults.Truncate}} {
 			rule.Match.Action, rule.Count = action, -1
-			id, err := l.admins()[cloud].Add(t.Context(), rule)
+			id, err := l.Admins()[cloud].Add(t.Context(), rule)
 			fatal(t, err)
 			n++
 			out := l.hear(t, append(importsAll(fmt.Sprintf("broken-%d", n), "ec-p384", "pairs"), "--verbose")...)
-			if rule.Kind == faults.Deny && out.code == 0 {
+			if rule.Kind == faults.Deny && out.Code == 0 {
 				t.Errorf("%s was denied, and it went well: %s", action, out)
 			}
-			fatal(t, l.admins()[cloud].Remove(t.Context(), id))
+			fatal(t, l.Admins()[cloud].Remove(t.Context(), id))
 		}
 	}
 }
@@ -255,29 +256,24 @@ func (l *listener) everyCrash(t *testing.T) {
 	for i, signal := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGSEGV, syscall.SIGTERM} {
 		for j, cloud := range []string{"aws", "gcp", "azure"} {
 			action := map[string]string{"aws": "ImportKeyMaterial", "gcp": "ImportCryptoKeyVersion", "azure": "ImportKey"}[cloud]
-			id, err := l.admins()[cloud].Add(t.Context(), faults.Rule{Kind: faults.Hold, When: faults.Before, Match: faults.Match{Action: action}})
-			fatal(t, err)
-			env := l.env
-			l.env = append(slices.Clone(l.env), "GOTRACEBACK="+[]string{"crash", "system", "all"}[j])
+			env := l.Env
+			l.Env = append(slices.Clone(l.Env), "GOTRACEBACK="+[]string{"crash", "system", "all"}[j])
 			args := append(importsAll(fmt.Sprintf("crashed-%d-%s", i, cloud), "ec-p384", "pairs"), "--verbose")
-			run := l.start(t, args...)
-			l.env = env
-			if _, err := l.admins()[cloud].Wait(soon(t), faults.CallQuery{Fault: id, State: faults.Held}); err != nil {
-				t.Fatal(err, run.wait())
-			}
-			if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", run.cmd.Process.Pid)); err == nil {
+			run, held := l.held(t, l.Admins()[cloud], faults.Rule{When: faults.Before, Match: faults.Match{Action: action}}, args...)
+			l.Env = env
+			if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", run.Cmd.Process.Pid)); err == nil {
 				l.heard[fmt.Sprintf("%d the process list", len(l.heard))] = string(bytes.ReplaceAll(line, []byte{0}, []byte{' '}))
 			}
-			fatal(t, run.cmd.Process.Signal(signal))
+			fatal(t, run.Cmd.Process.Signal(signal))
 			if signal == syscall.SIGTERM { // at the next safe point
-				fatal(t, l.admins()[cloud].Remove(t.Context(), id))
+				held.Remove(t)
 			}
-			out := run.wait()
-			fatal(t, l.admins()[cloud].Remove(t.Context(), ""))
-			if signal != syscall.SIGTERM && !strings.Contains(out.stderr, "goroutine ") {
+			out := run.Wait()
+			fatal(t, l.Admins()[cloud].Remove(t.Context(), ""))
+			if signal != syscall.SIGTERM && !strings.Contains(out.Stderr, "goroutine ") {
 				t.Errorf("%s tells nothing of a crash: %s", signal, out)
 			}
-			l.heard[fmt.Sprintf("%d after %s", len(l.heard), signal)] = out.stdout + out.stderr
+			l.heard[fmt.Sprintf("%d after %s", len(l.heard), signal)] = out.Stdout + out.Stderr
 		}
 	}
 }

@@ -30,12 +30,12 @@ func TestEveryKeySpecThatGoes(t *testing.T) {
 			}
 			for i, spec := range slices.Sorted(maps.Keys(ways)) {
 				retain := []string{"token", "sealed", "none"}[i%3]
-				if out := s.run(t, append(s.imports(spec, spec), "--retain", retain)...); out.code != 0 {
+				if out := s.Run(t, append(s.imports(spec, spec), "--retain", retain)...); out.Code != 0 {
 					t.Errorf("%s by %s, retain %s: %s", spec, ways[spec], retain, out)
 				}
 				names = append(names, spec)
 			}
-			if out := s.run(t, "verify", "--all"); out.code != 0 {
+			if out := s.Run(t, "verify", "--all"); out.Code != 0 {
 				t.Error(out)
 			}
 			s.judge(t, names...)
@@ -47,11 +47,11 @@ func TestEveryKeySpecThatGoes(t *testing.T) {
 // matrix of doctor: the way of wrapping of each key spec that goes.
 func (s *site) matrix(t *testing.T) map[string]string {
 	t.Helper()
-	out := s.run(t, "doctor", "--output", "json")
+	out := s.Run(t, "doctor", "--output", "json")
 	var told struct {
 		Matrix []struct{ Spec, Mechanism, Way string } `json:"matrix"`
 	}
-	fatal(t, json.Unmarshal([]byte(out.stdout), &told))
+	fatal(t, json.Unmarshal([]byte(out.Stdout), &told))
 	ways := map[string]string{}
 	for _, cell := range told.Matrix {
 		if cell.Mechanism != "" {

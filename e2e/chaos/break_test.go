@@ -22,7 +22,7 @@ func writes() map[string][]string {
 func everywhere(rule faults.Rule, nths ...int) func(*testing.T, *world) (heal func()) {
 	return func(t *testing.T, w *world) func() {
 		t.Helper()
-		for cloud, admin := range w.clouds() {
+		for cloud, admin := range w.Admins() {
 			for _, action := range writes()[cloud] {
 				for _, nth := range nths {
 					r := rule
@@ -41,7 +41,7 @@ func anyCall(rule faults.Rule, of int) func(*testing.T, *world) (heal func()) {
 	const often = 12
 	return func(t *testing.T, w *world) func() {
 		t.Helper()
-		for _, admin := range w.clouds() {
+		for _, admin := range w.Admins() {
 			for i := range often {
 				r := rule
 				r.Nth = 1 + i*of
@@ -60,7 +60,7 @@ func anyCall(rule faults.Rule, of int) func(*testing.T, *world) (heal func()) {
 // rule.
 func (w *world) healed(t *testing.T) {
 	t.Helper()
-	for _, admin := range w.clouds() {
+	for _, admin := range w.Admins() {
 		rules, err := admin.Rules(t.Context())
 		check(t, err)
 		for _, r := range rules {
@@ -73,7 +73,7 @@ func (w *world) healed(t *testing.T) {
 // clock puts an emulator's clock so far ahead.
 func (w *world) clock(t *testing.T, cloud string, ahead time.Duration) {
 	t.Helper()
-	_, err := w.clouds()[cloud].SetOffset(t.Context(), ahead)
+	_, err := w.Admins()[cloud].SetOffset(t.Context(), ahead)
 	check(t, err)
 }
 
@@ -105,7 +105,7 @@ func meanwhile(on, off func(), onFor, offFor time.Duration) (heal func()) {
 // tells from others.
 func importsAtGoogle(t *testing.T, w *world) (heal func()) {
 	t.Helper()
-	_, err := w.clouds()["gcp"].Add(t.Context(), faults.Rule{
+	_, err := w.Admins()["gcp"].Add(t.Context(), faults.Rule{
 		Kind: faults.Drop, When: faults.After, Count: rowsOfList, Match: faults.Match{Action: "ImportCryptoKeyVersion"},
 	})
 	fatal(t, err)

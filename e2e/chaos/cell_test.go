@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
 
@@ -17,7 +18,7 @@ func steps() []string {
 	return []string{"begin", "generate", "prepare", "first fetch", "fetch", "wrap", "import", "prove", "activate", "finish", anyMoment}
 }
 
-func places() []string { return append([]string{"store", "token"}, targets()...) }
+func places() []string { return append([]string{"store", "token"}, e2etest.Targets()...) }
 
 const anyMoment = "any moment"
 

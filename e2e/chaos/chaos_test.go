@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 )
 
@@ -82,14 +83,14 @@ func (p plan) run(t *testing.T, y *tally) {
 				y.restarted()
 				break
 			}
-			l.mustBeDone(t, run.wait())
+			l.mustBeDone(t, run.Wait())
 			if tries > 2 {
 				t.Fatalf("%+v was never reached", c)
 			}
 			l = w.list(t, retains())
 		}
 	}
-	l.mustBeDone(t, w.run(t, l.imports()...))
+	l.mustBeDone(t, w.Run(t, l.imports()...))
 	f := w.judge(t)
 	y.judged(f)
 	f.fails(t)
@@ -97,9 +98,9 @@ func (p plan) run(t *testing.T, y *tally) {
 }
 
 // mustBeDone: a run that nobody killed has imported all that was left.
-func (l list) mustBeDone(t *testing.T, out outcome) {
+func (l list) mustBeDone(t *testing.T, out e2etest.Outcome) {
 	t.Helper()
-	if count := out.states(); out.code != 0 || count["done"]+count["before"] != len(l.rows) {
+	if count := states(out); out.Code != 0 || count["done"]+count["before"] != len(l.rows) {
 		t.Fatalf("%v of %d: %s", count, len(l.rows), out)
 	}
 }

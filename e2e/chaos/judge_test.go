@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
@@ -44,7 +45,7 @@ func (w *world) judge(t *testing.T, late ...faults.CallState) findings {
 		f.row(r, held, owners)
 	}
 	for at, keys := range held {
-		f.say("nobody asked for %s: %s", at, show(keys))
+		f.say("nobody asked for %s: %s", at, e2etest.Show(keys))
 	}
 	w.judgeToken(t, &f)
 	w.judgeRecord(t, &f)
@@ -56,7 +57,7 @@ func (w *world) judge(t *testing.T, late ...faults.CallState) findings {
 func (w *world) held(t *testing.T, f *findings) map[string][]faults.KeyReport {
 	t.Helper()
 	held := map[string][]faults.KeyReport{}
-	for cloud, admin := range w.clouds() {
+	for cloud, admin := range w.Admins() {
 		report, err := admin.Report(t.Context())
 		fatal(t, err)
 		for _, k := range report.Keys {
@@ -69,7 +70,7 @@ func (w *world) held(t *testing.T, f *findings) map[string][]faults.KeyReport {
 			}
 		}
 		for _, twin := range report.Twins {
-			if !acrossVaults(twin) && !f.explained(cloud, twin) {
+			if !e2etest.AcrossVaults(twin) && !f.explained(cloud, twin) {
 				f.twins++
 			}
 		}
@@ -80,8 +81,8 @@ func (w *world) held(t *testing.T, f *findings) map[string][]faults.KeyReport {
 // explained: all its keys are of one name, of which a commit came late there.
 func (f *findings) explained(cloud string, twin faults.Twin) bool {
 	n := 0
-	for _, target := range targets() {
-		if cloudOf(target) == cloud {
+	for _, target := range e2etest.Targets() {
+		if e2etest.CloudOf(target) == cloud {
 			n += len(f.lates[target+" "+twin.Names[0]])
 		}
 	}
@@ -94,7 +95,7 @@ func (f *findings) row(r row, held map[string][]faults.KeyReport, owners map[str
 	for _, target := range r.targets {
 		at := target + " " + r.name
 		if v, ok := f.one(r, target, held[at]); ok {
-			materials[identity(v)] = true
+			materials[e2etest.Identity(v)] = true
 		}
 		delete(held, at)
 	}
@@ -116,18 +117,18 @@ func (f *findings) one(r row, target string, keys []faults.KeyReport) (v faults.
 		keys = f.withoutLate(at, keys)
 	}
 	if len(keys) != 1 {
-		f.say("%s is %d keys: %s", at, len(keys), show(keys))
+		f.say("%s is %d keys: %s", at, len(keys), e2etest.Show(keys))
 		return v, false
 	}
 	k := keys[0]
 	k.Versions = f.notLate(at, k.Versions)
 	if len(k.Versions) != 1 || !k.Versions[0].Present {
-		f.say("%s is not one version: %s", at, show(k))
+		f.say("%s is not one version: %s", at, e2etest.Show(k))
 		return v, false
 	}
 	if !given(r, target, k) {
 		if !slices.Contains(f.lates[at], "UpdateKey") {
-			f.say("%s is not what consumers get: %s", at, show(k))
+			f.say("%s is not what consumers get: %s", at, e2etest.Show(k))
 		}
 		f.undone = append(f.undone, r.name)
 	}
@@ -162,8 +163,8 @@ func (f *findings) withoutLate(at string, keys []faults.KeyReport) (rest []fault
 func (f *findings) notLate(at string, versions []faults.VersionReport) []faults.VersionReport {
 	for late := f.count(at, "ImportKey", "ImportCryptoKeyVersion"); late > 0 && len(versions) > 1; late-- {
 		last := versions[len(versions)-1]
-		if identity(last) != identity(versions[0]) {
-			f.say("%s has a late version of other material: %s", at, show(versions))
+		if e2etest.Identity(last) != e2etest.Identity(versions[0]) {
+			f.say("%s has a late version of other material: %s", at, e2etest.Show(versions))
 		}
 		versions = versions[:len(versions)-1]
 		f.late++
@@ -195,25 +196,10 @@ func targetOf(region string) string {
 	}
 }
 
-// identity tells materials apart: a pair's public key, however the private one was
-// encoded, or a secret's bytes.
-func identity(v faults.VersionReport) string {
-	if v.PublicSHA256 != "" {
-		return v.PublicSHA256
-	}
-	return v.SHA256
-}
-
-// acrossVaults: the same material in a vault and in a pool is what was asked for.
-func acrossVaults(twin faults.Twin) bool {
-	return len(twin.Keys) == 2 && len(twin.Names) == 1 &&
-		strings.Contains(twin.Keys[0]+twin.Keys[1], ".vault.") && strings.Contains(twin.Keys[0]+twin.Keys[1], ".managedhsm.")
-}
-
 // judgeToken: the token keeps what the rows say, the seal key, and the one record.
 func (w *world) judgeToken(t *testing.T, f *findings) {
 	t.Helper()
-	there := w.objects(t)
+	there := w.Objects(t)
 	for _, r := range w.rows {
 		label, want := r.name+" v1", []string{"Secret Key"}
 		if r.pair() {
@@ -255,12 +241,12 @@ func (w *world) judgeHalves(there map[string][]string, f *findings) {
 // view has no orphan that is not there.
 func (w *world) judgeRecord(t *testing.T, f *findings) {
 	t.Helper()
-	if out := w.run(t, "audit", "verify"); out.code != 0 {
+	if out := w.Run(t, "audit", "verify"); out.Code != 0 {
 		f.say("the audit is not whole: %s", out)
 	}
 	var open []struct{ ID, State, Problem string }
-	out := w.run(t, "operation", "list", "--unfinished", "--output", "json")
-	if err := json.Unmarshal([]byte(out.stdout), &open); err != nil || out.code != 0 {
+	out := w.Run(t, "operation", "list", "--unfinished", "--output", "json")
+	if err := json.Unmarshal([]byte(out.Stdout), &open); err != nil || out.Code != 0 {
 		f.say("list what is unfinished: %v: %s", err, out)
 	}
 	for _, o := range open {
@@ -271,7 +257,7 @@ func (w *world) judgeRecord(t *testing.T, f *findings) {
 	}
 	w.judgeOrphans(t, f)
 	for _, name := range f.undone {
-		if out := w.run(t, "verify", name); out.code == 0 {
+		if out := w.Run(t, "verify", name); out.Code == 0 {
 			f.say("%s is taken from consumers, and nobody is told: %s", name, out)
 		}
 	}
@@ -281,7 +267,7 @@ func (w *world) judgeRecord(t *testing.T, f *findings) {
 // was lost with a killed process; under those nothing was ever imported.
 func (w *world) judgeOrphans(t *testing.T, f *findings) {
 	t.Helper()
-	report, err := w.azure.Admin().Report(t.Context())
+	report, err := w.Azure.Admin().Report(t.Context())
 	fatal(t, err)
 	used := map[string]bool{}
 	for _, k := range report.Keys {
@@ -293,8 +279,8 @@ func (w *world) judgeOrphans(t *testing.T, f *findings) {
 		Version     string
 		WrappingKey string `json:"wrapping_key"`
 	}
-	out := w.run(t, "inventory", "--orphans", "--output", "json")
-	if err := json.Unmarshal([]byte(out.stdout), &orphans); err != nil || out.code != 0 {
+	out := w.Run(t, "inventory", "--orphans", "--output", "json")
+	if err := json.Unmarshal([]byte(out.Stdout), &orphans); err != nil || out.Code != 0 {
 		f.say("list orphans: %v: %s", err, out)
 	}
 	listed := 0
@@ -309,7 +295,7 @@ func (w *world) judgeOrphans(t *testing.T, f *findings) {
 		}
 	}
 	if listed != f.late {
-		f.say("inventory lists %d orphans where %d came late: %s", listed, f.late, out.stdout)
+		f.say("inventory lists %d orphans where %d came late: %s", listed, f.late, out.Stdout)
 	}
 }
 
@@ -322,12 +308,4 @@ func (f findings) fails(t *testing.T) {
 	if f.orphans != 0 || f.twins != 0 {
 		t.Errorf("%d orphans and %d twins", f.orphans, f.twins)
 	}
-}
-
-func show(v any) string {
-	text, err := json.MarshalIndent(v, "", " ")
-	if err != nil {
-		return err.Error()
-	}
-	return string(text)
 }

@@ -1,8 +1,6 @@
 package chaos_test
 
 import (
-	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -13,7 +11,7 @@ import (
 
 // cut starts the program on a list and kills it where the cut says. It returns false
 // where the list ended before that.
-func (w *world) cut(t *testing.T, l list, c cut) (run *started, killed bool) {
+func (w *world) cut(t *testing.T, l list, c cut) (run *e2etest.Run, killed bool) {
 	t.Helper()
 	switch {
 	case c.step == anyMoment:
@@ -30,48 +28,33 @@ func (w *world) cut(t *testing.T, l list, c cut) (run *started, killed bool) {
 // cutAnyMoment kills at a time that nobody chose, from the login on: at each one SoftHSM
 // truncates its token.object and writes it again, and killed between the two it has no
 // token any more, which nothing of ours can heal.
-func (w *world) cutAnyMoment(t *testing.T, l list, c cut) (run *started, killed bool) {
+func (w *world) cutAnyMoment(t *testing.T, l list, c cut) (run *e2etest.Run, killed bool) {
 	t.Helper()
-	loaded := w.shim.On(shim.Rule{Function: "C_Login", When: shim.After})
+	loaded := w.Shim.On(shim.Rule{Function: "C_Login", When: shim.After})
 	defer loaded.Remove()
-	run = w.start(t, l.imports()...)
-	_, _ = loaded.Wait(run.alive(t)) // one that ended is seen below
+	run = w.Start(t, l.imports()...)
+	_, _ = loaded.Wait(run.Alive(t)) // one that ended is seen below
 	select {
-	case <-run.ended:
+	case <-run.Ended():
 	case <-time.After(c.delay):
 	}
-	return run, run.kill()
-}
-
-// alive is a context that ends with the run.
-func (r *started) alive(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithCancel(soon(t))
-	go func() {
-		<-r.ended
-		cancel()
-	}()
-	return ctx
+	return run, run.Kill()
 }
 
 // cutAtToken kills while the token does something.
-func (w *world) cutAtToken(t *testing.T, l list, c cut, function string) (run *started, killed bool) {
+func (w *world) cutAtToken(t *testing.T, l list, c cut, function string) (run *e2etest.Run, killed bool) {
 	t.Helper()
-	rule := shim.Rule{Function: function, Nth: c.nth, Hold: true, TokenObject: c.step == "generate" || c.step == "begin"}
+	rule := shim.Rule{Function: function, Nth: c.nth, TokenObject: c.step == "generate" || c.step == "begin"}
 	if c.side == faults.After {
 		rule.When = shim.After
 	}
-	point := w.shim.On(rule)
+	run, point := w.StartHeldAtToken(t, rule, l.imports()...)
 	defer point.Remove()
-	run = w.start(t, l.imports()...)
-	if _, err := point.Wait(run.alive(t)); err != nil && !run.over() {
-		t.Fatalf("%+v: %v", c, err)
-	}
-	return run, run.kill()
+	return run, run.Kill()
 }
 
 // cutAtTarget kills while a call to a cloud is held.
-func (w *world) cutAtTarget(t *testing.T, l list, c cut) (run *started, killed bool) {
+func (w *world) cutAtTarget(t *testing.T, l list, c cut) (run *e2etest.Run, killed bool) {
 	t.Helper()
 	all := reaches()[[2]string{c.step, c.at}]
 	way := all[c.pick%len(all)]
@@ -89,40 +72,9 @@ func (w *world) cutAtTarget(t *testing.T, l list, c cut) (run *started, killed b
 		l.atOnce = 1 // so that those that are blocked elsewhere leave some to come here
 		defer w.block(t, c)()
 	}
-	run, _, remove := w.heldAt(t, l, c.at, rule)
-	defer remove()
-	return run, run.kill()
-}
-
-// heldAt starts the program and waits until a call is held, or the program has ended.
-func (w *world) heldAt(t *testing.T, l list, at string, rule faults.Rule) (run *started, held faults.CallState, remove func()) {
-	t.Helper()
-	admin := w.cloud(at)
-	id, err := admin.Add(t.Context(), rule)
-	fatal(t, err)
-	run = w.start(t, l.imports()...)
-	held = run.waits(t, admin, faults.CallQuery{Fault: id, State: faults.Held})
-	return run, held, func() { fatal(t, admin.Remove(t.Context(), id)) }
-}
-
-// waits until a cloud has a call, or the run has ended.
-func (r *started) waits(t *testing.T, cloud faults.Client, q faults.CallQuery) faults.CallState {
-	t.Helper()
-	found, err := called(r.alive(t), cloud, q)
-	if err != nil && !r.over() {
-		t.Fatalf("wait for %+v: %v", q, err)
-	}
-	return found
-}
-
-// called waits for a call for as long as ctx lasts.
-func called(ctx context.Context, cloud faults.Client, q faults.CallQuery) (faults.CallState, error) {
-	for {
-		found, err := cloud.Wait(ctx, q)
-		if !errors.Is(err, faults.ErrTimeout) {
-			return found, err
-		}
-	}
+	run, held := w.StartHeld(t, w.Cloud(c.at), rule, l.imports()...)
+	defer held.Remove(t)
+	return run, run.Kill()
 }
 
 // block holds back what later lines would make before the cut is there: where something
@@ -130,12 +82,12 @@ func called(ctx context.Context, cloud faults.Client, q faults.CallQuery) (fault
 func (w *world) block(t *testing.T, c cut) (remove func()) {
 	t.Helper()
 	var removes []func()
-	for _, at := range targets() {
+	for _, at := range e2etest.Targets() {
 		for _, way := range reaches()[[2]string{c.step, at}] {
 			if at == c.at {
 				continue
 			}
-			admin := w.cloud(at)
+			admin := w.Cloud(at)
 			id, err := admin.Add(t.Context(), faults.Rule{Kind: faults.Hold, Count: -1, Match: faults.Match{Action: way.actions[0], Region: way.region}})
 			fatal(t, err)
 			removes = append(removes, func() { fatal(t, admin.Remove(t.Context(), id)) })
@@ -151,7 +103,7 @@ func (w *world) block(t *testing.T, c cut) (remove func()) {
 // untouched is the first key of aes in a list for which a call was never made.
 func (w *world) untouched(t *testing.T, l list, at string, m faults.Match) string {
 	t.Helper()
-	calls, err := w.cloud(at).Calls(t.Context(), faults.CallQuery{Match: faults.Match{Action: m.Action, Region: m.Region}})
+	calls, err := w.Cloud(at).Calls(t.Context(), faults.CallQuery{Match: faults.Match{Action: m.Action, Region: m.Region}})
 	fatal(t, err)
 	seen := map[string]bool{}
 	for _, c := range calls {
@@ -166,7 +118,7 @@ func (w *world) untouched(t *testing.T, l list, at string, m faults.Match) strin
 }
 
 // cutAtStore kills while something cannot be put on record, or just was.
-func (w *world) cutAtStore(t *testing.T, l list, c cut) (run *started, killed bool) {
+func (w *world) cutAtStore(t *testing.T, l list, c cut) (run *e2etest.Run, killed bool) {
 	t.Helper()
 	token := cut{cell: cell{step: c.step, at: "token", side: faults.Before}, nth: c.nth}
 	switch {
@@ -182,56 +134,34 @@ func (w *world) cutAtStore(t *testing.T, l list, c cut) (run *started, killed bo
 }
 
 // cutLocked kills while nothing can be begun: another program holds the store.
-func (w *world) cutLocked(t *testing.T, l list) (run *started, killed bool) {
+func (w *world) cutLocked(t *testing.T, l list) (run *e2etest.Run, killed bool) {
 	t.Helper()
-	unlock := w.lock(t)
+	unlock := e2etest.Lock(t, w.store)
 	defer unlock()
-	logins := w.shim.On(shim.Rule{Function: "C_Login"})
+	logins := w.Shim.On(shim.Rule{Function: "C_Login"})
 	defer logins.Remove()
-	run = w.start(t, l.imports()...)
-	if _, err := logins.Wait(run.alive(t)); err != nil && !run.over() {
+	run = w.Start(t, l.imports()...)
+	if _, err := logins.Wait(run.Alive(t)); err != nil && !run.Over() {
 		t.Fatalf("locked: %v", err)
 	}
-	w.quiet(t, run)
-	return run, run.kill()
-}
-
-// quiet waits until a run asks the token for nothing any more.
-func (w *world) quiet(t *testing.T, run *started) {
-	t.Helper()
-	every := w.shim.On(shim.Rule{PID: run.cmd.Process.Pid})
-	defer every.Remove()
-	for last := -1; last != every.Hits() && !run.over(); {
-		last = every.Hits()
-		select {
-		case <-run.ended:
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
+	w.Quiet(t, run)
+	return run, run.Kill()
 }
 
 // cutUnrecorded kills when the last proof is answered and cannot be put on record.
-func (w *world) cutUnrecorded(t *testing.T, l list) (run *started, killed bool) {
+func (w *world) cutUnrecorded(t *testing.T, l list) (run *e2etest.Run, killed bool) {
 	t.Helper()
 	m := faults.Match{Action: "Decrypt", Region: "pool"}
 	m.Key = w.untouched(t, l, "pool", m)
-	run, held, remove := w.heldAt(t, l, "pool", faults.Rule{Kind: faults.Hold, When: faults.After, Nth: 2, Match: m})
-	if run.over() {
-		remove()
-		return run, run.kill()
+	run, held := w.StartHeld(t, w.Cloud("pool"), faults.Rule{Kind: faults.Hold, When: faults.After, Nth: 2, Match: m}, l.imports()...)
+	if run.Over() {
+		held.Remove(t)
+		return run, run.Kill()
 	}
-	unlock := w.lock(t)
+	unlock := e2etest.Lock(t, w.store)
 	defer unlock()
-	remove()
-	run.waits(t, w.cloud("pool"), faults.CallQuery{Match: m, State: faults.Answered, Since: held.N - 1})
-	w.quiet(t, run)
-	return run, run.kill()
-}
-
-// lock holds the store as another program would, until the returned function.
-func (w *world) lock(t *testing.T) (unlock func()) {
-	t.Helper()
-	release, err := e2etest.Lock(t.Context(), w.store)
-	fatal(t, err)
-	return func() { check(t, release()) }
+	held.Remove(t)
+	run.Waits(t, w.Cloud("pool"), faults.CallQuery{Match: m, State: faults.Answered, Since: held.N - 1})
+	w.Quiet(t, run)
+	return run, run.Kill()
 }

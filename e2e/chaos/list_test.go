@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 )
 
 // row is one key that the program is asked for: what the test knows of it by itself.
@@ -27,7 +29,7 @@ func rowOf(name, spec, retain string) row {
 	case strings.HasPrefix(spec, "aes"):
 		return row{name, spec, "secrets", retain, []string{"aws", "gcp", "pool"}}
 	default:
-		return row{name, spec, "pairs", retain, targets()}
+		return row{name, spec, "pairs", retain, e2etest.Targets()}
 	}
 }
 
@@ -46,7 +48,7 @@ const rowsOfList = 9
 func (w *world) list(t *testing.T, retains []string) list {
 	t.Helper()
 	specs := specsOf(w.kind)
-	l := list{path: filepath.Join(w.dir, fmt.Sprintf("keys-%d.csv", len(w.rows)))}
+	l := list{path: filepath.Join(w.Dir, fmt.Sprintf("keys-%d.csv", len(w.rows)))}
 	var text strings.Builder
 	text.WriteString("name,spec,policy,retain\r\n")
 	for i := range rowsOfList {
@@ -72,9 +74,9 @@ func (l list) imports() []string {
 type answered struct{ Key, State, Operation, Reason, Do string }
 
 // answers are the rows of an answer; a killed program may have left half a line.
-func (o outcome) answers() []answered {
+func answers(o e2etest.Outcome) []answered {
 	var out []answered
-	for line := range strings.Lines(o.stdout) {
+	for line := range strings.Lines(o.Stdout) {
 		var a answered
 		if json.Unmarshal([]byte(line), &a) == nil {
 			out = append(out, a)
@@ -84,9 +86,9 @@ func (o outcome) answers() []answered {
 }
 
 // states counts the rows of an answer by state.
-func (o outcome) states() map[string]int {
+func states(o e2etest.Outcome) map[string]int {
 	count := map[string]int{}
-	for _, a := range o.answers() {
+	for _, a := range answers(o) {
 		count[a.State]++
 	}
 	return count

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
@@ -47,7 +48,7 @@ func (s scenario) run(t *testing.T, w *world, y *tally) {
 	if s.brings != nil {
 		l, n.kills = s.brings(t, w, l)
 	} else {
-		t.Log(w.run(t, l.imports()...))
+		t.Log(w.Run(t, l.imports()...))
 	}
 	injected := map[string][]string{}
 	if s.late {
@@ -68,7 +69,7 @@ func (s scenario) run(t *testing.T, w *world, y *tally) {
 func (w *world) injected(t *testing.T) map[string][]string {
 	t.Helper()
 	out := map[string][]string{}
-	for cloud, admin := range w.clouds() {
+	for cloud, admin := range w.Admins() {
 		rules, err := admin.Rules(t.Context())
 		fatal(t, err)
 		for _, r := range rules {
@@ -85,7 +86,7 @@ func (w *world) committed(t *testing.T, rules map[string][]string) (out []faults
 	t.Helper()
 	for cloud, ids := range rules {
 		for _, id := range ids {
-			calls, err := w.clouds()[cloud].Calls(t.Context(), faults.CallQuery{Fault: id, Committed: true})
+			calls, err := w.Admins()[cloud].Calls(t.Context(), faults.CallQuery{Fault: id, Committed: true})
 			fatal(t, err)
 			out = append(out, calls...)
 		}
@@ -100,16 +101,16 @@ var resumes = regexp.MustCompile(`keyferry operation resume (\S+)`)
 // where it may be, a person does as told, and it goes on by the command that is shown.
 func (w *world) toTheEnd(t *testing.T, l list, s scenario, n *named) {
 	t.Helper()
-	var out outcome
+	var out e2etest.Outcome
 	for range 6 {
 		n.runs++
-		out = w.run(t, l.imports()...)
-		if out.code == 0 {
+		out = w.Run(t, l.imports()...)
+		if out.Code == 0 {
 			l.mustBeDone(t, out)
 			return
 		}
 		t.Log(out)
-		stopped := out.undecided()
+		stopped := undecided(out)
 		n.undecided += len(stopped)
 		switch {
 		case len(stopped) == 0:
@@ -124,8 +125,8 @@ func (w *world) toTheEnd(t *testing.T, l list, s scenario, n *named) {
 }
 
 // undecided are the rows that wait for a person.
-func (o outcome) undecided() (rows []answered) {
-	for _, a := range o.answers() {
+func undecided(o e2etest.Outcome) (rows []answered) {
+	for _, a := range answers(o) {
 		if undecidedReason.MatchString(a.Reason) {
 			rows = append(rows, a)
 		}
@@ -143,13 +144,13 @@ func (w *world) resume(t *testing.T, stopped []answered) {
 	for _, a := range stopped {
 		way := a.Do
 		if at := shows.FindStringSubmatch(way); at != nil {
-			way = w.must(t, "operation", "show", at[1]).stdout
+			way = w.Must(t, "operation", "show", at[1]).Stdout
 		}
 		shown := resumes.FindStringSubmatch(way)
 		if shown == nil {
 			t.Errorf("%s is undecided, and no way on is shown: %+v", a.Key, a)
 			continue
 		}
-		w.must(t, "operation", "resume", shown[1], "--reason", "test")
+		w.Must(t, "operation", "resume", shown[1], "--reason", "test")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken/shim"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
@@ -46,8 +47,8 @@ func storms(t *testing.T, w *world) (heal func()) {
 // removals: the token is taken out for a moment, again and again.
 func removals(_ *testing.T, w *world) (heal func()) {
 	return meanwhile(
-		func() { w.shim.Set(shim.Condition{Removed: true}) },
-		func() { w.shim.Set(shim.Condition{}) }, 300*time.Millisecond, 1500*time.Millisecond)
+		func() { w.Shim.Set(shim.Condition{Removed: true}) },
+		func() { w.Shim.Set(shim.Condition{}) }, 300*time.Millisecond, 1500*time.Millisecond)
 }
 
 // locks: another program holds the store for longer than ours waits.
@@ -55,7 +56,7 @@ func locks(t *testing.T, w *world) (heal func()) {
 	t.Helper()
 	unlock := func() {}
 	return meanwhile(
-		func() { unlock = w.lock(t) },
+		func() { unlock = e2etest.Lock(t, w.store) },
 		func() { unlock(); unlock = func() {} }, 6*time.Second, 700*time.Millisecond)
 }
 
@@ -86,16 +87,16 @@ func killedLate(late faults.Rule) func(*testing.T, *world, list) (list, int) {
 		kills := 0
 		late.Kind, late.Await = faults.Late, true
 		for _, step := range []string{"first fetch", "prepare", "import", "activate"} {
-			for _, target := range targets() {
+			for _, target := range e2etest.Targets() {
 				for _, way := range reaches()[[2]string{step, target}] {
 					rule := late
 					rule.Match = faults.Match{Action: way.actions[0], Region: way.region}
-					run, _, _ := w.heldAt(t, l, target, rule)
-					if run.kill() {
+					run, _ := w.StartHeld(t, w.Cloud(target), rule, l.imports()...)
+					if run.Kill() {
 						kills++
 						continue
 					}
-					l.mustBeDone(t, run.wait())
+					l.mustBeDone(t, run.Wait())
 					l = w.list(t, retains())
 				}
 			}
@@ -109,9 +110,9 @@ func processes(n, kills int) func(*testing.T, *world, list) (list, int) {
 	return func(t *testing.T, w *world, l list) (list, int) {
 		t.Helper()
 		killed := 0
-		var runs []*started
+		var runs []*e2etest.Run
 		for range n - min(kills, 1) {
-			runs = append(runs, w.start(t, l.imports()...))
+			runs = append(runs, w.Start(t, l.imports()...))
 		}
 		for i := range kills {
 			if _, ok := w.cutAnyMoment(t, l, cut{delay: time.Duration(i+1) * 150 * time.Millisecond}); ok {
@@ -119,7 +120,7 @@ func processes(n, kills int) func(*testing.T, *world, list) (list, int) {
 			}
 		}
 		for _, run := range runs {
-			t.Log(run.wait())
+			t.Log(run.Wait())
 		}
 		return l, killed
 	}
@@ -144,16 +145,16 @@ func expires(t *testing.T, w *world) (heal func()) {
 
 func (w *world) expire(t *testing.T, at string, rule faults.Rule) (wait func()) {
 	t.Helper()
-	admin, done := w.cloud(at), make(chan struct{})
+	admin, done := w.Cloud(at), make(chan struct{})
 	id, err := admin.Add(t.Context(), rule)
 	fatal(t, err)
 	go func() {
 		defer close(done)
-		held, err := called(soon(t), admin, faults.CallQuery{Fault: id, State: faults.Held})
+		held, err := e2etest.Called(e2etest.Soon(t), admin, faults.CallQuery{Fault: id, State: faults.Held})
 		check(t, err)
 		w.clock(t, at, 5*24*time.Hour)
 		check(t, admin.Release(t.Context(), id))
-		over, err := called(soon(t), admin, faults.CallQuery{Fault: id, State: faults.Answered, Since: held.N - 1})
+		over, err := e2etest.Called(e2etest.Soon(t), admin, faults.CallQuery{Fault: id, State: faults.Answered, Since: held.N - 1})
 		check(t, err)
 		if over.Committed {
 			t.Errorf("at %s it was taken although it had expired: %+v", at, over)
@@ -166,9 +167,9 @@ func (w *world) expire(t *testing.T, at string, rule faults.Rule) (wait func()) 
 // soleWriter does as the program says where nothing shows whose a version is.
 func soleWriter(t *testing.T, w *world) {
 	t.Helper()
-	path := filepath.Join(w.dir, "keyferry.yaml")
+	path := filepath.Join(w.Dir, "keyferry.yaml")
 	text, err := os.ReadFile(path)
 	fatal(t, err)
 	fatal(t, os.WriteFile(path, []byte(strings.Replace(string(text), "sole_writer: false", "sole_writer: true", 1)), 0o600))
-	w.must(t, "target", "enrol", "gcp", "--reason", "nobody else imports there")
+	w.Must(t, "target", "enrol", "gcp", "--reason", "nobody else imports there")
 }
