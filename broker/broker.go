@@ -190,6 +190,7 @@ type Intended struct {
 	Resumes string            `json:"resumes,omitempty"` // id of an unfinished operation
 	Done    bool              `json:"done"`              // finished before: nothing to do
 	Tags    map[string]string `json:"tags,omitempty"`
+	Object  MaterialID        `json:"object,omitempty"` // in the token already: it is not made
 }
 
 // IntendedTarget is one target of it.

@@ -38,7 +38,7 @@ func (l *line) generateKept(ctx context.Context, in GenerateIn) error {
 		return err
 	}
 	l.kept = &r
-	return l.born(ctx, "material.generated", in, m)
+	return l.born(ctx, materialGenerated, in, m)
 }
 
 func (l *line) noRecord(why error) error {

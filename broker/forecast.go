@@ -2,16 +2,21 @@ package broker
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
 // Forecast is what a batch of imports asks of its targets: calls, time and money.
 type Forecast struct {
 	Targets []TargetForecast `json:"targets"`
-	// Seconds is how long it takes where nothing but quotas holds it up: targets run side
-	// by side, and those of one account and place share its quotas.
+	// Token is what the token takes of it, the kinds of material that take longest first.
+	Token []TokenForecast `json:"token"`
+	// Seconds is how long it takes where nothing but quotas and the making of material holds
+	// it up: targets run side by side, and beside the token; those of one account and place
+	// share its quotas, and all keys the token.
 	Seconds float64 `json:"seconds"`
 	// Leaves is what the time does not count.
 	Leaves string `json:"leaves"`
@@ -41,13 +46,36 @@ type QuotaForecast struct {
 	Seconds   float64        `json:"seconds"`
 }
 
-// leaves is said of every forecast's time.
-const leaves = "the token's own time, what the network and the targets take to answer, and throttling by others"
+// leaves says what the time does not count.
+func leaves(token []TokenForecast) string {
+	var unknown []string
+	for _, f := range token {
+		if f.Imports == 0 {
+			unknown = append(unknown, f.Kind())
+		}
+	}
+	slices.Sort(unknown)
+	wraps := "what the token takes to wrap"
+	switch {
+	case len(unknown) > 0 && len(unknown) == len(token):
+		wraps = "the token's own time, for no such import is on record"
+	case len(unknown) > 0:
+		wraps = "what the token takes to make " + strings.Join(unknown, ", ") + ", for no such import is on record, and to wrap"
+	}
+	return wraps + ", what the network and the targets take to answer, and throttling by others"
+}
 
 // Forecast is that of what is planned. Keys that are there already ask for nothing; an
 // import that goes on may ask for less than is said.
-func (b *Broker) Forecast(plans []Intended) (Forecast, error) {
-	out := Forecast{Targets: []TargetForecast{}, Leaves: leaves}
+func (b *Broker) Forecast(ctx context.Context, plans []Intended) (Forecast, error) {
+	token, err := b.tokenForecasts(ctx, plans)
+	if err != nil {
+		return Forecast{}, err
+	}
+	out := Forecast{Targets: []TargetForecast{}, Token: token, Leaves: leaves(token)}
+	for _, f := range token {
+		out.Seconds += f.Seconds
+	}
 	by := map[string][]planned{}
 	for _, plan := range plans {
 		if plan.Done {

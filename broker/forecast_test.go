@@ -32,7 +32,7 @@ func TestForecast(t *testing.T) {
 	for range 10 {
 		plans = append(plans, plan(false, "one", "two", "far"))
 	}
-	f, err := w.run(nil).Forecast(plans)
+	f, err := w.run(nil).Forecast(t.Context(), plans)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestForecast(t *testing.T) {
 			t.Errorf("%s: %+v", at.Target, at)
 		}
 	}
-	if none, err := w.run(nil).Forecast(plans[:1]); err != nil || none.Seconds != 0 || len(none.Targets) != 0 {
+	if none, err := w.run(nil).Forecast(t.Context(), plans[:1]); err != nil || none.Seconds != 0 || len(none.Targets) != 0 {
 		t.Errorf("of what is done: %+v, %v", none, err)
 	}
 }

@@ -6,6 +6,13 @@ import (
 	"fmt"
 )
 
+const (
+	// materialGenerated is the event that tells that the token made material.
+	materialGenerated = "material.generated"
+	// keptUnder names its keeper key there, where it is kept wrapped.
+	keptUnder = "kept_under"
+)
+
 // generate makes the material of the version in the token, once: a resumed line
 // takes what it finds there, if it is whole.
 func (l *line) generate(ctx context.Context) error {
@@ -30,7 +37,7 @@ func (l *line) generate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("generate material %s: %w", in.ID, err)
 	}
-	return l.born(ctx, "material.generated", in, m)
+	return l.born(ctx, materialGenerated, in, m)
 }
 
 // label of material in the token, for people.
@@ -48,7 +55,7 @@ func (l *line) born(ctx context.Context, event string, in GenerateIn, m Material
 		"usage": in.Usage, "check_value": m.CheckValue(),
 	}
 	if l.kept != nil {
-		details["kept_under"] = l.kept.Keeper
+		details[keptUnder] = l.kept.Keeper
 	}
 	_, err = l.apply(ctx, event, nil, Change{Version: &l.version, Retained: l.kept, Soft: true}, details)
 	return err

@@ -23,7 +23,7 @@ func (b *Broker) PlanImport(ctx context.Context, req ImportRequest) (Intended, e
 	if err != nil {
 		return Intended{}, err
 	}
-	out := Intended{Key: w.name, Number: 1, Spec: w.spec, Purpose: w.purpose, Retain: w.retain, Tags: w.tags}
+	out := Intended{Key: w.name, Number: 1, Spec: w.spec, Purpose: w.purpose, Retain: w.retain, Tags: w.tags, Object: w.req.Object}
 	switch {
 	case op.Operation.State == Finished:
 		out.Done = true

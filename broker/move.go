@@ -239,7 +239,7 @@ func (l *line) clearObject(ctx context.Context, keeper Keeper) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.apply(ctx, "material.object-destroyed", nil, Change{}, map[string]any{"material": m.ID, "kept_under": r.Keeper})
+	_, err = l.apply(ctx, "material.object-destroyed", nil, Change{}, map[string]any{"material": m.ID, keptUnder: r.Keeper})
 	return err
 }
 

@@ -112,7 +112,7 @@ func (s *session) importKey(ctx context.Context, req broker.ImportRequest) error
 		return err
 	}
 	if s.Bool("dry-run") {
-		return s.planKey(intended)
+		return s.planKey(ctx, intended)
 	}
 	if !intended.Done {
 		if err := s.confirm(ctx, "Import "+req.Name, intendedTargets(intended)...); err != nil {

@@ -56,7 +56,7 @@ func (s *session) planList(ctx context.Context, l *keyList) error {
 		}
 		plans, places[l.at[i]] = append(plans, plan), plan.Targets
 	}
-	forecast, err := s.broker.Forecast(plans)
+	forecast, err := s.broker.Forecast(ctx, plans)
 	if err != nil {
 		return err
 	}
@@ -110,6 +110,28 @@ type loadRow struct {
 	Takes     string  `json:"takes"`
 }
 
+// makingRow is what the token takes of the time, in a table.
+type makingRow struct {
+	Made  string `json:"made_in_the_token"`
+	Keys  int    `json:"keys"`
+	Each  string `json:"each"`
+	Takes string `json:"takes"`
+	From  string `json:"from"` // where the figure is from
+}
+
+func makingRows(token []broker.TokenForecast) []makingRow {
+	var rows []makingRow
+	for _, f := range token {
+		row := makingRow{Made: f.Kind(), Keys: f.Keys, From: "no such import is on record: not counted"}
+		if f.Imports > 0 {
+			row.Each, row.Takes = fmt.Sprintf("%.3gs", f.Each), roughly(f.Seconds)
+			row.From = fmt.Sprintf("%d imports on record, %s to %s", f.Imports, f.FirstAt.UTC().Format(time.DateOnly), f.LastAt.UTC().Format(time.DateOnly))
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
 // costRow is what a target asks for its keys, in a table.
 type costRow struct {
 	Target   string `json:"target"`
@@ -121,7 +143,7 @@ type costRow struct {
 	Prices   string `json:"prices"`
 }
 
-// forecastTables say calls by quota, cost, and the time of all.
+// forecastTables say calls by quota, what the token takes, cost, and the time of all.
 func forecastTables(f broker.Forecast) []any {
 	if len(f.Targets) == 0 {
 		return nil
@@ -143,7 +165,7 @@ func forecastTables(f broker.Forecast) []any {
 		}
 	}
 	end := append([]fact{{"takes about", roughly(f.Seconds)}, {"not counted", f.Leaves}}, assumed...)
-	return []any{load, cost, end}
+	return []any{load, makingRows(f.Token), cost, end}
 }
 
 // counts are numbers by name, as text.

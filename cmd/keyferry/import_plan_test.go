@@ -39,6 +39,27 @@ func TestPlanOfAList(t *testing.T) {
 	}
 }
 
+// TestPlanSaysWhereTheTokensTimeIsFrom, once such an import is on record.
+func TestPlanSaysWhereTheTokensTimeIsFrom(t *testing.T) {
+	t.Parallel()
+	w := enrolledWorld(t, "test")
+	path := w.file("keys.csv", listOf(3))
+	if table := w.must("import", "file", path, "--dry-run").out; !strings.Contains(table, "no such import is on record: not counted") {
+		t.Errorf("before there is one:\n%s", table)
+	}
+	w.must(args("import aws payments/db --policy payments")...)
+	got := asks[listPlan](w, "import", "file", path, "--dry-run").Forecast.Token
+	if len(got) != 1 || got[0].Keys != 3 || got[0].Imports != 1 {
+		t.Errorf("%+v", got)
+	}
+	table := w.must("import", "file", path, "--dry-run").out
+	for _, want := range []string{"MADE IN THE TOKEN", "aes-256", "1 imports on record, 20", "what the token takes to wrap"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("%q is not in\n%s", want, table)
+		}
+	}
+}
+
 // TestPlanOfAKey says the same of one key as of a list with that key in it, and of a key
 // that is there already that it asks for nothing.
 func TestPlanOfAKey(t *testing.T) {
@@ -76,7 +97,7 @@ func TestForecastTables(t *testing.T) {
 		PriceList: broker.PriceList{Source: "https://aws.amazon.com/kms/pricing", ValidFrom: "2026-08-08", Assumes: "nothing is free"},
 	}}}
 	tables := forecastTables(f)
-	load, cost, end := tables[0].([]loadRow), tables[1].([]costRow), tables[2].([]fact)
+	load, cost, end := tables[0].([]loadRow), tables[2].([]costRow), tables[3].([]fact)
 	if load[0] != (loadRow{"aws", "GetParametersForImport", "1000 GetParametersForImport", 1, "16m40s"}) {
 		t.Errorf("%+v", load)
 	}

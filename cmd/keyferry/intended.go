@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/keyferry/keyferry/broker"
@@ -22,8 +23,8 @@ type keyPlan struct {
 }
 
 // planKey says what would be done, and touches nothing.
-func (s *session) planKey(in broker.Intended) error {
-	forecast, err := s.broker.Forecast([]broker.Intended{in})
+func (s *session) planKey(ctx context.Context, in broker.Intended) error {
+	forecast, err := s.broker.Forecast(ctx, []broker.Intended{in})
 	if err != nil {
 		return err
 	}
@@ -35,6 +36,9 @@ func (s *session) planKey(in broker.Intended) error {
 func intendedAnswer(in broker.Intended) answer {
 	head := []fact{
 		{"key", in.Key}, {"version", fmt.Sprint(in.Number)}, {"spec", string(in.Spec)}, {"purpose", string(in.Purpose)}, {"retain", string(in.Retain)},
+	}
+	if in.Object != "" {
+		head = append(head, fact{"object", string(in.Object)})
 	}
 	if in.Resumes != "" {
 		head = append(head, fact{"goes on with", "operation " + in.Resumes})
