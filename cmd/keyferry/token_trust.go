@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/keyferry/keyferry/broker"
+	"github.com/keyferry/keyferry/broker/config"
 )
 
 // trustedRow is a wrapping key that the security officer marked.
@@ -34,13 +35,16 @@ func (p *program) tokenTrust() *cli.Command {
 		flags: []cli.Flag{
 			&cli.StringFlag{Name: "public-key", Usage: "the target's wrapping key: `FILE` with a public key in PEM"},
 			&cli.StringFlag{Name: "fingerprint", Usage: "what it must be: `SHA256` of its DER SubjectPublicKeyInfo, in hex"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, and do nothing"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, and do nothing: the token is not opened, and no PIN is read"},
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask before changing production"},
 		},
 		run: func(ctx context.Context, c *call) error {
 			key, err := c.keyToTrust()
 			if err != nil {
 				return err
+			}
+			if c.Bool("dry-run") {
+				return c.planTrust(key)
 			}
 			return c.asOfficer(ctx, func(s *session, officer broker.Officer) error { return s.trustKey(ctx, officer, key) })
 		},
@@ -67,15 +71,25 @@ func (c *call) keyToTrust() (broker.CheckedWrappingKey, error) {
 	return broker.CheckMarked(block.Bytes, expected)
 }
 
-func (s *session) trustKey(ctx context.Context, officer broker.Officer, key broker.CheckedWrappingKey) error {
-	row := trustedRow{Fingerprint: key.Fingerprint(), Bits: key.PublicKey().N.BitLen(), Token: s.config.Token.Name, State: "marked"}
-	what := "Mark wrapping key " + row.Fingerprint + " as trusted"
-	if s.Bool("dry-run") {
-		row.State = "would be marked"
-		s.p.say("a dry run: the key was not marked")
-		return s.print(answer{value: row, tables: []any{facts(row)}})
+// planTrust needs nobody to log in: what it says is of the file and the config.
+func (c *call) planTrust(key broker.CheckedWrappingKey) error {
+	cfg, err := c.loadConfig()
+	if err != nil {
+		return err
 	}
-	if err := s.confirm(ctx, what); err != nil {
+	row := rowOfTrust(cfg, key)
+	row.State = "would be marked"
+	c.p.say("a dry run: the key was not marked, and the token not opened")
+	return c.print(answer{value: row, tables: []any{facts(row)}})
+}
+
+func rowOfTrust(cfg *config.Config, key broker.CheckedWrappingKey) trustedRow {
+	return trustedRow{Fingerprint: key.Fingerprint(), Bits: key.PublicKey().N.BitLen(), Token: cfg.Token.Name, State: "marked"}
+}
+
+func (s *session) trustKey(ctx context.Context, officer broker.Officer, key broker.CheckedWrappingKey) error {
+	row := rowOfTrust(s.config, key)
+	if err := s.confirm(ctx, "Mark wrapping key "+row.Fingerprint+" as trusted"); err != nil {
 		return err
 	}
 	before, err := officer.Trust(ctx, key)

@@ -125,6 +125,28 @@ func TestTheOfficersPINIsHisOwn(t *testing.T) {
 	}
 }
 
+// A dry run asks nobody for a PIN: not even the token is opened.
+func TestADryRunOfTrustLogsNobodyIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "test")
+	text, fingerprint := wrappingKeyPEM(t)
+	var out, stderr strings.Builder
+	p := newProgram()
+	p.stdout, p.stderr, p.interactive = &out, &stderr, false
+	p.getenv = func(name string) string { return map[string]string{"KEYFERRY_CONFIG": w.config}[name] }
+	p.openToken = func(context.Context, tokenOptions) (broker.Token, func(context.Context) error, error) {
+		t.Error("the token is opened")
+		return w.token, func(context.Context) error { return nil }, nil
+	}
+	code := p.run(t.Context(), []string{"token", "trust", "--public-key", w.file("key.pem", text), "--fingerprint", fingerprint, "--dry-run"})
+	if code != exitDone || !strings.Contains(out.String(), "would be marked") || !strings.Contains(out.String(), fingerprint) {
+		t.Errorf("code %d\n%s%s", code, out.String(), stderr.String())
+	}
+	if code := p.run(t.Context(), []string{"token", "trust", "--public-key", w.file("key.pem", text), "--fingerprint", strings.Repeat("ab", 32), "--dry-run"}); code != exitFailed {
+		t.Errorf("with another fingerprint: code %d", code)
+	}
+}
+
 // officersPIN is what a run would log in with.
 func (w *world) officersPIN(line []string) (pin string, err error) {
 	w.t.Helper()
