@@ -28,6 +28,9 @@ func (b *Broker) findOrphan(ctx context.Context, req OrphanRequest) (o Orphan, g
 	if why := found[i].stays(t.Provider.Capabilities()); why != "" {
 		return Orphan{}, false, refuseOrphan(req, Unsupported, why, "nothing uses it; keyferry inventory --orphans goes on listing it")
 	}
+	if found[i].WrappingKey != "" { // it has no material of anybody's, and is only disabled
+		return found[i], false, b.servesNoImport(ctx, req)
+	}
 	return found[i], false, mayGo(ctx, t, req, found[i])
 }
 

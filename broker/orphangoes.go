@@ -7,12 +7,8 @@ import (
 	"strings"
 )
 
-// mayGo refuses to remove what is not all ours, and what may be in use. A wrapping key
-// has no material of anybody's, and is only disabled.
+// mayGo refuses to remove what is not all ours, and what may be in use.
 func mayGo(ctx context.Context, t Target, req OrphanRequest, o Orphan) error {
-	if o.WrappingKey != "" {
-		return nil
-	}
 	parts, err := o.parts(ctx, t)
 	if err != nil {
 		return err

@@ -17,9 +17,10 @@ func (p *program) orphanRemove() *cli.Command {
 			"mark names no store: one store serves an account, and with another one on it, what is listed here may be that one's.\n" +
 			"So what is enabled is refused until --unused says that nobody uses it. A key, or with --version one version of it,\n" +
 			"is scheduled for deletion after the target's waiting period, during which that can be cancelled there; a wrapping\n" +
-			"key is disabled. With --token it is an object in the token, which is destroyed at once and for good: refused as long\n" +
-			"as a target has a key of it that is not on its way out, one that waits for its material again included, and while\n" +
-			"a target on record cannot be asked. Stopped midway, the same command goes on. A reason is required.",
+			"key is disabled, and never while an operation at its target is running. With --token it is an object in the token,\n" +
+			"which is destroyed at once and for good: refused as long as a target has a key of it that is not on its way out,\n" +
+			"one that waits for its material again included, and while a target on record cannot be asked. Stopped midway, the\n" +
+			"same command goes on. A reason is required.",
 		examples: []string{
 			"keyferry orphan remove " + exampleOrphan + " --target aws-test --unused --reason 'its answer was lost' --dry-run",
 			"keyferry orphan remove " + exampleOrphan + " --target aws-test --unused --reason 'its answer was lost'",
