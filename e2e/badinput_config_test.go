@@ -16,7 +16,7 @@ func TestBadConfig(t *testing.T) {
 	table := []bad{
 		{name: "unknown key", spoil: edit("    region:", "    regoin:"), says: []string{`:14:5: unknown key "regoin" in targets[0]; did you mean region? allowed: name, provider`}},
 		{name: "bad duration", spoil: edit("settle: 1s", "settle: soon"), says: []string{`:17:13: targets[0].settle: "soon" is not a duration like`}},
-		{name: "PIN in clear", spoil: edit("pin: {file: "+s.Token.PINFile+"}", "pin: 8642097531"), says: []string{":7:8: token.pin: a PIN is never in the config"}, never: []string{"8642097531"}},
+		{name: "PIN in clear", spoil: edit(`pin: {file: "`+s.Token.PINFile+`"}`, "pin: 8642097531"), says: []string{":7:8: token.pin: a PIN is never in the config"}, never: []string{"8642097531"}},
 		{name: "target twice", spoil: edit("policies:", second), says: []string{`:20:12: targets: "aws" is there twice; first in line 10`}},
 		{name: "unknown provider", spoil: edit("provider: aws", "provider: awz"), says: []string{`:11:15: targets[0].provider: "awz" is unknown; did you mean aws?`}},
 		{name: "unknown region", spoil: edit("region: eu-central-1", "region: Frankfurt"), says: []string{`:14:13: targets[0].region: "Frankfurt" is not a region like eu-central-1`}},

@@ -44,7 +44,7 @@ func newListener(t *testing.T) *listener {
 	ask := filepath.Join(l.Dir, "pin-command")
 	script := "#!/bin/sh\ncat /proc/$$/environ >" + filepath.Join(l.Dir, "given") + " 2>/dev/null\ncat " + l.Token.PINFile + "\n"
 	fatal(t, os.WriteFile(ask, []byte(script), 0o700))
-	edit("pin: {file: "+l.Token.PINFile+"}", "pin: {command: ["+ask+"]}")(t, l.site)
+	edit(`pin: {file: "`+l.Token.PINFile+`"}`, "pin: {command: ["+ask+"]}")(t, l.site)
 	return l
 }
 

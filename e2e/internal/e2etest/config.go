@@ -30,7 +30,7 @@ token:
   module: %s
   label: %s
   environment: test
-  pin: {file: %s}
+  pin: {file: "%s"}
   cache: %s
 targets:
 `, cmp.Or(c.Store, filepath.Join(s.Dir, "keyferry.db")), cmp.Or(c.Module, s.Shim.Module()), Label, s.Token.PINFile, s.Dir)
