@@ -9,7 +9,7 @@ import (
 )
 
 // mostStatements is how many statements a connection keeps. There are about fifty; filters
-// make more.
+// make more, and then those go that were not run for the longest time.
 const mostStatements = 128
 
 // connector opens connections that keep the statements they have prepared: a fifth of what
@@ -45,12 +45,14 @@ type connection interface {
 type conn struct {
 	connection
 	kept map[string]*statement
+	runs int // of kept statements, so far
 }
 
 // statement is one that was prepared; busy while its rows are read.
 type statement struct {
 	able
 	busy bool
+	last int // of the connection's runs
 }
 
 // able is what is used of the driver's.
@@ -62,14 +64,19 @@ type able interface {
 
 // statement is the one kept for a text; nil where it is to be run as it comes.
 func (c *conn) statement(ctx context.Context, text string) (*statement, error) {
+	c.runs++
 	if s, ok := c.kept[text]; ok {
 		if s.busy {
 			return nil, nil
 		}
+		s.last = c.runs
 		return s, nil
 	}
-	if len(c.kept) >= mostStatements || !lasting(text) {
+	if !lasting(text) {
 		return nil, nil
+	}
+	if room, err := c.makeRoom(); err != nil || !room {
+		return nil, err
 	}
 	plain, err := c.PrepareContext(ctx, text)
 	if err != nil {
@@ -79,8 +86,28 @@ func (c *conn) statement(ctx context.Context, text string) (*statement, error) {
 	if !ok {
 		return nil, plain.Close()
 	}
-	c.kept[text] = &statement{able: s}
+	c.kept[text] = &statement{able: s, last: c.runs}
 	return c.kept[text], nil
+}
+
+// makeRoom lets the statement go that was not run for the longest time, where there are as
+// many as are kept. Without room, all of them are busy.
+func (c *conn) makeRoom() (room bool, err error) {
+	if len(c.kept) < mostStatements {
+		return true, nil
+	}
+	oldest := ""
+	for text, s := range c.kept {
+		if !s.busy && (oldest == "" || s.last < c.kept[oldest].last) {
+			oldest = text
+		}
+	}
+	if oldest == "" {
+		return false, nil
+	}
+	s := c.kept[oldest]
+	delete(c.kept, oldest)
+	return true, s.Close()
 }
 
 // lasting statements mean the same each time they are run. A PRAGMA does not: it acts while

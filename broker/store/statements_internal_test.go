@@ -97,16 +97,99 @@ func TestAFailedStatementIsRunAgain(t *testing.T) {
 	}
 }
 
+// keeps reports whether a text is among what is kept.
+func keeps(t *testing.T, c *sql.Conn, text string) (ok bool) {
+	t.Helper()
+	err := c.Raw(func(plain any) error {
+		_, ok = plain.(*conn).kept[text] //nolint:forcetypeassert // a panic is a failure
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ok
+}
+
+func selects(t *testing.T, c *sql.Conn, i int) string {
+	t.Helper()
+	text, got := fmt.Sprintf("SELECT %d", i), 0
+	if err := c.QueryRowContext(t.Context(), text).Scan(&got); err != nil || got != i {
+		t.Errorf("%d is %d, %v", i, got, err)
+	}
+	return text
+}
+
+// Where there is no more room those go that were not run for the longest time: what is
+// run all the time stays, and what is new is kept.
 func TestNoMoreStatementsThanThereIsRoomFor(t *testing.T) {
 	t.Parallel()
 	c := oneConn(t)
-	for i := range 2 * mostStatements {
-		var got int
-		if err := c.QueryRowContext(t.Context(), fmt.Sprintf("SELECT %d", i)).Scan(&got); err != nil || got != i {
-			t.Errorf("%d is %d, %v", i, got, err)
+	often := selects(t, c, 0)
+	for i := range 3 * mostStatements {
+		if last := selects(t, c, i+1); !keeps(t, c, last) {
+			t.Fatalf("%q is not kept", last)
+		}
+		selects(t, c, 0)
+	}
+	if n := kept(t, c); n != mostStatements || !keeps(t, c, often) || keeps(t, c, "SELECT 1") {
+		t.Errorf("%d are kept, what runs all the time: %v, what was run once: %v", n, keeps(t, c, often), keeps(t, c, "SELECT 1"))
+	}
+}
+
+// One whose rows are being read does not go, however long ago it was begun; where all are
+// read, the next one is run as it comes.
+func TestABusyStatementStays(t *testing.T) {
+	t.Parallel()
+	c := oneConn(t)
+	const three = "SELECT value FROM (SELECT 1 AS value UNION SELECT 2 UNION SELECT 3) WHERE value > %d ORDER BY value"
+	var reading []*sql.Rows
+	for i := range mostStatements {
+		r, err := c.QueryContext(t.Context(), fmt.Sprintf(three, -i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close() //nolint:errcheck // Err below
+		if !r.Next() {
+			t.Fatal(r.Err())
+		}
+		reading = append(reading, r)
+	}
+	if text := selects(t, c, 7); keeps(t, c, text) || kept(t, c) != mostStatements {
+		t.Errorf("%d are kept, and %q among them: %v", kept(t, c), text, keeps(t, c, text))
+	}
+	for i, r := range reading {
+		var got []int
+		for more := true; more; more = r.Next() {
+			var n int
+			if err := r.Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, n)
+		}
+		if fmt.Sprint(got) != "[1 2 3]" || r.Err() != nil {
+			t.Errorf("%d read %v, %v", i, got, r.Err())
 		}
 	}
-	if n := kept(t, c); n != mostStatements {
-		t.Errorf("%d are kept", n)
+	if text := selects(t, c, 8); !keeps(t, c, text) {
+		t.Error("after that it is not kept")
+	}
+}
+
+// A statement whose last run failed goes without a word: what failed was said then, and
+// has nothing to do with the one that takes its place.
+func TestAFailedStatementGoesInSilence(t *testing.T) {
+	t.Parallel()
+	c := oneConn(t)
+	const insert = "INSERT INTO leases (name, holder, until) VALUES ('a', 'me', 1)"
+	for i := range 2 {
+		if _, err := c.ExecContext(t.Context(), insert); (err != nil) != (i == 1) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	for i := range 2 * mostStatements {
+		selects(t, c, i)
+	}
+	if keeps(t, c, insert) {
+		t.Error("it is kept")
 	}
 }
