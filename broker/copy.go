@@ -130,11 +130,12 @@ func (b *Broker) trustRetained(ctx context.Context, setup TokenSetup, r Retained
 	return b.witness(ctx, KeySubject(k.Name), func(t told) error { return t.row(r.name(), r) })
 }
 
-// closeCopy ends what the line has open in the token. That it cannot be ended is told,
-// and no reason to fail: it ends with the login.
+// closeCopy ends what the line has open in the token, and lets the token forget material
+// whose operation has ended: not that of one which only waits, for its proof may be to come.
+// That it cannot be ended is told, and no reason to fail: it ends with the login.
 func (l *line) closeCopy(ctx context.Context) {
 	keeper, ok := l.setup.Token.(Keeper)
-	if !ok || l.version.Retain != RetainWrapped {
+	if waits := l.version.Retain != RetainWrapped && l.op.State == Running; !ok || waits {
 		return
 	}
 	if err := keeper.Release(context.WithoutCancel(ctx), l.version.MaterialID()); err != nil {

@@ -25,8 +25,9 @@ type Keeper interface {
 	// ends, or stored in the token. Open already, it stays so. What comes out is held
 	// against what was asked; Rejected where the token does not take the wrap.
 	Open(ctx context.Context, in OpenIn) (Material, error)
-	// Release ends the session object of an id that was opened or generated, and no other.
-	// What is not open is no error.
+	// Release ends the session object of an id that was opened or generated, and no other,
+	// and says that nothing is done with that material for now: what was remembered of it,
+	// to be quick, may go. What is not open is no error.
 	Release(ctx context.Context, id MaterialID) error
 }
 

@@ -9,10 +9,12 @@ import (
 )
 
 // made are the handles of material that this process stored: what was made a moment ago
-// is used without a search, which takes some tokens as long as they have objects.
+// is used without a search, which takes some tokens as long as they have objects. It is as
+// many as are on their way: each goes when its import has ended, and all with their login.
 type made struct {
-	mu   sync.Mutex
-	pair map[broker.MaterialID]madePair
+	mu    sync.Mutex
+	pair  map[broker.MaterialID]madePair
+	epoch int // of the newest login that something was kept of
 }
 
 // madePair is key and public half, 0 for a secret, as handles of one login.
@@ -24,10 +26,12 @@ type madePair struct {
 func (m *made) keep(id broker.MaterialID, p madePair) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.pair == nil {
-		m.pair = map[broker.MaterialID]madePair{}
+	if m.pair == nil || p.epoch > m.epoch {
+		m.pair, m.epoch = map[broker.MaterialID]madePair{}, p.epoch
 	}
-	m.pair[id] = p
+	if p.epoch == m.epoch {
+		m.pair[id] = p
+	}
 }
 
 func (m *made) forget(id broker.MaterialID) {

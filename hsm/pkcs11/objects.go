@@ -80,6 +80,7 @@ func (t *Token) Change(ctx context.Context, m broker.Material, c broker.Material
 	}
 	switch c {
 	case broker.Seal:
+		t.made.forget(m.ID)
 		return t.do(ctx, "seal", m.String(), func(s *session) error { return s.sealMaterial(ctx, m) })
 	case broker.Destroy:
 		t.forget(m.ID)

@@ -29,10 +29,13 @@ func (t *Token) remember(id broker.MaterialID, o opened) {
 	t.opened[id] = o
 }
 
-func (t *Token) forget(id broker.MaterialID) {
+// forget what is open of an id, and say what that was; ok is false where nothing is.
+func (t *Token) forget(id broker.MaterialID) (o opened, ok bool) {
 	t.openMu.Lock()
 	defer t.openMu.Unlock()
+	o, ok = t.opened[id]
 	delete(t.opened, id)
+	return o, ok
 }
 
 // holder is the object that holds the material: what is open, else what is stored.
@@ -46,15 +49,19 @@ func (t *Token) holder(ctx context.Context, s *session, op string, m broker.Mate
 	return s.holder(ctx, op, m)
 }
 
-// Release ends the session objects of an id.
+// Release ends the session objects of an id, and forgets the handles of what is stored
+// under it. Where nothing is open, the token is not asked.
 func (t *Token) Release(ctx context.Context, id broker.MaterialID) error {
 	if id == "" {
 		return refuse(broker.Misuse, "release", "material", "no id is named")
 	}
+	t.made.forget(id)
+	o, ok := t.forget(id)
+	if !ok {
+		return nil
+	}
 	return t.do(ctx, "release", "material "+string(id), func(s *session) error {
-		o, ok := t.open(id, s.epoch)
-		t.forget(id)
-		if !ok {
+		if o.epoch != s.epoch {
 			return nil // it went with its login
 		}
 		return s.discard(ctx, o.key, o.public)
