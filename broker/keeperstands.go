@@ -45,7 +45,7 @@ func (b *Broker) KeeperStandings(ctx context.Context) ([]KeeperStanding, error) 
 	if err != nil {
 		return nil, fmt.Errorf("read enrolments: %w", err)
 	}
-	if _, err := find(enrolled, EnrolToken, setup.Name); err != nil {
+	if !slices.ContainsFunc(enrolled, func(e Enrolment) bool { return e.Kind == EnrolToken && e.Name == setup.Name }) {
 		return withStrangers(nil, held, "the token is not enrolled in this store, which has no record of it"), nil
 	}
 	onRecord, err := b.keepersThatStand(ctx, info.Serial, held)
