@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
 	"github.com/keyferry/keyferry/hsm/softtoken/shim"
 	"github.com/keyferry/keyferry/localstack/faults"
@@ -98,7 +99,7 @@ func (s *site) auditHolds(t *testing.T) {
 
 // tokenWrites are the calls that change a token or a session's objects, or end in
 // something that is sent away.
-var tokenWrites = []string{"C_GenerateKey", "C_GenerateKeyPair", "C_CreateObject", "C_DestroyObject", "C_SetAttributeValue", "C_WrapKey", "C_UnwrapKey", "C_Sign", "C_Encrypt"}
+var tokenWrites = []string{"C_GenerateKey", "C_GenerateKeyPair", "C_CreateObject", "C_CopyObject", "C_DestroyObject", "C_SetAttributeValue", "C_WrapKey", "C_UnwrapKey", "C_Sign", "C_Encrypt"}
 
 // tokenCalls are those of an import that nothing disturbs: every call that changes
 // something, and of the others the first.
@@ -160,10 +161,20 @@ func tokenSides(c call) []shim.When {
 // killAtTokenCall kills a command while a call to the token is held, and runs it again.
 func (s *site) killAtTokenCall(t *testing.T, c call, when shim.When, args []string) {
 	t.Helper()
-	run, point := s.StartHeldAtToken(t, shim.Rule{Function: c.name, Nth: c.nth, When: when}, args...)
+	run, point := s.heldAtToken(t, c, when, args)
 	kill(t, run)
 	point.Remove()
 	if out := s.Run(t, args...); out.Code != 0 {
 		t.Fatalf("killed at %s number %d, side %d, and started again: %s", c.name, c.nth, when, out)
 	}
+}
+
+// heldAtToken starts the program, and waits until a call of its line to the token is held.
+func (s *site) heldAtToken(t *testing.T, c call, when shim.When, args []string) (*e2etest.Run, *shim.Point) {
+	t.Helper()
+	run, point := s.StartHeldAtToken(t, shim.Rule{Function: c.name, Nth: c.nth, When: when}, args...)
+	if run.Over() {
+		t.Fatalf("%s number %d of the line was never reached: %s", c.name, c.nth, run.Wait())
+	}
+	return run, point
 }
