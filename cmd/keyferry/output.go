@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
@@ -24,21 +25,34 @@ func formats() []string { return []string{"table", "json", "jsonl", "csv", "yaml
 
 // print writes the answer to stdout in the format that was asked for.
 func (c *call) print(a answer) error {
-	var out bytes.Buffer
+	out := counted{to: c.p.stdout}
 	if len(a.tables) == 0 {
 		a.tables = []any{a.value}
 	}
-	err := write(&out, c.String("output"), a)
+	w := bufio.NewWriter(&out)
+	err := write(w, c.String("output"), a)
+	if err == nil {
+		err = w.Flush()
+	}
 	if err != nil {
-		return err
-	}
-	if out.Len() == 0 && c.String("output") == "table" {
-		c.p.say("there is nothing to show")
-	}
-	if _, err := c.p.stdout.Write(out.Bytes()); err != nil {
 		return fmt.Errorf("write the answer: %w", err)
 	}
+	if out.n == 0 && c.String("output") == "table" {
+		c.p.say("there is nothing to show")
+	}
 	return nil
+}
+
+// counted counts what is written through it.
+type counted struct {
+	to io.Writer
+	n  int
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.to.Write(p)
+	c.n += n
+	return n, err
 }
 
 // checkOutput refuses a format before anything is done.
@@ -63,9 +77,34 @@ func write(w io.Writer, format string, a answer) error {
 }
 
 func writeJSON(w io.Writer, value any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return encode(e, value)
+	list := reflect.ValueOf(value)
+	if list.Kind() != reflect.Slice || list.Len() == 0 {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return encode(e, value)
+	}
+	return writeList(w, list)
+}
+
+// writeList is the list as the encoder would write it, an element at a time: a whole
+// inventory takes no more memory than its longest row.
+func writeList(w io.Writer, list reflect.Value) error {
+	var element bytes.Buffer
+	e := json.NewEncoder(&element)
+	e.SetIndent("  ", "  ")
+	before := "[\n  "
+	for i := range list.Len() {
+		element.Reset()
+		if err := encode(e, list.Index(i).Interface()); err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "%s%s", before, bytes.TrimSuffix(element.Bytes(), []byte("\n"))); err != nil {
+			return err
+		}
+		before = ",\n  "
+	}
+	_, err := io.WriteString(w, "\n]\n")
+	return err
 }
 
 // writeLines is a line for each element of a list; anything else is one line.
