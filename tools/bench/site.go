@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -127,9 +128,9 @@ func (s *site) keyferry(ctx context.Context, args ...string) (spent, error) {
 func (s *site) list(n int, targets string) (path string, err error) {
 	s.lists++
 	var text strings.Builder
-	text.WriteString("name,spec,targets\n")
+	text.WriteString("name,policy,spec,targets\n")
 	for i := range n {
-		fmt.Fprintf(&text, "list%d/key-%d,aes-256,%s\n", s.lists, i, targets)
+		fmt.Fprintf(&text, "list%d/key-%d,plain,aes-256,%s\n", s.lists, i, targets)
 	}
 	path = filepath.Join(s.dir, fmt.Sprintf("keys-%d.csv", s.lists))
 	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
@@ -145,6 +146,19 @@ func (s *site) bring(ctx context.Context, n, atOnce int, targets string) (spent,
 		return spent{}, err
 	}
 	return s.keyferry(ctx, importing(path, atOnce)...)
+}
+
+// keeps refuses to call a list kept whose material went another way.
+func (s *site) keeps(ctx context.Context, n int) error {
+	const kept = "SELECT count(*) FROM key_versions WHERE wrapped"
+	shell, err := spend(ctx, s.dir, s.env, "sqlite3", "file:"+filepath.Join(s.dir, "keyferry.db")+"?mode=ro", kept)
+	if err != nil {
+		return err
+	}
+	if got := strings.TrimSpace(string(shell.stdout)); got != strconv.Itoa(n) {
+		return fmt.Errorf("%s keys are kept wrapped, not %d", got, n)
+	}
+	return nil
 }
 
 // importing is the command that brings a list.
