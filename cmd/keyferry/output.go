@@ -78,7 +78,8 @@ func write(w io.Writer, format string, a answer) error {
 
 func writeJSON(w io.Writer, value any) error {
 	list := reflect.ValueOf(value)
-	if list.Kind() != reflect.Slice || list.Len() == 0 {
+	_, whole := value.(json.Marshaler) // a slice of bytes that is JSON already, too
+	if whole || list.Kind() != reflect.Slice || list.Len() == 0 {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return encode(e, value)
@@ -92,11 +93,12 @@ func writeList(w io.Writer, list reflect.Value) error {
 	var element bytes.Buffer
 	e := json.NewEncoder(&element)
 	e.SetIndent("  ", "  ")
+	e.SetEscapeHTML(false)
 	before := "[\n  "
 	for i := range list.Len() {
 		element.Reset()
-		if err := encode(e, list.Index(i).Interface()); err != nil {
-			return err
+		if err := e.Encode(list.Index(i).Interface()); err != nil {
+			return fmt.Errorf("encode the answer: %w", err)
 		}
 		if _, err := fmt.Fprintf(w, "%s%s", before, bytes.TrimSuffix(element.Bytes(), []byte("\n"))); err != nil {
 			return err

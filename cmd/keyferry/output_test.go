@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"reflect"
@@ -210,5 +211,25 @@ func TestControlCharactersNeverReachTheTerminal(t *testing.T) {
 	err := write(&out, "table", answer{tables: []any{[]fact{{"name", "a\x1b[2Jb\r\u009bc"}}}})
 	if err != nil || strings.ContainsAny(out.String(), "\x1b\r\u009b") || !strings.Contains(out.String(), "a?[2Jb??c") {
 		t.Errorf("table is %q, %v", out.String(), err)
+	}
+}
+
+// A list that is written an element at a time is what the encoder would have made of it.
+func TestListsAreWrittenAsTheEncoderDoes(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		Name string            `json:"name"`
+		Tags map[string]string `json:"tags"`
+	}
+	for _, value := range []any{
+		[]row{}, []row(nil), []row{{}}, []row{{"a<b", nil}, {"c", map[string]string{"k": "v"}}, {}}, []string{"x", "y"},
+		[][]int{{1, 2}, {}, nil}, json.RawMessage(`{"a":[1,2]}`), []*row{nil}, row{"alone", nil},
+	} {
+		var want, got bytes.Buffer
+		e := json.NewEncoder(&want)
+		e.SetIndent("", "  ")
+		if err := errors.Join(encode(e, value), writeJSON(&got, value)); err != nil || got.String() != want.String() {
+			t.Errorf("%v: %v\n%s\nthe encoder writes\n%s", value, err, &got, &want)
+		}
 	}
 }
