@@ -68,7 +68,9 @@ func (c *call) listed() (*keyList, error) {
 
 // requests makes a request of each row that can be used.
 func (c *call) requests(rows []config.KeyRow) *keyList {
-	l := &keyList{rows: make([]importedRow, len(rows)), told: map[int]bool{}}
+	l := &keyList{
+		rows: make([]importedRow, len(rows)), reqs: make([]broker.ImportRequest, 0, len(rows)), at: make([]int, 0, len(rows)), told: map[int]bool{},
+	}
 	for i, r := range rows {
 		l.rows[i] = importedRow{Line: r.Line, Key: r.Name, State: rowLeft, Targets: []string{}}
 		req, err := c.requestOf(r)

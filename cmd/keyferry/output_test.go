@@ -222,8 +222,15 @@ func TestListsAreWrittenAsTheEncoderDoes(t *testing.T) {
 		Tags map[string]string `json:"tags"`
 	}
 	for _, value := range []any{
-		[]row{}, []row(nil), []row{{}}, []row{{"a<b", nil}, {"c", map[string]string{"k": "v"}}, {}}, []string{"x", "y"},
-		[][]int{{1, 2}, {}, nil}, json.RawMessage(`{"a":[1,2]}`), []*row{nil}, row{"alone", nil},
+		[]row{},
+		[]row(nil),
+		[]row{{}},
+		[]row{{"a<b", nil}, {"c", map[string]string{"k": "v"}}, {}},
+		[]string{"x", "y"},
+		[][]int{{1, 2}, {}, nil},
+		json.RawMessage(`{"a":[1,2]}`),
+		[]*row{nil},
+		row{"alone", nil},
 	} {
 		var want, got bytes.Buffer
 		e := json.NewEncoder(&want)
