@@ -34,6 +34,9 @@ func build(ctx context.Context) (programs, error) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return programs{}, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 		}
+		if err := settle(path); err != nil {
+			return programs{}, err
+		}
 	}
 	return p, nil
 }

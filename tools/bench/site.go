@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -28,6 +29,10 @@ type site struct {
 	gcp   *gcpemu.Server
 	azure *azureemu.Server
 	lists int
+	spec  string // of the keys in lists
+
+	relay   *exec.Cmd // to a token in a process of its own; nil where there is none
+	sockets string    // the relay's directory
 }
 
 // wish is what differs between sites.
@@ -38,11 +43,12 @@ type wish struct {
 	targets []string           // enrolled; nil is aws alone
 	aws     awsemu.Settings    // of the emulator
 	quotas  map[string]float64 // of target aws; nil is none that is felt
+	apart   bool               // the token is in a process of its own
 }
 
 // site starts one; close ends it.
 func (b *bench) site(ctx context.Context, w wish) (*site, error) {
-	s := &site{b: b}
+	s := &site{b: b, spec: "aes-256"}
 	err := s.start(ctx, w)
 	if err != nil {
 		s.close()
@@ -60,6 +66,11 @@ func (s *site) start(ctx context.Context, w wish) (err error) {
 	}
 	if s.token, err = softtoken.New(ctx, w.kind, filepath.Join(s.dir, "token"), "bench"); err != nil {
 		return err
+	}
+	if w.apart {
+		if err := s.putApart(ctx); err != nil {
+			return err
+		}
 	}
 	if err := s.startClouds(ctx, w); err != nil {
 		return err
@@ -116,6 +127,7 @@ func (s *site) close() {
 	if s.azure != nil {
 		_ = s.azure.Close()
 	}
+	s.closeRelay()
 	_ = os.RemoveAll(s.dir)
 }
 
@@ -124,13 +136,13 @@ func (s *site) keyferry(ctx context.Context, args ...string) (spent, error) {
 	return spend(ctx, s.dir, s.env, s.b.programs.keyferry, args...)
 }
 
-// list writes a list of AES keys.
+// list writes a list of keys.
 func (s *site) list(n int, targets string) (path string, err error) {
 	s.lists++
 	var text strings.Builder
 	text.WriteString("name,policy,spec,targets\n")
 	for i := range n {
-		fmt.Fprintf(&text, "list%d/key-%d,plain,aes-256,%s\n", s.lists, i, targets)
+		fmt.Fprintf(&text, "list%d/key-%d,plain,%s,%s\n", s.lists, i, s.spec, targets)
 	}
 	path = filepath.Join(s.dir, fmt.Sprintf("keys-%d.csv", s.lists))
 	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
