@@ -12,7 +12,8 @@ import (
 const workers = 8
 
 // bulk is a list without quotas, at the speed of what is slower, token or cloud. The proofs, which come after the last import,
-// are timed apart.
+// are timed apart. What the bare program makes of both together is told: on few processors token, client and emulator wait for
+// each other, and no program comes to the slower one's own rate.
 func bulk(ctx context.Context, b *bench) ([]result, error) {
 	var results []result
 	for _, kind := range softtoken.Kinds() {
@@ -46,14 +47,18 @@ func (b *bench) bulkOn(ctx context.Context, kind softtoken.Kind) (result, error)
 		if err != nil {
 			return result{}, err
 		}
+		both, err := s.rate(ctx, "both", n, workers)
+		if err != nil {
+			return result{}, err
+		}
 		imports, proofs, err := s.timed(ctx, n)
 		if err != nil {
 			return result{}, err
 		}
 		ours := float64(n) / imports.Seconds()
 		ratios = append(ratios, ours/min(token, cloud))
-		parts = fmt.Sprintf("%d keys, in the last round %.1f a second; token %.1f, emulator %.1f; the proofs after it %.1f a second",
-			n, ours, token, cloud, float64(n)/proofs.Seconds())
+		parts = fmt.Sprintf("%d keys, in the last round %.1f a second; token %.1f, emulator %.1f, the bare program with both %.1f; the proofs after it %.1f a second",
+			n, ours, token, cloud, both, float64(n)/proofs.Seconds())
 	}
 	return result{of: string(kind), figure: median(ratios), parts: parts}, nil
 }

@@ -180,7 +180,7 @@ func importing(path string, atOnce int) []string {
 
 // ask is what the bare program is told.
 type ask struct {
-	Do      string `json:"do"` // import, token, kept, cloud
+	Do      string `json:"do"` // import, both (without the proof), token, kept, cloud
 	Keys    int    `json:"keys"`
 	Workers int    `json:"workers"`
 	Spec    string `json:"spec"`

@@ -54,7 +54,7 @@ func run(ctx context.Context) error {
 	}
 	defer w.close(ctx)
 	do, ok := map[string]func(context.Context, int) error{
-		"import": w.imported, "token": w.sealed, "kept": w.kept, "cloud": w.sent,
+		"import": w.imported, "both": w.imported, "token": w.sealed, "kept": w.kept, "cloud": w.sent,
 	}[a.Do]
 	if !ok {
 		return fmt.Errorf("%q cannot be done", a.Do)
