@@ -69,7 +69,8 @@ func (c *call) listed() (*keyList, error) {
 // requests makes a request of each row that can be used.
 func (c *call) requests(rows []config.KeyRow) *keyList {
 	l := &keyList{
-		rows: make([]importedRow, len(rows)), reqs: make([]broker.ImportRequest, 0, len(rows)), at: make([]int, 0, len(rows)), told: map[int]bool{},
+		rows: make([]importedRow, len(rows)), reqs: make([]broker.ImportRequest, 0, len(rows)), at: make([]int, 0, len(rows)),
+		told: make([]bool, len(rows)),
 	}
 	for i, r := range rows {
 		l.rows[i] = importedRow{Line: r.Line, Key: r.Name, State: rowLeft, Targets: []string{}}
@@ -126,10 +127,9 @@ func (s *session) bringAll(ctx context.Context, l *keyList) error {
 		if s.String("output") != "jsonl" || row.State == rowBegun {
 			continue
 		}
-		if err := s.print(answer{value: *row}); err != nil {
+		if err := l.tell(s.call, l.at[o.Index]); err != nil {
 			return err
 		}
-		l.told[l.at[o.Index]] = true
 	}
 	return nil
 }

@@ -52,8 +52,17 @@ func (r *importedRow) ended(o broker.Outcome) {
 type keyList struct {
 	rows []importedRow
 	reqs []broker.ImportRequest
-	at   []int        // of each request, its row
-	told map[int]bool // rows that were printed when they ended
+	at   []int  // of each request, its row
+	told []bool // rows that were printed when they ended: of them only the state is kept
+}
+
+// tell prints a row that has ended, and lets go of it: a list may be long.
+func (l *keyList) tell(c *call, i int) error {
+	if err := c.print(answer{value: l.rows[i]}); err != nil {
+		return err
+	}
+	l.rows[i], l.told[i] = importedRow{State: l.rows[i].State}, true
+	return nil
 }
 
 // answer prints what became of the rows, and ends as they did.
