@@ -50,9 +50,9 @@ func (b *Broker) PlanRemoveOrphan(ctx context.Context, req OrphanRequest) (Orpha
 // the target's waiting period, a wrapping key is disabled, an object in the token is
 // destroyed. It looks again first, and refuses what is on record, what carries no mark
 // of ours or was not imported, what is enabled unless Unused says that nobody uses it,
-// a wrapping key while an operation at its target runs, and the token's object as long as anything at any target may need it: no more is ever
-// removed than was named. A reason is required. Killed at any point and run again, it
-// ends the same.
+// a wrapping key while an operation at its target runs, and the token's object as long as
+// anything at any target may need it: no more is ever removed than was named. A reason is
+// required. Killed at any point and run again, it ends the same.
 func (b *Broker) RemoveOrphan(ctx context.Context, req OrphanRequest) (OrphanRemoval, error) {
 	if req.Reason == "" {
 		return OrphanRemoval{}, misuse("remove orphan "+req.Ref, "a reason is required: --reason …")

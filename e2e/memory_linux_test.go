@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,11 +20,13 @@ func newSiteApart(t *testing.T) *site {
 	t.Helper()
 	client := relayModule(t)
 	s := bareSiteOf(t, softtoken.SoftHSM, siteOptions{module: client, reveal: true})
-	socket := serveToken(t, s.Token)
+	relay, stop, err := s.Token.Serve(t.Context())
+	fatal(t, err)
+	t.Cleanup(func() { check(t, stop()) })
 	temp := filepath.Join(s.Dir, "tmp")
 	fatal(t, os.Mkdir(temp, 0o700))
 	s.Env = slices.DeleteFunc(s.Env, func(e string) bool { return strings.HasPrefix(e, "SOFTHSM2_CONF=") })
-	s.Env = append(s.Env, "P11_KIT_SERVER_ADDRESS=unix:path="+socket, "TMPDIR="+temp, "KEYFERRY_DUMPABLE=1")
+	s.Env = append(s.Env, relay, "TMPDIR="+temp, "KEYFERRY_DUMPABLE=1")
 	s.Enrol(t, "aws")
 	return s
 }
@@ -36,33 +37,9 @@ func relayModule(t *testing.T) string {
 	if slices.Contains(strings.Split(os.Getenv(softtoken.SkipVariable), ","), "p11-kit") {
 		t.Skip("left out by " + softtoken.SkipVariable)
 	}
-	for _, pattern := range []string{"/usr/lib/*/pkcs11/p11-kit-client.so", "/usr/lib64/pkcs11/p11-kit-client.so", "/usr/lib/pkcs11/p11-kit-client.so"} {
-		if found, _ := filepath.Glob(pattern); len(found) > 0 {
-			return found[0]
-		}
-	}
-	t.Fatalf("p11-kit's client module is not there: run `make setup`, or leave it out with %s=p11-kit", softtoken.SkipVariable)
-	return ""
-}
-
-// serveToken starts the side that has the token, and returns its socket.
-func serveToken(t *testing.T, token softtoken.Token) (socket string) {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "relay") //nolint:usetesting // the path of a socket has 104 bytes at most
+	module, err := softtoken.RelayModule()
 	fatal(t, err)
-	t.Cleanup(func() { check(t, os.RemoveAll(dir)) })
-	socket = filepath.Join(dir, "socket")
-	server := exec.CommandContext(t.Context(), "p11-kit", "server", "--foreground", "--provider", token.Module, "--name", socket, "pkcs11:serial="+token.Serial)
-	server.Env = append([]string{"PATH=" + os.Getenv("PATH")}, token.Env...)
-	server.Stderr = os.Stderr
-	says, err := server.StdoutPipe()
-	fatal(t, err)
-	fatal(t, server.Start())
-	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
-	if _, err := says.Read(make([]byte, 1)); err != nil { // it prints the address when it listens
-		t.Fatalf("p11-kit server: %v", err)
-	}
-	return socket
+	return module
 }
 
 // plansFound puts into what is kept of the probe that AES keys can be wrapped directly.

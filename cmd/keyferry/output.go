@@ -87,8 +87,8 @@ func writeJSON(w io.Writer, value any) error {
 	return writeList(w, list)
 }
 
-// writeList is the list as the encoder would write it, an element at a time: a whole
-// inventory takes no more memory than its longest row.
+// writeList is the list as the encoder would write it, an element at a time: the text of a
+// whole inventory is never in memory at once.
 func writeList(w io.Writer, list reflect.Value) error {
 	var element bytes.Buffer
 	e := json.NewEncoder(&element)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -31,8 +30,7 @@ type site struct {
 	lists int
 	spec  string // of the keys in lists
 
-	relay   *exec.Cmd // to a token in a process of its own; nil where there is none
-	sockets string    // the relay's directory
+	stopToken func() error // one in a process of its own; nil where there is none
 }
 
 // wish is what differs between sites.
@@ -127,7 +125,9 @@ func (s *site) close() {
 	if s.azure != nil {
 		_ = s.azure.Close()
 	}
-	s.closeRelay()
+	if s.stopToken != nil {
+		_ = s.stopToken()
+	}
 	_ = os.RemoveAll(s.dir)
 }
 
