@@ -113,7 +113,10 @@ func (c *conn) makeRoom() (room bool, err error) {
 // lasting statements mean the same each time they are run. A PRAGMA does not: it acts while
 // it is prepared.
 func lasting(text string) bool {
-	verb, _, _ := strings.Cut(text, " ")
+	verb := text
+	if end := strings.IndexAny(text, " \t\n"); end > 0 {
+		verb = text[:end]
+	}
 	switch verb {
 	case "SELECT", "INSERT", "UPDATE", "DELETE":
 		return true

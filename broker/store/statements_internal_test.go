@@ -47,15 +47,17 @@ func TestAStatementIsPreparedOnce(t *testing.T) {
 	before := kept(t, c)
 	for i := range 10 {
 		var got int
-		if err := c.QueryRowContext(t.Context(), "SELECT ? + 1", i).Scan(&got); err != nil || got != i+1 {
-			t.Errorf("%d + 1 is %d, %v", i, got, err)
+		for _, text := range []string{"SELECT ? + 1", "SELECT\n\t? + 1"} {
+			if err := c.QueryRowContext(t.Context(), text, i).Scan(&got); err != nil || got != i+1 {
+				t.Errorf("%d + 1 is %d, %v", i, got, err)
+			}
 		}
 		if _, err := c.ExecContext(t.Context(), "PRAGMA synchronous = FULL"); err != nil {
 			t.Error(err)
 		}
 	}
-	if n := kept(t, c) - before; n != 1 {
-		t.Errorf("%d statements are kept, not the one that lasts", n)
+	if n := kept(t, c) - before; n != 2 {
+		t.Errorf("%d statements are kept, not the two that last", n)
 	}
 }
 
