@@ -153,3 +153,36 @@ func TestTheTokenKnowsTheEndOfMany(t *testing.T) {
 	}
 	w.auditHolds(t)
 }
+
+// Side by side, each knows what the others sealed: no head is sealed again to be checked.
+func TestNoHeadIsSealedTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	heads := func() (n int64) {
+		for _, err := range w.store.Heads(t.Context(), 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+		return n
+	}
+	before := heads()
+	var seals atomic.Int64
+	w.inject = func(call string, before bool) error {
+		if call == "token Seal" && before {
+			seals.Add(1)
+		}
+		return nil
+	}
+	for o := range w.run(nil).ImportEach(t.Context(), many(24), 8) {
+		if o.Err != nil {
+			t.Error(o.Err)
+		}
+	}
+	const atStart = 8 // enrolments and the end that was found
+	if made := heads() - before; made < 2 || seals.Load() > made+atStart {
+		t.Errorf("%d seals for %d heads", seals.Load(), made)
+	}
+	w.auditHolds(t)
+}

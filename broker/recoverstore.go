@@ -144,7 +144,7 @@ func (b *Broker) accept(ctx context.Context, setup TokenSetup, reasons ...error)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the audit: %w", err)
 	}
-	if err := b.checkEnd(ctx, setup, end.Ended, Head{}); err != nil {
+	if err := b.checkEnd(ctx, setup, end.Ended, false); err != nil {
 		return nil, 0, err
 	}
 	refusal = b.checkAnchor(ctx, setup, end.Entry.Head())

@@ -13,14 +13,23 @@ import (
 type knownEnd struct {
 	mu       sync.Mutex
 	head     Head
-	anchored bool   // it was held against what the token itself remembers
-	first    string // hash of the first entry: which store it is; "" not read yet
+	recent   [64]Head // that and those before it, at their numbers modulo 64
+	anchored bool     // it was held against what the token itself remembers
+	first    string   // hash of the first entry: which store it is; "" not read yet
 }
 
 func (k *knownEnd) get() (head Head, anchored bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.head, k.anchored
+}
+
+// knows reports whether a head is among the newest that were known.
+func (k *knownEnd) knows(head Head) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	one := k.recent[head.Seq%int64(len(k.recent))]
+	return head.Seq > 0 && one.Seq == head.Seq && one.Hash == head.Hash
 }
 
 // reach remembers a head that is newer than the one known.
@@ -30,6 +39,7 @@ func (k *knownEnd) reach(head Head, anchored bool) {
 	k.anchored = k.anchored || anchored
 	if head.Seq > k.head.Seq {
 		k.head = head
+		k.recent[head.Seq%int64(len(k.recent))] = head
 	}
 }
 
@@ -82,7 +92,8 @@ func (b *Broker) makeIndex(ctx context.Context, setup TokenSetup) error {
 // head that was known or, the first time, from the one that the token itself remembers:
 // a store that was rolled back is older.
 func (b *Broker) trustEnd(ctx context.Context, setup TokenSetup, end Ended, known Head, anchored bool) error {
-	if err := b.checkEnd(ctx, setup, end, known); err != nil {
+	recent := b.end.knows(end.Entry.Head())
+	if err := b.checkEnd(ctx, setup, end, recent); err != nil {
 		return err
 	}
 	switch {
@@ -90,7 +101,8 @@ func (b *Broker) trustEnd(ctx context.Context, setup TokenSetup, end Ended, know
 		if err := b.checkAnchor(ctx, setup, end.Entry.Head()); err != nil {
 			return err
 		}
-	case end.Entry.Hash != known.Hash:
+	case recent && end.Entry.Seq >= known.Seq: // others of this process wrote meanwhile
+	default:
 		there, err := b.follow(ctx, known)
 		if err == nil && !there {
 			err = auditFault(fmt.Sprintf("entry %d, which was there a moment ago, is not in it", known.Seq))
@@ -103,8 +115,9 @@ func (b *Broker) trustEnd(ctx context.Context, setup TokenSetup, end Ended, know
 	return nil
 }
 
-// checkEnd holds the last entry against its own hash and its head's seal.
-func (b *Broker) checkEnd(ctx context.Context, setup TokenSetup, end Ended, known Head) error {
+// checkEnd holds the last entry against its own hash and its head's seal; known is a head
+// that was held against the seal before, or made by this process.
+func (b *Broker) checkEnd(ctx context.Context, setup TokenSetup, end Ended, known bool) error {
 	e, h := end.Entry, end.Head
 	switch {
 	case h.Seq > e.Seq:
@@ -115,7 +128,7 @@ func (b *Broker) checkEnd(ctx context.Context, setup TokenSetup, end Ended, know
 		return nil
 	case !e.Whole() || h.Hash != e.Hash:
 		return auditFault(fmt.Sprintf("entry %d (%s) does not match its hash: it was edited", e.Seq, e.Event))
-	case e.Hash == known.Hash && h.Operation == e.Operation:
+	case known && h.Operation == e.Operation:
 		return nil
 	}
 	return b.checkHead(ctx, setup, h)
@@ -155,7 +168,7 @@ func (b *Broker) tell(ctx context.Context, setup TokenSetup, subject string, fou
 	t := told{rows: map[string]string{}, missing: map[string]bool{}, entries: found.Entries}
 	for _, e := range found.Entries {
 		if h, old := found.Heads[e.Seq]; old {
-			if err := b.checkEnd(ctx, setup, Ended{Entry: e, Head: h}, Head{}); err != nil {
+			if err := b.checkEnd(ctx, setup, Ended{Entry: e, Head: h}, false); err != nil {
 				return told{}, err
 			}
 		}
