@@ -82,6 +82,7 @@ func (b *Broker) VerifyAudit(ctx context.Context, since *Head) (AuditReport, err
 func (b *Broker) walk(ctx context.Context, setup TokenSetup, log *auditLog, end Ended) error {
 	next, stop := iter.Pull2(b.o.Store.Heads(ctx, 0))
 	defer stop()
+	var h Head
 	for e, err := range b.o.Store.Entries(ctx, 0) {
 		if err != nil {
 			return fmt.Errorf("read the audit: %w", err)
@@ -93,9 +94,13 @@ func (b *Broker) walk(ctx context.Context, setup TokenSetup, log *auditLog, end 
 		if err := b.begunKey(ctx, log, e); err != nil {
 			return err
 		}
-		h, err, _ := next()
-		if err != nil {
-			return fmt.Errorf("read the audit's heads: %w", err)
+		for more := true; more && h.Seq < e.Seq; {
+			if h, err, more = next(); err != nil {
+				return fmt.Errorf("read the audit's heads: %w", err)
+			}
+		}
+		if h.Seq > e.Seq {
+			continue // written together with those up to that one, under its seal
 		}
 		if err := b.walkHead(ctx, setup, log, e, h); err != nil {
 			return err
@@ -122,7 +127,7 @@ func (l *auditLog) entry(e Entry) {
 // walkHead holds an entry's head against it and against the token.
 func (b *Broker) walkHead(ctx context.Context, setup TokenSetup, log *auditLog, e Entry, h Head) error {
 	if h.Seq != e.Seq {
-		log.fault("entry %d (%s) carries no seal: something else added it, or its head was removed", e.Seq, e.Event)
+		log.fault("entry %d (%s) is under no seal: something else added it, or its head was removed", e.Seq, e.Event)
 		return nil
 	}
 	if h.Hash != e.Hash {
@@ -231,15 +236,23 @@ func (b *Broker) retainedOf(ctx context.Context, view KeyView) (kept []Retained,
 
 // witnessKey holds a key that was read, and all its operations, against the audit.
 func (b *Broker) witnessKey(ctx context.Context, view KeyView) error {
+	_, err := b.witnessedOperations(ctx, view)
+	return err
+}
+
+// witnessedOperations are a key's, newest first, held against the audit together with the
+// key that was read.
+func (b *Broker) witnessedOperations(ctx context.Context, view KeyView) ([]OperationView, error) {
 	operations, err := b.operationsOf(ctx, view.Key.Name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	kept, err := b.retainedOf(ctx, view)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return b.witness(ctx, KeySubject(view.Key.Name), func(t told) error { return t.whole(view, operations, kept) })
+	err = b.witness(ctx, KeySubject(view.Key.Name), func(t told) error { return t.whole(view, operations, kept) })
+	return operations, err
 }
 
 // witness holds rows of a subject that were read from the store against an audit that is

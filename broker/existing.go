@@ -71,22 +71,23 @@ func (b *Broker) existingLine(ctx context.Context, want existing, lease Lease) (
 	if err != nil {
 		return nil, err
 	}
-	l, err := b.newExisting(ctx, view, version, want, lease)
+	operations, err := b.witnessedOperations(ctx, view)
+	if err != nil {
+		return nil, err
+	}
+	l, err := b.newExisting(view, version, want, lease)
 	if err == nil {
 		err = l.addPlaces(placements, want.each)
 	}
 	if err != nil || want.kind == OpVerify {
 		return l, err
 	}
-	for op, err := range b.o.Store.Operations(ctx, OperationFilter{KeyName: want.name}) {
-		if err != nil {
-			return nil, fmt.Errorf("read operations of key %s: %w", want.name, err)
-		}
+	for _, op := range operations {
 		if op.Operation.State.Open() {
 			if began := op.Operation.Params.ValidTo; want.fromNow && !began.IsZero() {
 				l.op.Params.ValidTo = began
 			}
-			return b.unfinished(ctx, view, op, l.op, lease)
+			return b.unfinished(view, op, l.op, lease)
 		}
 		if op.Operation.State == Finished && op.Operation.Number == version.Number {
 			if err := op.Resumable(); err != nil {
@@ -98,7 +99,7 @@ func (b *Broker) existingLine(ctx context.Context, want existing, lease Lease) (
 }
 
 // unfinished: one operation on a key at a time; the same one asked again goes on.
-func (b *Broker) unfinished(ctx context.Context, view KeyView, op OperationView, asked Operation, lease Lease) (*line, error) {
+func (b *Broker) unfinished(view KeyView, op OperationView, asked Operation, lease Lease) (*line, error) {
 	if err := op.Resumable(); err != nil {
 		return nil, err
 	}
@@ -106,7 +107,7 @@ func (b *Broker) unfinished(ctx context.Context, view KeyView, op OperationView,
 	same := o.Kind == asked.Kind && o.Number == asked.Number && slices.Equal(o.Targets, asked.Targets) &&
 		o.Params.ValidTo.Equal(asked.Params.ValidTo) && o.Params.KeepEnd == asked.Params.KeepEnd
 	if same && o.State != UndecidedState {
-		return b.rebuild(ctx, view, op, lease)
+		return b.rebuild(view, op, lease)
 	}
 	return nil, &Error{
 		Kind: Conflict, Op: string(asked.Kind) + " of", Object: "key " + o.KeyName,
@@ -116,8 +117,8 @@ func (b *Broker) unfinished(ctx context.Context, view KeyView, op OperationView,
 }
 
 // newExisting is a line with a new operation on a version.
-func (b *Broker) newExisting(ctx context.Context, view KeyView, version KeyVersion, want existing, lease Lease) (*line, error) {
-	l, err := b.lineOf(ctx, view, version, lease)
+func (b *Broker) newExisting(view KeyView, version KeyVersion, want existing, lease Lease) (*line, error) {
+	l, err := b.lineOf(view, version, lease)
 	if err != nil {
 		return nil, err
 	}

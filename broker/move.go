@@ -46,7 +46,7 @@ func (b *Broker) Move(ctx context.Context, req MoveRequest) ([]Moved, error) {
 	for _, v := range view.Versions {
 		m := v.moves(view.Key.Name, req.To)
 		if m.Note == "" {
-			l, err := b.movingLine(ctx, view, v, req, lease)
+			l, err := b.movingLine(view, v, req, lease)
 			if err == nil {
 				err = l.move(ctx, req.To)
 			}
@@ -94,10 +94,7 @@ func (b *Broker) movable(ctx context.Context, req MoveRequest) (KeyView, error) 
 	if err != nil {
 		return KeyView{}, fmt.Errorf("read key %s: %w", req.Name, err)
 	}
-	if err := b.witnessKey(ctx, view); err != nil {
-		return KeyView{}, err
-	}
-	operations, err := b.operationsOf(ctx, req.Name)
+	operations, err := b.witnessedOperations(ctx, view)
 	if err != nil {
 		return KeyView{}, err
 	}
@@ -131,8 +128,8 @@ func (v KeyVersion) moves(name string, to Retain) Moved {
 
 // movingLine is a line that does nothing at the version's targets; they say what the
 // token's copy is used for.
-func (b *Broker) movingLine(ctx context.Context, view KeyView, v KeyVersion, req MoveRequest, lease Lease) (*line, error) {
-	l, err := b.lineOf(ctx, view, v, lease)
+func (b *Broker) movingLine(view KeyView, v KeyVersion, req MoveRequest, lease Lease) (*line, error) {
+	l, err := b.lineOf(view, v, lease)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func (b *Broker) reopen(ctx context.Context, w want, lease Lease) (*line, error)
 			Hint: fmt.Sprintf("keyferry operation show %s shows what was found, and the commands that end it", op.Operation.ID),
 		}
 	}
-	return b.rebuild(ctx, view, op, lease)
+	return b.rebuild(view, op, lease)
 }
 
 // findImport finds the import of version 1 of the key at the targets, finished or
@@ -56,16 +56,14 @@ func (b *Broker) findImport(ctx context.Context, w want) (KeyView, OperationView
 	if err != nil {
 		return KeyView{}, OperationView{}, fmt.Errorf("read key %s: %w", w.name, err)
 	}
-	if err := b.witnessKey(ctx, view); err != nil {
+	operations, err := b.witnessedOperations(ctx, view)
+	if err != nil {
 		return KeyView{}, OperationView{}, err
 	}
 	if why := w.differs(view.Key); why != "" {
 		return view, OperationView{}, w.conflict(errors.New(why), "a key's spec, purpose and policy never change: import under another name")
 	}
-	for op, err := range b.o.Store.Operations(ctx, OperationFilter{KeyName: w.name}) {
-		if err != nil {
-			return view, OperationView{}, fmt.Errorf("read operations of key %s: %w", w.name, err)
-		}
+	for _, op := range operations {
 		if op.Operation.Kind != OpImport || op.Operation.State == Abandoned {
 			continue
 		}
@@ -83,14 +81,14 @@ func (w want) conflict(why error, hint string) error {
 	return &Error{Kind: Conflict, Op: "import", Object: "key " + w.name, Cause: why, Hint: hint}
 }
 
-// rebuild puts a line back together from what is on record, after holding that
-// against the audit.
-func (b *Broker) rebuild(ctx context.Context, view KeyView, op OperationView, lease Lease) (*line, error) {
+// rebuild puts a line back together from what is on record, and was held against the
+// audit.
+func (b *Broker) rebuild(view KeyView, op OperationView, lease Lease) (*line, error) {
 	version, ok := view.Version(op.Operation.Number)
 	if !ok {
 		return nil, fmt.Errorf("rebuild operation %s: version %d is not in the store: %w", op.Operation.ID, op.Operation.Number, Tampered)
 	}
-	l, err := b.lineOf(ctx, view, version, lease)
+	l, err := b.lineOf(view, version, lease)
 	if err != nil {
 		return nil, err
 	}
@@ -119,8 +117,9 @@ func (b *Broker) rebuild(ctx context.Context, view KeyView, op OperationView, le
 	return l, nil
 }
 
-// lineOf is a line on a version that is on record, without its operation.
-func (b *Broker) lineOf(ctx context.Context, view KeyView, version KeyVersion, lease Lease) (*line, error) {
+// lineOf is a line on a version that is on record, and was held against the audit, without
+// its operation.
+func (b *Broker) lineOf(view KeyView, version KeyVersion, lease Lease) (*line, error) {
 	setup, err := b.token()
 	if err != nil {
 		return nil, err
@@ -130,9 +129,6 @@ func (b *Broker) lineOf(ctx context.Context, view KeyView, version KeyVersion, l
 			Kind: Denied, Op: "use", Object: "key " + view.Key.Name,
 			Cause: fmt.Errorf("it belongs to environment %q, token %s to %q", view.Key.Environment, setup.Name, setup.Environment),
 		}
-	}
-	if err := b.witnessKey(ctx, view); err != nil {
-		return nil, err
 	}
 	return &line{b: b, setup: setup, key: view.Key, version: version, lease: lease, effects: map[string]EffectRecord{}}, nil
 }

@@ -64,5 +64,8 @@ func (b *Broker) reread(ctx context.Context, id string, lease Lease) (*line, err
 	if err != nil {
 		return nil, fmt.Errorf("read key %s: %w", op.Operation.KeyName, err)
 	}
-	return b.rebuild(ctx, view, op, lease)
+	if err := b.witnessKey(ctx, view); err != nil {
+		return nil, err
+	}
+	return b.rebuild(view, op, lease)
 }
