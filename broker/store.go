@@ -15,7 +15,9 @@ import (
 // Rejected (full disk, newer schema, damaged file) and Unavailable (locked for
 // longer than it waits); none of them leaves a part of a Change behind.
 type Store interface {
-	// Apply writes one change and returns the audit's new head.
+	// Apply writes one change and returns the audit's new head. Changes that wait for each
+	// other may be written in one transaction: then Trust of the first is called and Seal
+	// of the last, whose head all of them return. None fails for another's fault.
 	Apply(ctx context.Context, c Change) (Head, error)
 	// Key by name, with all versions and placements.
 	Key(ctx context.Context, name string) (KeyView, error)

@@ -356,3 +356,32 @@ func flipSlice(t *testing.T, v reflect.Value) {
 	bytes[0] ^= 1
 	v.SetBytes(bytes)
 }
+
+// Entries that were written together are under the seal of the last: each holds, and the
+// audit still has to end under one.
+func TestEntriesAreUnderALaterSeal(t *testing.T) {
+	t.Parallel()
+	w := finished(t)
+	verify := func(edit func([]broker.Head) []broker.Head) broker.AuditReport {
+		t.Helper()
+		o := w.options()
+		o.Store = tampered{Store: w.store, heads: edit}
+		b, err := broker.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := b.VerifyAudit(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report
+	}
+	all := verify(nil)
+	for i := range all.Heads {
+		report := verify(func(heads []broker.Head) []broker.Head { return slices.Delete(heads, i, i+1) })
+		last := i == all.Heads-1
+		if report.Entries != all.Entries || report.Heads != all.Heads-1 || (len(report.Faults) > 0) != last {
+			t.Errorf("without head %d of %d: %d entries, %d heads, faults %q", i+1, all.Heads, report.Entries, report.Heads, report.Faults)
+		}
+	}
+}

@@ -11,30 +11,38 @@ import (
 	"github.com/keyferry/keyferry/broker"
 )
 
-// Apply implements broker.Store. Change.Seal runs inside the transaction, so it
-// must not write to the store itself.
+// Apply implements broker.Store. Change.Trust and Change.Seal run inside the transaction,
+// so they must not write to the store themselves.
 func (s *Store) Apply(ctx context.Context, c broker.Change) (broker.Head, error) {
 	if c.Entry.Event == "" {
 		return broker.Head{}, fmt.Errorf("apply change: its audit entry names no event: %w", broker.Misuse)
 	}
-	var head broker.Head
-	err := s.inTx(ctx, c.Soft, func(tx *sql.Tx) (err error) {
-		head, err = apply(ctx, tx, c)
-		return err
-	})
-	if err != nil {
-		return broker.Head{}, err
-	}
-	return head, nil
+	return s.queued(ctx, c)
 }
 
-func apply(ctx context.Context, tx *sql.Tx, c broker.Change) (broker.Head, error) {
-	if err := holds(ctx, tx, c.Lease); err != nil {
-		return broker.Head{}, err
+// apply writes changes one after the other, and seals the last one's entry: what is
+// before it, it is chained to.
+func apply(ctx context.Context, tx *sql.Tx, changes []broker.Change) (broker.Head, error) {
+	last, err := trustedEnd(ctx, tx, changes[0])
+	for _, c := range changes {
+		if err == nil {
+			last, err = applyOne(ctx, tx, c, last)
+		}
 	}
-	entry, err := next(ctx, tx, c)
 	if err != nil {
 		return broker.Head{}, err
+	}
+	return seal(ctx, tx, changes[len(changes)-1], last)
+}
+
+// applyOne writes one change, whose entry it returns.
+func applyOne(ctx context.Context, tx *sql.Tx, c broker.Change, before broker.Entry) (broker.Entry, error) {
+	if err := holds(ctx, tx, c.Lease); err != nil {
+		return broker.Entry{}, err
+	}
+	entry, err := next(ctx, tx, c, before)
+	if err != nil {
+		return broker.Entry{}, err
 	}
 	for _, write := range []func() error{
 		func() error { return writeKey(ctx, tx, c.NewKey) },
@@ -49,10 +57,10 @@ func apply(ctx context.Context, tx *sql.Tx, c broker.Change) (broker.Head, error
 		func() error { return appendEntry(ctx, tx, entry) },
 	} {
 		if err := write(); err != nil {
-			return broker.Head{}, err
+			return broker.Entry{}, err
 		}
 	}
-	return seal(ctx, tx, c, entry)
+	return entry, nil
 }
 
 // record names what a statement writes, for its errors.

@@ -11,19 +11,19 @@ import (
 	"github.com/keyferry/keyferry/broker"
 )
 
-// next chains an entry to the audit's end. It first takes the form in which it
+// trustedEnd is the audit's last entry, which the change trusts.
+func trustedEnd(ctx context.Context, tx *sql.Tx, c broker.Change) (broker.Entry, error) {
+	end, err := ended(ctx, tx)
+	if err == nil && c.Trust != nil {
+		err = c.Trust(end)
+	}
+	return end.Entry, err
+}
+
+// next chains an entry to the one before. It first takes the form in which it
 // will be read back (numbers as they are written, structs as maps), so that
 // whoever reads it finds the same hash.
-func next(ctx context.Context, tx *sql.Tx, c broker.Change) (broker.Entry, error) {
-	end, err := ended(ctx, tx)
-	if err != nil {
-		return broker.Entry{}, err
-	}
-	if c.Trust != nil {
-		if err := c.Trust(end); err != nil {
-			return broker.Entry{}, err
-		}
-	}
+func next(ctx context.Context, tx *sql.Tx, c broker.Change, before broker.Entry) (broker.Entry, error) {
 	c.Entry.State, c.Entry.Links = "", nil
 	text, err := json.Marshal(c.Entry)
 	if err != nil {
@@ -31,12 +31,12 @@ func next(ctx context.Context, tx *sql.Tx, c broker.Change) (broker.Entry, error
 	}
 	e, err := decodeEntry(string(text))
 	if err == nil && c.Seal != nil {
-		e, err = indexed(ctx, tx, e, end.Entry)
+		e, err = indexed(ctx, tx, e, before)
 	}
 	if err != nil {
 		return broker.Entry{}, err
 	}
-	return e.Chained(end.Entry.Head())
+	return e.Chained(before.Head())
 }
 
 // decodeEntry keeps numbers as they are written: 1e2 and 100 have two hashes.

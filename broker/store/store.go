@@ -1,6 +1,7 @@
 // Package store keeps the broker's inventory, operations and audit in one SQLite
 // file. Every write is one transaction on one connection, synced to disk before
-// it returns (WAL, synchronous FULL) unless it is soft; reads go through a pool of their own and
+// it returns (WAL, synchronous FULL) unless it is soft; those that wait for each other
+// become one transaction. Reads go through a pool of their own and
 // see the state of one moment. Queries are plain SQL with ? for arguments; what
 // only SQLite knows is in sqlite.go and in migrations/sqlite.
 //
@@ -41,6 +42,7 @@ type Store struct {
 	path  string
 	write *sql.DB // one connection
 	read  *sql.DB
+	queue *queue // for write
 }
 
 var _ broker.Store = (*Store)(nil)
@@ -99,7 +101,7 @@ func connect(o Options) (*Store, error) {
 		return nil, failed("open database", path, errors.Join(err, read.Close()))
 	}
 	write.SetMaxOpenConns(1)
-	return &Store{path: path, write: write, read: read}, nil
+	return &Store{path: path, write: write, read: read, queue: newQueue()}, nil
 }
 
 // Close waits for running statements and closes the file.
@@ -130,8 +132,16 @@ func (s *Store) inTx(ctx context.Context, soft bool, f func(*sql.Tx) error) (err
 	if err := f(tx); err != nil {
 		return err
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return &commitError{err}
+	}
+	return nil
 }
+
+// commitError is one after which nobody knows what the disk has.
+type commitError struct{ error }
+
+func (e *commitError) Unwrap() error { return e.error }
 
 // undo rolls back; a transaction that was committed, or that its context has ended
 // already, is no error.
