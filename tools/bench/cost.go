@@ -9,16 +9,11 @@ import (
 
 // cost is what a store, an audit and all checks add to the calls of an import.
 func cost(ctx context.Context, b *bench) ([]result, error) {
-	s, err := b.site(ctx, wish{})
-	if err != nil {
-		return nil, err
-	}
-	defer s.close()
 	n := b.keys(200)
 	var ratios []float64
 	var parts string
 	for range b.rounds {
-		ours, bare, err := s.sameCalls(ctx, n)
+		ours, bare, err := b.sameCalls(ctx, n)
 		if err != nil {
 			return nil, err
 		}
@@ -28,31 +23,43 @@ func cost(ctx context.Context, b *bench) ([]result, error) {
 	return []result{{figure: median(ratios), parts: parts}}, nil
 }
 
-// sameCalls runs both, and refuses to compare what made other calls.
-func (s *site) sameCalls(ctx context.Context, n int) (ours, bare spent, err error) {
-	log, err := s.calls(ctx, 0)
+// sameCalls runs both, each on a new token, since SoftHSM makes a key the slower the more it has; and refuses to compare what made other
+// calls.
+func (b *bench) sameCalls(ctx context.Context, n int) (ours, bare spent, err error) {
+	bare, byBare, err := b.apart(ctx, func(s *site) (spent, error) {
+		return s.bare(ctx, ask{Do: "import", Keys: n, Workers: 1, Spec: "aes-256"})
+	})
 	if err != nil {
 		return ours, bare, err
 	}
-	if bare, err = s.bare(ctx, ask{Do: "import", Keys: n, Workers: 1, Spec: "aes-256"}); err != nil {
-		return ours, bare, err
-	}
-	byBare, err := s.calls(ctx, log.last)
+	ours, byOurs, err := b.apart(ctx, func(s *site) (spent, error) { return s.bring(ctx, n, 1, "aws") })
 	if err != nil {
 		return ours, bare, err
 	}
-	if ours, err = s.bring(ctx, n, 1, "aws"); err != nil {
-		return ours, bare, err
-	}
-	byOurs, err := s.calls(ctx, byBare.last)
-	if err != nil {
-		return ours, bare, err
-	}
-	delete(byOurs.count, "GetCallerIdentity") // once a run, for the account that was enrolled
-	if !maps.Equal(byBare.count, byOurs.count) {
-		return ours, bare, fmt.Errorf("the bare program made the calls %v, keyferry %v", byBare.count, byOurs.count)
+	delete(byOurs, "GetCallerIdentity") // once a run, for the account that was enrolled
+	if !maps.Equal(byBare, byOurs) {
+		return ours, bare, fmt.Errorf("the bare program made the calls %v, keyferry %v", byBare, byOurs)
 	}
 	return ours, bare, nil
+}
+
+// apart runs something on a site of its own, and counts its calls.
+func (b *bench) apart(ctx context.Context, run func(*site) (spent, error)) (spent, map[string]int, error) {
+	s, err := b.site(ctx, wish{})
+	if err != nil {
+		return spent{}, nil, err
+	}
+	defer s.close()
+	before, err := s.calls(ctx, 0)
+	if err != nil {
+		return spent{}, nil, err
+	}
+	took, err := run(s)
+	if err != nil {
+		return spent{}, nil, err
+	}
+	made, err := s.calls(ctx, before.last)
+	return took, made.count, err
 }
 
 // inside is how long the bare program was at its keys, in seconds.
