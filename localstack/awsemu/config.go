@@ -75,6 +75,7 @@ type Settings struct {
 	HiddenFor        faults.Seconds     `json:"hidden_for"`        // or not for so long by the emulator's clock
 	RotationDelay    faults.Seconds     `json:"rotation_delay"`    // until RotateKeyOnDemand takes effect
 	ReplicationDelay faults.Seconds     `json:"replication_delay"` // how long keys are Creating or Updating
+	FormOnly         bool               `json:"form_only"`         // wrapped secrets are checked in form, not opened: see README
 	PageSize         int                `json:"page_size"`         // pages end after so many entries, whatever Limit says; 0 is AWS's
 }
 

@@ -51,7 +51,7 @@ func importKeyMaterial(c *call, in importInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := unwrapMaterial(token.private, token.algorithm, in.EncryptedKeyMaterial)
+	raw, err := c.unwrapped(k, token, in.EncryptedKeyMaterial)
 	if err != nil {
 		return nil, refuse(codeInvalidCipher, "%v", err)
 	}

@@ -1,8 +1,11 @@
 package awsemu
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rsa"
+	"crypto/sha256"
+	"fmt"
 	"strings"
 
 	"github.com/keyferry/keyferry/localstack/emu"
@@ -23,6 +26,21 @@ func wrappingHash(algorithm string) crypto.Hash {
 
 // hybrid tells RSA_AES_KEY_WRAP_* from RSAES_OAEP_*.
 func hybrid(algorithm string) bool { return strings.HasPrefix(algorithm, "RSA_AES_KEY_WRAP_") }
+
+// unwrapped is the material that is imported into a key. Where a secret's blob is looked at
+// in form alone, every key has the secret of its id, so that importing again is the same.
+func (c *call) unwrapped(k *key, token *importToken, blob []byte) ([]byte, error) {
+	if !c.settings().FormOnly || k.spec.asymmetric() || hybrid(token.algorithm) {
+		return unwrapMaterial(token.private, token.algorithm, blob)
+	}
+	if len(blob) != token.private.Size() {
+		return nil, fmt.Errorf("%d bytes, not the %d of the wrapping key", len(blob), token.private.Size())
+	}
+	raw := make([]byte, k.spec.bits/8)
+	sum := sha256.Sum256([]byte(k.id))
+	copy(raw, bytes.Repeat(sum[:], len(raw)/len(sum)+1))
+	return raw, nil
+}
 
 // unwrapMaterial decrypts what ImportKeyMaterial brings.
 func unwrapMaterial(private *rsa.PrivateKey, algorithm string, blob []byte) ([]byte, error) {

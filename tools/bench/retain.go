@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/keyferry/keyferry/hsm/softtoken"
+	"github.com/keyferry/keyferry/localstack/awsemu"
 )
 
 // retainWrapped is what it saves that a key is kept under a key of the token, and not as an object in it: the token's own part, in
@@ -64,6 +65,9 @@ func (b *bench) keptLists(ctx context.Context) (result, error) {
 			return result{}, err
 		}
 		defer s.close()
+		if err := s.aws.Admin().Configure(ctx, awsemu.Change{Settings: &awsemu.Settings{FormOnly: true}}); err != nil {
+			return result{}, fmt.Errorf("let the emulator look at form alone: %w", err)
+		}
 		sites[i] = s
 	}
 	var ratios []float64
@@ -78,7 +82,7 @@ func (b *bench) keptLists(ctx context.Context) (result, error) {
 			return result{}, err
 		}
 		ratios = append(ratios, stored.Seconds()/kept.Seconds())
-		parts = fmt.Sprintf("%d AES keys to an AWS emulator that opens what it gets, in the last round %.1f a second ÷ %.1f",
+		parts = fmt.Sprintf("%d AES keys to an AWS emulator that looks at the form of what it gets, in the last round %.1f a second ÷ %.1f",
 			n, float64(n)/kept.Seconds(), float64(n)/stored.Seconds())
 	}
 	if err := sites[0].keeps(ctx, b.rounds*n); err != nil {
