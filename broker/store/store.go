@@ -132,16 +132,8 @@ func (s *Store) inTx(ctx context.Context, soft bool, f func(*sql.Tx) error) (err
 	if err := f(tx); err != nil {
 		return err
 	}
-	if err := tx.Commit(); err != nil {
-		return &commitError{err}
-	}
-	return nil
+	return tx.Commit()
 }
-
-// commitError is one after which nobody knows what the disk has.
-type commitError struct{ error }
-
-func (e *commitError) Unwrap() error { return e.error }
 
 // undo rolls back; a transaction that was committed, or that its context has ended
 // already, is no error.

@@ -64,18 +64,23 @@ func (q *queue) leave(w *waiting) bool {
 	return true
 }
 
-// take is who has waited longest and those after it who can be written with it: all of
-// them are under seal, or none.
+// take is who has waited longest and those after it who can be written with it.
 func (q *queue) take() []*waiting {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n := 0
-	for n < min(len(q.waiting), mostTogether) && (q.waiting[n].change.Seal == nil) == (q.waiting[0].change.Seal == nil) {
+	for n < min(len(q.waiting), mostTogether) && alike(q.waiting[0].change, q.waiting[n].change) {
 		n++
 	}
 	taken := slices.Clone(q.waiting[:n])
 	q.waiting = slices.Delete(q.waiting, 0, n)
 	return taken
+}
+
+// alike: all that are written together trust the end that was found and are under seal, or
+// none of them does.
+func alike(a, b broker.Change) bool {
+	return (a.Seal == nil) == (b.Seal == nil) && (a.Trust == nil) == (b.Trust == nil)
 }
 
 // queued writes a change, with others that wait or by one of them.
@@ -114,8 +119,8 @@ func (s *Store) writeAll(batch []*waiting) {
 	}
 }
 
-// together reports whether that is what became of them: written, or lost as one by a
-// commit that failed.
+// together reports whether that is what became of them: written or, for what is no fault
+// of theirs, not: the database is locked, or the commit failed.
 func (s *Store) together(batch []*waiting) bool {
 	changes := make([]broker.Change, 0, len(batch))
 	for _, w := range batch {
@@ -126,7 +131,7 @@ func (s *Store) together(batch []*waiting) bool {
 	}
 	ctx := context.WithoutCancel(batch[0].ctx) // its end is not the others'
 	head, err := s.commit(ctx, changes)
-	if _, lost := errors.AsType[*commitError](err); err != nil && !lost {
+	if _, refused := errors.AsType[*refusedError](err); refused {
 		return false
 	}
 	for _, w := range batch {
@@ -139,11 +144,18 @@ func (s *Store) together(batch []*waiting) bool {
 func (s *Store) commit(ctx context.Context, changes []broker.Change) (head broker.Head, err error) {
 	soft := !slices.ContainsFunc(changes, func(c broker.Change) bool { return !c.Soft })
 	err = s.inTx(ctx, soft, func(tx *sql.Tx) (err error) {
-		head, err = apply(ctx, tx, changes)
-		return err
+		if head, err = apply(ctx, tx, changes); err != nil {
+			return &refusedError{err}
+		}
+		return nil
 	})
 	if err != nil {
 		return broker.Head{}, err
 	}
 	return head, nil
 }
+
+// refusedError is of a change, not of the transaction it is in.
+type refusedError struct{ error }
+
+func (e *refusedError) Unwrap() error { return e.error }

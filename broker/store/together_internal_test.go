@@ -173,6 +173,39 @@ func TestOfThoseWrittenTogetherOnlyTheFaultyFail(t *testing.T) {
 	}
 }
 
+// A database that another process holds is waited for once, not once for each.
+func TestThoseWrittenTogetherWaitForALockOnce(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t)
+	other, err := connect(Options{Path: c.store.path, Wait: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close() //nolint:errcheck // it wrote nothing
+	short, err := connect(Options{Path: c.store.path, Wait: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer short.Close() //nolint:errcheck // nor did this one
+	c.release()
+	<-c.results[0]
+	lock, err := other.write.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Rollback() //nolint:errcheck // it locks, and writes nothing
+	batch := make([]*waiting, 0, 20)
+	for i := range cap(batch) {
+		batch = append(batch, &waiting{ctx: t.Context(), change: sealed(fmt.Sprint("key", i)), err: errUnwritten, done: make(chan struct{})})
+	}
+	short.writeAll(batch)
+	for _, w := range batch {
+		if <-w.done; broker.KindOf(w.err) != broker.Unavailable || w.err != batch[0].err { //nolint:errorlint // the very same
+			t.Errorf("a locked database: %v", w.err)
+		}
+	}
+}
+
 // What is under no seal, as in a store without a token, is not sealed with others.
 func TestOnlyWhatIsUnderSealIsWrittenTogether(t *testing.T) {
 	t.Parallel()
