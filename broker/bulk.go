@@ -67,8 +67,8 @@ type bulkRow struct {
 	busy   bool    // a leg is under way: one writer a key
 	parked bool    // its last leg ended in order
 	late   bool    // a proof of it waits
-	failed error   // one of its targets does not answer, and is not asked again
 	ended  bool
+	failed error // one of its targets does not answer, and is not asked again
 }
 
 // arrival is how a leg ended.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -116,8 +117,19 @@ func (s *session) importList(ctx context.Context, l *keyList) error {
 	return l.answer(s.call)
 }
 
+// A list of more than longList keys is most of what is in memory, and the collector lets
+// the heap grow to twice that: to half again as much with longListGC, which takes some
+// processor time.
+const (
+	longList   = 2000
+	longListGC = 50 // percent
+)
+
 // bringAll imports the rows, and tells of each when it ends.
 func (s *session) bringAll(ctx context.Context, l *keyList) error {
+	if len(l.reqs) > longList && s.p.getenv("GOGC") == "" {
+		defer debug.SetGCPercent(debug.SetGCPercent(longListGC))
+	}
 	watch := s.p.watch(len(l.reqs))
 	defer watch.over()
 	for o := range s.broker.ImportEach(ctx, l.reqs, s.Int("at-once")) {
