@@ -102,10 +102,10 @@ func (b *Broker) openAbort(ctx context.Context, id string) (*line, func(), error
 	if err != nil {
 		return nil, nil, err
 	}
-	op, err = b.o.Store.Operation(ctx, id)
+	_, op, err = b.heldOperation(ctx, id, o.KeyName)
 	if err != nil {
 		release()
-		return nil, nil, fmt.Errorf("read operation %s: %w", id, err)
+		return nil, nil, err
 	}
 	l.op, l.resumed = op.Operation, true
 	for _, r := range op.Effects {

@@ -83,6 +83,7 @@ func (b *Broker) walk(ctx context.Context, setup TokenSetup, log *auditLog, end 
 	next, stop := iter.Pull2(b.o.Store.Heads(ctx, 0))
 	defer stop()
 	var h Head
+	under := int64(0) // the last entry that a head was of
 	for e, err := range b.o.Store.Entries(ctx, 0) {
 		if err != nil {
 			return fmt.Errorf("read the audit: %w", err)
@@ -105,6 +106,10 @@ func (b *Broker) walk(ctx context.Context, setup TokenSetup, log *auditLog, end 
 		if err := b.walkHead(ctx, setup, log, e, h); err != nil {
 			return err
 		}
+		under = e.Seq
+	}
+	if under < log.Head.Seq {
+		log.fault("entries after %d are under no seal that was there: something else added them", under)
 	}
 	if h := end.Head; h.Seq > log.Head.Seq {
 		log.fault("sealed head %d (operation %s) is not in the audit: entries were cut", h.Seq, h.Operation)

@@ -60,3 +60,12 @@ func (b *Broker) nextLine(ctx context.Context, w want, lease Lease) (*line, erro
 	_, err = l.apply(ctx, "rotation.begun", nil, Change{NewVersion: &l.version, NewOperation: &l.op, Placements: l.placements()}, nil)
 	return l, err
 }
+
+// Note writes an entry about nothing.
+func (b *Broker) Note(ctx context.Context, event string) (Head, error) {
+	setup, err := b.token()
+	if err != nil {
+		return Head{}, err
+	}
+	return b.write(ctx, setup, Change{Entry: Entry{At: b.o.Now(), Event: event, Actor: b.o.Actor}})
+}

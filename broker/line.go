@@ -143,7 +143,7 @@ func (l *line) apply(ctx context.Context, event string, p *place, c Change, deta
 func (b *Broker) write(ctx context.Context, setup TokenSetup, c Change) (Head, error) {
 	c, err := c.witnessed()
 	if err == nil {
-		c.Trust = func(end Ended) error { return b.checkEnd(ctx, setup, end, b.end.knows(end.Entry.Head())) }
+		c.Trust = func(end Ended) error { return b.trustBefore(ctx, setup, end) }
 		c.Seal = func(h Head) ([]byte, error) { return seal(ctx, setup, h.Record()) }
 		var head Head
 		if head, err = b.o.Store.Apply(ctx, c); err == nil {

@@ -46,7 +46,12 @@ func (b *Broker) openOperation(ctx context.Context, id string) (*line, func(), e
 	if err != nil {
 		return nil, nil, err
 	}
-	l, err := b.reread(ctx, id, lease)
+	view, op, err := b.heldOperation(ctx, id, op.Operation.KeyName) // again: nobody else can write it now
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	l, err := b.rebuild(view, op, lease)
 	if err != nil {
 		release()
 		return nil, nil, err
@@ -54,18 +59,21 @@ func (b *Broker) openOperation(ctx context.Context, id string) (*line, func(), e
 	return l, release, nil
 }
 
-// reread reads an operation again once nobody else can write its key.
-func (b *Broker) reread(ctx context.Context, id string, lease Lease) (*line, error) {
-	op, err := b.o.Store.Operation(ctx, id)
+// heldOperation is an operation of a key and that key, both as they were held against the
+// audit.
+func (b *Broker) heldOperation(ctx context.Context, id, name string) (KeyView, OperationView, error) {
+	view, err := b.o.Store.Key(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("read operation %s: %w", id, err)
+		return KeyView{}, OperationView{}, fmt.Errorf("read key %s: %w", name, err)
 	}
-	view, err := b.o.Store.Key(ctx, op.Operation.KeyName)
+	operations, err := b.witnessedOperations(ctx, view)
 	if err != nil {
-		return nil, fmt.Errorf("read key %s: %w", op.Operation.KeyName, err)
+		return KeyView{}, OperationView{}, err
 	}
-	if err := b.witnessKey(ctx, view); err != nil {
-		return nil, err
+	for _, op := range operations {
+		if op.Operation.ID == id {
+			return view, op, nil
+		}
 	}
-	return b.rebuild(view, op, lease)
+	return KeyView{}, OperationView{}, auditFault(fmt.Sprintf("operation %s, which was one of key %s a moment ago, is not", id, name))
 }

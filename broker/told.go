@@ -28,8 +28,11 @@ func (k *knownEnd) get() (head Head, anchored bool) {
 func (k *knownEnd) knows(head Head) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if head.Seq <= 0 {
+		return false
+	}
 	one := k.recent[head.Seq%int64(len(k.recent))]
-	return head.Seq > 0 && one.Seq == head.Seq && one.Hash == head.Hash
+	return one.Seq == head.Seq && one.Hash == head.Hash
 }
 
 // reach remembers a head that is newer than the one known.
@@ -92,27 +95,42 @@ func (b *Broker) makeIndex(ctx context.Context, setup TokenSetup) error {
 // head that was known or, the first time, from the one that the token itself remembers:
 // a store that was rolled back is older.
 func (b *Broker) trustEnd(ctx context.Context, setup TokenSetup, end Ended, known Head, anchored bool) error {
-	recent := b.end.knows(end.Entry.Head())
-	if err := b.checkEnd(ctx, setup, end, recent); err != nil {
+	if err := b.checkEnd(ctx, setup, end, b.end.knows(end.Entry.Head())); err != nil {
 		return err
 	}
-	switch {
-	case !anchored:
-		if err := b.checkAnchor(ctx, setup, end.Entry.Head()); err != nil {
-			return err
-		}
-	case recent && end.Entry.Seq >= known.Seq: // others of this process wrote meanwhile
-	default:
-		there, err := b.follow(ctx, known)
-		if err == nil && !there {
-			err = auditFault(fmt.Sprintf("entry %d, which was there a moment ago, is not in it", known.Seq))
-		}
-		if err != nil {
-			return err
-		}
+	goesOn := b.goesOn
+	if !anchored {
+		goesOn = func(ctx context.Context, end, _ Head) error { return b.checkAnchor(ctx, setup, end) }
+	}
+	if err := goesOn(ctx, end.Entry.Head(), known); err != nil {
+		return err
 	}
 	b.end.reach(end.Entry.Head(), true)
 	return nil
+}
+
+// trustBefore is trustEnd for the end that an entry is about to be chained to, inside the
+// transaction: what this process knows of is in it, or what it writes would be sealed onto
+// a store that was taken back.
+func (b *Broker) trustBefore(ctx context.Context, setup TokenSetup, end Ended) error {
+	known, _ := b.end.get()
+	if err := b.checkEnd(ctx, setup, end, b.end.knows(end.Entry.Head())); err != nil {
+		return err
+	}
+	return b.goesOn(ctx, end.Entry.Head(), known)
+}
+
+// goesOn follows the chain from the head that was known to the end, where others than this
+// process wrote.
+func (b *Broker) goesOn(ctx context.Context, end, known Head) error {
+	if end.Seq >= known.Seq && b.end.knows(end) {
+		return nil
+	}
+	there, err := b.follow(ctx, known)
+	if err == nil && !there {
+		err = auditFault(fmt.Sprintf("entry %d, which was there a moment ago, is not in it", known.Seq))
+	}
+	return err
 }
 
 // checkEnd holds the last entry against its own hash and its head's seal; known is a head

@@ -88,6 +88,8 @@ func entryRow(rows *sql.Rows) (broker.Entry, error) {
 		var again []byte
 		if again, err = json.Marshal(e); err == nil && string(again) != text {
 			err = fmt.Errorf("its text is not one that keyferry writes")
+		} else if err == nil && e.Seq != seq {
+			err = fmt.Errorf("its text is of entry %d", e.Seq)
 		}
 	}
 	if err != nil {

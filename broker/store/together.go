@@ -89,7 +89,10 @@ func (s *Store) queued(ctx context.Context, c broker.Change) (broker.Head, error
 	s.queue.join(w)
 	select {
 	case s.queue.turn <- struct{}{}:
-		defer func() { <-s.queue.turn }()
+		defer func() {
+			s.queue.leave(w) // it still waits where another's panic ended this
+			<-s.queue.turn
+		}()
 		for !w.isDone() {
 			s.writeAll(s.queue.take()) //nolint:contextcheck // each of them has its own
 		}
