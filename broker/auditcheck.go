@@ -83,7 +83,7 @@ func (b *Broker) walk(ctx context.Context, setup TokenSetup, log *auditLog, end 
 	next, stop := iter.Pull2(b.o.Store.Heads(ctx, 0))
 	defer stop()
 	var h Head
-	under := int64(0) // the last entry that a head was of
+	under := int64(0) // the last entry that was held against a head
 	for e, err := range b.o.Store.Entries(ctx, 0) {
 		if err != nil {
 			return fmt.Errorf("read the audit: %w", err)

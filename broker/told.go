@@ -98,11 +98,13 @@ func (b *Broker) trustEnd(ctx context.Context, setup TokenSetup, end Ended, know
 	if err := b.checkEnd(ctx, setup, end, b.end.knows(end.Entry.Head())); err != nil {
 		return err
 	}
-	goesOn := b.goesOn
-	if !anchored {
-		goesOn = func(ctx context.Context, end, _ Head) error { return b.checkAnchor(ctx, setup, end) }
+	var err error
+	if anchored {
+		err = b.goesOn(ctx, end.Entry.Head(), known)
+	} else {
+		err = b.checkAnchor(ctx, setup, end.Entry.Head())
 	}
-	if err := goesOn(ctx, end.Entry.Head(), known); err != nil {
+	if err != nil {
 		return err
 	}
 	b.end.reach(end.Entry.Head(), true)

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"path/filepath"
 	"testing"
 )
 
@@ -11,15 +10,7 @@ import (
 // soft makes none after it so.
 func TestEveryWriteSaysHowItIsSynced(t *testing.T) {
 	t.Parallel()
-	s, err := Create(t.Context(), Options{Path: filepath.Join(t.TempDir(), "k.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := fresh(t)
 	const normal, full = 1, 2 // https://www.sqlite.org/pragma.html#pragma_synchronous
 	for _, soft := range []bool{true, false, true, true, false, false} {
 		want := full

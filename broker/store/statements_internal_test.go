@@ -20,21 +20,30 @@ func kept(t *testing.T, c *sql.Conn) (n int) {
 	return n
 }
 
-func oneConn(t *testing.T) *sql.Conn {
+// fresh is a new store, closed when the test ends.
+func fresh(t *testing.T) *Store {
 	t.Helper()
 	s, err := Create(t.Context(), Options{Path: filepath.Join(t.TempDir(), "k.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func oneConn(t *testing.T) *sql.Conn {
+	t.Helper()
+	s := fresh(t)
 	c, err := s.write.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	})

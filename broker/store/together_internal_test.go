@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -26,15 +25,7 @@ type answer struct {
 
 func newCrowd(t *testing.T) *crowd {
 	t.Helper()
-	s, err := Create(t.Context(), Options{Path: filepath.Join(t.TempDir(), "k.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := fresh(t)
 	gate, holds := make(chan struct{}), make(chan struct{})
 	first := sealed("first")
 	first.Trust = func(broker.Ended) error { close(holds); <-gate; return nil }

@@ -26,13 +26,13 @@ func cost(ctx context.Context, b *bench) ([]result, error) {
 // sameCalls runs both, each on a new token, since SoftHSM makes a key the slower the more it has; and refuses to compare what made other
 // calls.
 func (b *bench) sameCalls(ctx context.Context, n int) (ours, bare spent, err error) {
-	bare, byBare, err := b.apart(ctx, func(s *site) (spent, error) {
+	bare, byBare, err := b.onItsOwn(ctx, func(s *site) (spent, error) {
 		return s.bare(ctx, ask{Do: "import", Keys: n, Workers: 1, Spec: "aes-256"})
 	})
 	if err != nil {
 		return ours, bare, err
 	}
-	ours, byOurs, err := b.apart(ctx, func(s *site) (spent, error) { return s.bring(ctx, n, 1, "aws") })
+	ours, byOurs, err := b.onItsOwn(ctx, func(s *site) (spent, error) { return s.bring(ctx, n, 1, "aws") })
 	if err != nil {
 		return ours, bare, err
 	}
@@ -43,8 +43,8 @@ func (b *bench) sameCalls(ctx context.Context, n int) (ours, bare spent, err err
 	return ours, bare, nil
 }
 
-// apart runs something on a site of its own, and counts its calls.
-func (b *bench) apart(ctx context.Context, run func(*site) (spent, error)) (spent, map[string]int, error) {
+// onItsOwn runs something on a site of its own, and counts its calls.
+func (b *bench) onItsOwn(ctx context.Context, run func(*site) (spent, error)) (spent, map[string]int, error) {
 	s, err := b.site(ctx, wish{})
 	if err != nil {
 		return spent{}, nil, err
