@@ -100,8 +100,7 @@ const rememberEvery = time.Second
 
 // await is what has landed next. What ended meanwhile does not wait for it to be told.
 func (s *bulk) await() []Outcome {
-	head, _ := s.b.end.get()
-	if head.Seq == s.told.Seq {
+	if s.b.end.onDisk().Seq == s.told.Seq {
 		return s.landed(<-s.arrivals)
 	}
 	due := time.NewTimer(rememberEvery)
@@ -114,11 +113,11 @@ func (s *bulk) await() []Outcome {
 	}
 }
 
-// remember tells the token where the audit stands, now and then and at the end.
+// remember tells the token where the audit stands on the disk, now and then and at the
+// end: what a power failure takes back, the token would miss.
 func (s *bulk) remember(ctx context.Context) {
 	setup, err := s.b.token()
-	head, _ := s.b.end.get()
-	now := s.b.o.Now()
+	head, now := s.b.end.onDisk(), s.b.o.Now()
 	if err != nil || s.flying > 0 && now.Sub(s.toldAt) < rememberEvery || head.Seq == s.told.Seq {
 		return
 	}

@@ -148,6 +148,9 @@ func (b *Broker) write(ctx context.Context, setup TokenSetup, c Change) (Head, e
 		var head Head
 		if head, err = b.o.Store.Apply(ctx, c); err == nil {
 			b.end.reach(Head{Seq: head.Seq, Hash: head.Hash}, false)
+			if !c.Soft {
+				b.end.sync(head)
+			}
 			return head, nil
 		}
 	}

@@ -14,6 +14,7 @@ type knownEnd struct {
 	mu       sync.Mutex
 	head     Head
 	recent   [64]Head // that and those before it, at their numbers modulo 64
+	synced   Head     // the newest that no power failure takes back
 	anchored bool     // it was held against what the token itself remembers
 	first    string   // hash of the first entry: which store it is; "" not read yet
 }
@@ -44,6 +45,22 @@ func (k *knownEnd) reach(head Head, anchored bool) {
 		k.head = head
 		k.recent[head.Seq%int64(len(k.recent))] = head
 	}
+}
+
+// sync remembers a head that is on the disk.
+func (k *knownEnd) sync(head Head) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if head.Seq > k.synced.Seq {
+		k.synced = head
+	}
+}
+
+// onDisk is the newest head that is.
+func (k *knownEnd) onDisk() Head {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.synced
 }
 
 // begin remembers the hash of the first entry, which no store ever changes, unless it is
