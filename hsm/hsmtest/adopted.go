@@ -18,6 +18,9 @@ type Planted struct {
 	Usage broker.Usage // MAC, Encrypt, Modifiable
 	Open  bool         // not sensitive
 	Fixed bool         // not extractable
+	// Stored: made elsewhere, and stored in the token. So looks what a token that writes
+	// an object in two steps leaves where it is stopped between them.
+	Stored bool
 }
 
 // plant makes it under an id of its own, and asks for it as it was made.

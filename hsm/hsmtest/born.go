@@ -165,6 +165,19 @@ func twins(ctx context.Context, s *suite) error {
 	)
 }
 
+// notBornThere: what the token did not finish to generate has all that was asked of it,
+// but no value.
+func notBornThere(ctx context.Context, s *suite) error {
+	var faults []error
+	for _, spec := range []broker.KeySpec{broker.AES256, broker.HMAC256} {
+		in := s.plant(Planted{ID: []byte(s.nextID()), Spec: spec, Usage: usageOf(spec), Stored: true})
+		in.Label, in.MayExist = "x", true
+		_, err := s.Token.Generate(ctx, in)
+		faults = append(faults, want(string(spec)+" from elsewhere", err, broker.Conflict), s.recovers(ctx, in))
+	}
+	return all(faults...)
+}
+
 // recovers: what is not whole can be discarded and made again; what is whole is
 // never discarded.
 func (s *suite) recovers(ctx context.Context, in broker.GenerateIn) error {

@@ -69,6 +69,7 @@ func checks() []check {
 		{"other material of the same id is a conflict", otherMaterial},
 		{"half a pair is a conflict", halfPair},
 		{"two of one id are a conflict", twins},
+		{"what was not born in the token is a conflict", notBornThere},
 		{"material that is there is not doubled", notDoubled},
 		{"what it made is used while it is there", usesWhatItMade},
 		{"material of others is adopted as it is", adoptsWhole},

@@ -137,6 +137,9 @@ func (l *liar) Generate(ctx context.Context, in broker.GenerateIn) (broker.Mater
 		return was, nil
 	}
 	m, err := l.Token.Generate(ctx, in)
+	if l.lie == "takes what it finds" && errors.Is(err, broker.Conflict) {
+		return broker.Material{ID: in.ID, Spec: in.Spec}, nil
+	}
 	if err == nil {
 		l.made[in.ID] = m
 	}
@@ -170,6 +173,7 @@ func TestSuiteFindsLiars(t *testing.T) {
 		"wraps under anything":     "what is for trusted wrapping keys goes under no other",
 		"forgets the demand":       "what is for trusted wrapping keys goes under no other",
 		"remembers what it made":   "what it made is used while it is there",
+		"takes what it finds":      "what was not born in the token is a conflict",
 	})
 	for lie, promise := range lies {
 		t.Run(lie, func(t *testing.T) {
@@ -200,7 +204,7 @@ func keeps(t *testing.T, host *rsa.PrivateKey, lie, promise string) error {
 		Lose:   func(_ *testing.T, id broker.MaterialID, class string) { token.Lose(id, class) },
 		Plant: func(t *testing.T, p Planted) {
 			t.Helper()
-			err := token.Plant(memory.Planted{ID: broker.ObjectID(p.ID), Spec: p.Spec, Usage: p.Usage, Open: p.Open, Fixed: p.Fixed})
+			err := token.Plant(memory.Planted{ID: broker.ObjectID(p.ID), Spec: p.Spec, Usage: p.Usage, Open: p.Open, Fixed: p.Fixed, Stored: p.Stored})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -77,6 +77,8 @@ type Planted struct {
 	Usage broker.Usage
 	Open  bool // not sensitive
 	Fixed bool // not extractable
+	// Stored: it was not born in the token.
+	Stored bool
 }
 
 // Plant makes material behind the broker's back, as the people do who own the token.
@@ -86,7 +88,7 @@ func (t *Token) Plant(p Planted) error {
 		return err
 	}
 	for i := range made {
-		made[i].open, made[i].extractable = p.Open, !p.Fixed
+		made[i].open, made[i].extractable, made[i].unwrapped = p.Open, !p.Fixed, p.Stored
 	}
 	return t.locked(func() error {
 		if len(t.find(p.ID)) > 0 {

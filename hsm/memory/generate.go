@@ -56,6 +56,8 @@ func (t *Token) whole(in broker.GenerateIn, have []object) (broker.Material, err
 	switch {
 	case !complete(in.Spec, have):
 		return refuse(fmt.Sprintf("the token holds %d objects of that id, and not a whole one", len(have)))
+	case have[0].unwrapped:
+		return refuse("what it holds of that id was not born in it")
 	case have[0].spec != in.Spec:
 		return refuse(fmt.Sprintf("the token holds %s of that id, %s was asked", have[0].spec, in.Spec))
 	case have[0].usage != in.Usage:

@@ -33,7 +33,7 @@ func promises(t *testing.T, token *memory.Token, marked *rsa.PrivateKey) {
 		Twin: func(_ *testing.T, id broker.MaterialID) { token.Twin(id) },
 		Plant: func(t *testing.T, p hsmtest.Planted) {
 			t.Helper()
-			err := token.Plant(memory.Planted{ID: broker.ObjectID(p.ID), Spec: p.Spec, Usage: p.Usage, Open: p.Open, Fixed: p.Fixed})
+			err := token.Plant(memory.Planted{ID: broker.ObjectID(p.ID), Spec: p.Spec, Usage: p.Usage, Open: p.Open, Fixed: p.Fixed, Stored: p.Stored})
 			if err != nil {
 				t.Fatal(err)
 			}

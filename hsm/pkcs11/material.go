@@ -58,6 +58,32 @@ func (f found) whole(op string, id broker.MaterialID, spec broker.KeySpec) (key,
 	}
 }
 
+// born is whole, of what the token says it generated. SoftHSM writes an object with all
+// that was asked of it, and then once more with its value and CKA_LOCAL: where its process
+// is killed between the two, nothing else tells that there is no key in it.
+func (s *session) born(ctx context.Context, op string, id broker.MaterialID, spec broker.KeySpec) (key, public handle, err error) {
+	there, err := s.lookUp(ctx, id)
+	if err != nil {
+		return 0, 0, err
+	}
+	if key, public, err = there.whole(op, id, spec); err != nil {
+		return 0, 0, err
+	}
+	for _, h := range []handle{key, public} {
+		if h == 0 {
+			continue
+		}
+		got, err := s.read(ctx, h, p11.CKA_LOCAL)
+		if err != nil && !unreadable(err) {
+			return 0, 0, err
+		}
+		if local := got.flag(p11.CKA_LOCAL); err != nil || local != nil && !*local {
+			return 0, 0, refuse(broker.Conflict, op, "material "+string(id), "an object of that id was not generated in the token, or not to its end")
+		}
+	}
+	return key, public, nil
+}
+
 // holder is the object that holds the material: all that wrapping needs of it.
 func (s *session) holder(ctx context.Context, op string, m broker.Material) (handle, error) {
 	class := uint(p11.CKO_PRIVATE_KEY)

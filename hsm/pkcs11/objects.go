@@ -143,8 +143,11 @@ func (s *session) discardMaterial(ctx context.Context, m broker.Material) error 
 	if err != nil || there.none() {
 		return err
 	}
-	if _, _, err := there.whole("discard", m.ID, m.Spec); err == nil {
+	switch _, _, err := s.born(ctx, "discard", m.ID, m.Spec); {
+	case err == nil:
 		return refuse(broker.Conflict, "discard", m.String(), "it is whole")
+	case !errors.Is(err, broker.Conflict):
+		return err
 	}
 	return s.discard(ctx, slices.Concat(there.secret, there.private, there.public)...)
 }

@@ -21,15 +21,27 @@ func (r raw) plant(t *testing.T, p hsmtest.Planted, more ...*p11.Attribute) {
 		p11.NewAttribute(p11.CKA_SIGN, p.Usage.MAC),
 	}, more...)
 	var err error
-	if p.Spec.Secret() {
+	switch {
+	case p.Stored:
+		value := append(hidden, p11.NewAttribute(p11.CKA_ENCRYPT, p.Usage.Encrypt), p11.NewAttribute(p11.CKA_VALUE, make([]byte, p.Spec.Bits()/8)),
+			p11.NewAttribute(p11.CKA_CLASS, p11.CKO_SECRET_KEY), p11.NewAttribute(p11.CKA_KEY_TYPE, keyType(p.Spec)))
+		_, err = r.ctx.CreateObject(r.session, value)
+	case p.Spec.Secret():
 		secret := append(hidden, p11.NewAttribute(p11.CKA_ENCRYPT, p.Usage.Encrypt), p11.NewAttribute(p11.CKA_VALUE_LEN, p.Spec.Bits()/8))
 		_, err = r.ctx.GenerateKey(r.session, generator(p.Spec), secret)
-	} else {
+	default:
 		_, _, err = r.ctx.GenerateKeyPair(r.session, generator(p.Spec), publicHalf(t, p), hidden)
 	}
 	if err != nil {
 		t.Fatalf("plant %s: %v", p.Spec, err)
 	}
+}
+
+func keyType(secret broker.KeySpec) uint {
+	if secret.Class() == broker.ClassAES {
+		return p11.CKK_AES
+	}
+	return p11.CKK_GENERIC_SECRET
 }
 
 func generator(spec broker.KeySpec) []*p11.Mechanism {
