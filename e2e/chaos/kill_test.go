@@ -25,9 +25,7 @@ func (w *world) cut(t *testing.T, l list, c cut) (run *e2etest.Run, killed bool)
 	}
 }
 
-// cutAnyMoment kills at a time that nobody chose, from the login on: at each one SoftHSM
-// truncates its token.object and writes it again, and killed between the two it has no
-// token any more, which nothing of ours can heal.
+// cutAnyMoment kills at a time that nobody chose, from the login on.
 func (w *world) cutAnyMoment(t *testing.T, l list, c cut) (run *e2etest.Run, killed bool) {
 	t.Helper()
 	loaded := w.Shim.On(shim.Rule{Function: "C_Login", When: shim.After})

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/keyferry/keyferry/hsm/softtoken/shim"
 )
 
 // patience is the deadline of whatever is waited for: far beyond what it takes.
@@ -43,6 +45,7 @@ type Run struct {
 	Cmd            *exec.Cmd
 	stdout, stderr bytes.Buffer
 	ended          chan struct{} // closed once it has
+	shim           *shim.Shim    // of its site's token
 }
 
 // Start starts the program.
@@ -55,7 +58,7 @@ func (s *Site) Start(t *testing.T, args ...string) *Run {
 // is run: where, and with which environment.
 func (s *Site) StartCommand(t *testing.T, cmd *exec.Cmd) *Run {
 	t.Helper()
-	run := &Run{Cmd: cmd, ended: make(chan struct{})}
+	run := &Run{Cmd: cmd, ended: make(chan struct{}), shim: s.Shim}
 	cmd.Dir, cmd.Env = s.Dir, s.Env
 	cmd.Stdout, cmd.Stderr = &run.stdout, &run.stderr
 	fatal(t, cmd.Start())
@@ -102,8 +105,16 @@ func (r *Run) Over() bool {
 	}
 }
 
-// Kill ends it as a power failure would; false: it had ended by itself.
+// Kill ends it as a power failure would; false: it had ended by itself. It is not killed
+// while SoftHSM writes anew what was whole: it truncates token.object at each login, and an
+// object whose attributes are set, before it writes them, and killed between the two it has
+// lost its token, or a key, which no program gets back.
 func (r *Run) Kill() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if resume, err := r.shim.Pause(ctx, "C_Login", "C_SetAttributeValue"); err == nil {
+		defer resume()
+	}
 	_ = r.Cmd.Process.Kill() // one that has ended cannot be
 	return r.Wait().Code == -1
 }

@@ -40,6 +40,7 @@ func NewSite(t *testing.T, kind softtoken.Kind, module string) *Site {
 		t.Skipf("%s names %s", softtoken.SkipVariable, kind)
 	}
 	s := &Site{Dir: t.TempDir(), Program: os.Getenv(ProgramVariable)}
+	t.Cleanup(func() { s.keep(t) })
 	s.Config = filepath.Join(s.Dir, "keyferry.yaml")
 	var err error
 	s.Token, err = softtoken.New(t.Context(), kind, filepath.Join(s.Dir, "token"), Label)
@@ -54,6 +55,14 @@ func NewSite(t *testing.T, kind softtoken.Kind, module string) *Site {
 	fatal(t, err)
 	fatal(t, os.WriteFile(filepath.Join(s.Dir, "ca.pem"), s.ca.PEM(), 0o600))
 	return s
+}
+
+// keep leaves a site whose test failed where go test -artifacts wants such things.
+func (s *Site) keep(t *testing.T) {
+	t.Helper()
+	if t.Failed() {
+		check(t, os.CopyFS(t.ArtifactDir(), os.DirFS(s.Dir)))
+	}
 }
 
 // Enrol makes a configured site ready: its store, its token, and these targets.

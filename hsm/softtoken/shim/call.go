@@ -18,7 +18,8 @@ type Call struct {
 	Result      uint   // what the caller was given, once Done
 	Done        bool   // false: still on its way, or its process died
 
-	first uint64 // what its first argument is: slot, session, or neither
+	inside bool   // the real module is at it, or will be: nothing holds it
+	first  uint64 // what its first argument is: slot, session, or neither
 }
 
 // NoMechanism is the mechanism of a call that takes none. (CKM 0 is RSA key generation.)

@@ -69,6 +69,38 @@ func TestHeldAfterMeansDone(t *testing.T) {
 	})
 }
 
+func TestPauseWaitsForWhatIsUnderWayAndHoldsTheRest(t *testing.T) {
+	each(t, func(t *testing.T, b bench) {
+		session, other := b.login(t), b.open(t)
+		before := b.shim.On(shim.Rule{Function: "C_GenerateKeyPair", When: shim.Before})
+		paired := make(chan error, 1)
+		go func() {
+			_, _, err := b.rsa(session)
+			paired <- err
+		}()
+		_, err := before.Wait(soon(t))
+		must(t, err)
+		resume, err := b.shim.Pause(soon(t), "C_GenerateKeyPair", "C_GenerateKey")
+		must(t, err)
+		if n := b.kept(t, other); n != 2 {
+			t.Errorf("the module was still at a pair of keys: %d are there", n)
+		}
+		made := make(chan error, 1)
+		go func() {
+			_, err := b.aes(other, true)
+			made <- err
+		}()
+		select {
+		case err := <-made:
+			t.Errorf("paused, it is back: %v", err)
+		case <-time.After(100 * time.Millisecond):
+		}
+		resume()
+		must(t, <-paired)
+		must(t, <-made)
+	})
+}
+
 func TestConditionOfTheMomentOfReleaseCounts(t *testing.T) {
 	each(t, func(t *testing.T, b bench) {
 		session := b.login(t)

@@ -29,9 +29,11 @@ func (s *Shim) serve(conn net.Conn) {
 
 	c := q.call()
 	p := s.begin(c)
+	defer s.left(c)
 	if !p.stay(ctx, Before, *c) {
 		return
 	}
+	s.goesOn(c)
 	v := s.decide(c, p)
 	if send(conn, v) != nil {
 		s.undecided(c)
@@ -79,7 +81,15 @@ func (s *Shim) begin(c *Call) *Point {
 			p.hits++
 		}
 	}
+	c.inside = found == nil || found.rule.When != Before || !found.rule.Hold
 	return found
+}
+
+// goesOn notes that c is not held any more.
+func (s *Shim) goesOn(c *Call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.inside = true
 }
 
 // decide says what becomes of c, whose process may have waited until now.
@@ -113,13 +123,20 @@ func (s *Shim) decide(c *Call, p *Point) verdict {
 func (s *Shim) did(c *Call, result uint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.Real = result
+	c.Real, c.inside = result, false
 	switch {
 	case c.Function == "C_OpenSession" && result != 0, c.Function == "C_CloseSession" && result == 0:
 		s.sessions[c.PID]--
 	case (c.Function == "C_CloseAllSessions" || c.Function == "C_Finalize") && result == 0:
 		delete(s.sessions, c.PID)
 	}
+}
+
+// left notes that c is over, or its process died.
+func (s *Shim) left(c *Call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.inside = false
 }
 
 // finish notes and returns what the caller is given.

@@ -88,6 +88,13 @@ func (b bench) aes(session pkcs11.SessionHandle, stays bool) (pkcs11.ObjectHandl
 	})
 }
 
+// rsa makes a pair that stays, which takes a while.
+func (b bench) rsa(session pkcs11.SessionHandle) (public, private pkcs11.ObjectHandle, err error) {
+	stays := []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true)}
+	half := append(stays, pkcs11.NewAttribute(pkcs11.CKA_MODULUS_BITS, 2048), pkcs11.NewAttribute(pkcs11.CKA_PUBLIC_EXPONENT, []byte{1, 0, 1}))
+	return b.GenerateKeyPair(session, mechanism(pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN), half, stays)
+}
+
 func (b bench) kept(t *testing.T, session pkcs11.SessionHandle) int {
 	t.Helper()
 	must(t, b.FindObjectsInit(session, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true)}))
