@@ -237,7 +237,7 @@ type scenario struct {
 }
 
 // killEverywhere kills the run at any call to store, token or target, before it
-// and after it, and starts it again. With -short it is each fifth call: what watches
+// and after it, and starts it again. With -short it is one call in eleven: what watches
 // memory makes a run take ten times as long, and sees the same in all of them.
 func (s scenario) killEverywhere(t *testing.T) {
 	t.Helper()
@@ -247,7 +247,7 @@ func (s scenario) killEverywhere(t *testing.T) {
 	}
 	apart := 1
 	if testing.Short() {
-		apart = 5
+		apart = 11
 	}
 	for _, after := range sides {
 		t.Run(fmt.Sprintf("after=%v", after), func(t *testing.T) {

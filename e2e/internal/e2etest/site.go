@@ -30,6 +30,7 @@ type Site struct {
 	GCP     *gcpemu.Server
 	Azure   *azureemu.Server
 	ca      *emu.Authority // of all clouds; its certificate is ca.pem
+	kind    softtoken.Kind // "" with a module that is not the token's own
 }
 
 // NewSite is one with a token of a kind, and no cloud and no config. module is in place
@@ -46,7 +47,7 @@ func NewSite(t *testing.T, kind softtoken.Kind, module string) *Site {
 	s.Token, err = softtoken.New(t.Context(), kind, filepath.Join(s.Dir, "token"), Label)
 	fatal(t, err)
 	if module == "" {
-		module = s.Token.Module
+		s.kind, module = kind, s.Token.Module
 	}
 	s.Shim, err = shim.Start(t.Context(), module)
 	fatal(t, err)
@@ -70,6 +71,9 @@ func (s *Site) Enrol(t *testing.T, targets ...string) {
 	t.Helper()
 	s.Must(t, "init")
 	s.Must(t, "token", "enrol", "--environment", "test")
+	if s.kind != "" {
+		s.knowPlans(t)
+	}
 	for _, target := range targets {
 		s.Must(t, "target", "enrol", target)
 	}
