@@ -44,22 +44,30 @@ func (b *bench) sameCalls(ctx context.Context, n int) (ours, bare spent, err err
 }
 
 // onItsOwn runs something on a site of its own, and counts its calls.
-func (b *bench) onItsOwn(ctx context.Context, run func(*site) (spent, error)) (spent, map[string]int, error) {
-	s, err := b.site(ctx, wish{})
+func (b *bench) onItsOwn(ctx context.Context, run func(*site) (spent, error)) (took spent, calls map[string]int, err error) {
+	err = b.onNew(ctx, wish{}, func(s *site) error {
+		before, err := s.calls(ctx, 0)
+		if err != nil {
+			return err
+		}
+		if took, err = run(s); err != nil {
+			return err
+		}
+		made, err := s.calls(ctx, before.last)
+		calls = made.count
+		return err
+	})
+	return took, calls, err
+}
+
+// onNew runs something on a new site.
+func (b *bench) onNew(ctx context.Context, w wish, run func(*site) error) error {
+	s, err := b.site(ctx, w)
 	if err != nil {
-		return spent{}, nil, err
+		return err
 	}
 	defer s.close()
-	before, err := s.calls(ctx, 0)
-	if err != nil {
-		return spent{}, nil, err
-	}
-	took, err := run(s)
-	if err != nil {
-		return spent{}, nil, err
-	}
-	made, err := s.calls(ctx, before.last)
-	return took, made.count, err
+	return run(s)
 }
 
 // inside is how long the bare program was at its keys, in seconds.
