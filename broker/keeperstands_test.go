@@ -125,6 +125,39 @@ func TestAKeeperKeyThatDoesNotStandIsSaid(t *testing.T) {
 	}
 }
 
+// A keeper key that is intended and not whole, as a run leaves it that is killed while the
+// token makes it, is made afresh; one on record as made never is.
+func TestAKeeperKeyThatWasHalfMadeIsMadeAfresh(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick())
+	w.inject = func(call string, before bool) error {
+		if call == "token MakeKeeper" && before {
+			return errors.New("gone")
+		}
+		return nil
+	}
+	req := keptImport("k", broker.AES256)
+	if _, err := w.run(nil).Import(t.Context(), req); err == nil {
+		t.Fatal("it was imported without a keeper key")
+	}
+	w.inject = nil
+	var id broker.KeeperID
+	for id = range w.standings(t) {
+		must(t, w.token.Plant(tokens.Planted{ID: broker.MaterialID(id), Spec: broker.AES256, Stored: true}))
+	}
+	w.imported(t, req)
+	if got := w.standings(t)[id]; got.State != broker.KeeperCurrent || got.Records != 1 || got.Fault != "" {
+		t.Errorf("it is %+v", got)
+	}
+	w.token.Lose(broker.MaterialID(id), "secret")
+	must(t, w.token.Plant(tokens.Planted{ID: broker.MaterialID(id), Spec: broker.AES256, Stored: true}))
+	_, err := w.run(nil).Import(t.Context(), keptImport("another", broker.AES256))
+	if !errors.Is(err, broker.Rejected) {
+		t.Errorf("under one that is not as it was made: %v", err)
+	}
+	w.auditHolds(t)
+}
+
 // A destruction that was stopped half-way shows as one that is to go on.
 func TestAStoppedDestructionOfAKeeperKeyShows(t *testing.T) {
 	t.Parallel()
