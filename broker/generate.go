@@ -76,7 +76,7 @@ func (l *line) generateAfresh(ctx context.Context, in GenerateIn) (Material, err
 	if _, err := l.apply(ctx, "material.discarded", nil, Change{}, map[string]any{"material": in.ID}); err != nil {
 		return Material{}, err
 	}
-	err := l.setup.Token.Change(ctx, Material{ID: in.ID, Spec: in.Spec}, Discard)
+	err := l.setup.Token.Change(ctx, Material{ID: in.ID, Spec: in.Spec}, DiscardUnborn)
 	if err != nil && !errors.Is(err, Conflict) { // whole by now: somebody else made it, and it is taken
 		return Material{}, fmt.Errorf("discard incomplete material: %w", err)
 	}

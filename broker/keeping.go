@@ -166,27 +166,11 @@ func (b *Broker) makeKeeper(ctx context.Context, setup TokenSetup) (KeptKeeper, 
 	if err != nil {
 		return KeptKeeper{}, err
 	}
-	err = keeper.MakeKeeper(ctx, k.ID)
-	if errors.Is(err, Rejected) {
-		err = b.makeKeeperAfresh(ctx, setup, keeper, k)
-	}
-	if err != nil {
+	if err := keeper.MakeKeeper(ctx, k.ID); err != nil {
 		return KeptKeeper{}, fmt.Errorf("make the keeper key of token %s: %w", setup.Name, err)
 	}
 	k.State = KeeperCurrent
 	return k, b.writeKeepers(ctx, setup, keeperMade, Why{}, k)
-}
-
-// makeKeeperAfresh: under one that was only intended nothing is kept yet. What is there and
-// is none was left by a run that was killed while the token made it, or put there.
-func (b *Broker) makeKeeperAfresh(ctx context.Context, setup TokenSetup, keeper Keeper, k KeptKeeper) error {
-	if err := b.writeKeepers(ctx, setup, "keeper.discarded", Why{}, k); err != nil {
-		return err
-	}
-	if err := keeper.DestroyKeeper(ctx, k.ID); err != nil {
-		return err
-	}
-	return keeper.MakeKeeper(ctx, k.ID)
 }
 
 // writeKeepers puts keeper keys on record; the last one is what the entry is about.

@@ -131,20 +131,21 @@ func TestWhatIsNotMoved(t *testing.T) {
 			}
 		})
 	}
-	t.Run("an object that is not what is on record", func(t *testing.T) {
-		if err := w.token.Plant(tokens.Planted{ID: other.Material, Spec: broker.AES256, Usage: broker.Usage{Encrypt: true}}); err != nil {
-			t.Fatal(err)
-		}
-		for _, to := range []broker.Retain{broker.RetainToken, broker.RetainWrapped} {
-			_, err := w.run(nil).Move(t.Context(), broker.MoveRequest{Name: "kept", To: to})
-			if e, _ := errors.AsType[*broker.Error](err); !errors.Is(err, broker.Undecided) || len(e.Seen) != 1 || e.Seen[0].Ref != string(other.Material) {
-				t.Errorf("to %s: %v, %+v", to, err, e)
+	for name, stored := range map[string]bool{"born there": false, "stored there": true} {
+		t.Run("an object that is not what is on record, "+name, func(t *testing.T) {
+			w.token.Lose(other.Material, "secret")
+			must(t, w.token.Plant(tokens.Planted{ID: other.Material, Spec: broker.AES256, Usage: broker.Usage{Encrypt: true}, Stored: stored}))
+			for _, to := range []broker.Retain{broker.RetainToken, broker.RetainWrapped} {
+				_, err := w.run(nil).Move(t.Context(), broker.MoveRequest{Name: "kept", To: to})
+				if e, _ := errors.AsType[*broker.Error](err); !errors.Is(err, broker.Undecided) || len(e.Seen) != 1 || e.Seen[0].Ref != string(other.Material) {
+					t.Errorf("to %s: %v, %+v", to, err, e)
+				}
 			}
-		}
-		if o, n := w.keptIn(t, "kept"); o != 1 || n != 1 {
-			t.Errorf("%d objects, %d wraps: something was destroyed", o, n)
-		}
-	})
+			if o, n := w.keptIn(t, "kept"); o != 1 || n != 1 {
+				t.Errorf("%d objects, %d wraps: something was destroyed", o, n)
+			}
+		})
+	}
 }
 
 func TestAnUnfinishedKeyIsNotMoved(t *testing.T) {

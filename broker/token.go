@@ -201,6 +201,10 @@ const (
 	// id, and only that: Conflict where it is whole, so that what somebody else made
 	// meanwhile stays.
 	Discard MaterialChange = "discard"
+	// DiscardUnborn destroys that, and what the token did not generate to its end: of
+	// material that is to be generated. What was stored, as kept material is, was not
+	// generated there either, and may be the only copy.
+	DiscardUnborn MaterialChange = "discard unborn"
 )
 
 // String shows a handle in errors and logs.

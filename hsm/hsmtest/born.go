@@ -182,15 +182,18 @@ func notBornThere(ctx context.Context, s *suite) error {
 // never discarded.
 func (s *suite) recovers(ctx context.Context, in broker.GenerateIn) error {
 	incomplete := broker.Material{ID: in.ID, Spec: in.Spec}
-	if err := s.Token.Change(ctx, incomplete, broker.Discard); err != nil {
+	if err := s.Token.Change(ctx, incomplete, broker.DiscardUnborn); err != nil {
 		return fmt.Errorf("discard: %w", err)
 	}
-	nothing := s.Token.Change(ctx, incomplete, broker.Discard)
+	nothing := all(s.Token.Change(ctx, incomplete, broker.Discard), s.Token.Change(ctx, incomplete, broker.DiscardUnborn))
 	m, err := s.Token.Generate(ctx, in)
 	if err != nil {
 		return fmt.Errorf("make again: %w", err)
 	}
-	return all(nothing, want("discard what is whole", s.Token.Change(ctx, incomplete, broker.Discard), broker.Conflict), s.holds(ctx, m))
+	return all(
+		nothing, want("discard what is whole", s.Token.Change(ctx, incomplete, broker.Discard), broker.Conflict),
+		want("discard what was born", s.Token.Change(ctx, incomplete, broker.DiscardUnborn), broker.Conflict), s.holds(ctx, m),
+	)
 }
 
 // notDoubled: a run that stood still while another made the material takes its own

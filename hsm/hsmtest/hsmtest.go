@@ -93,6 +93,7 @@ func checks() []check {
 		{"objects are listed without their values", listsObjects},
 		{"keep plans cover every key spec", keepPlansCover},
 		{"a keeper key is one, and no material", keeperGuarded},
+		{"a keeper key that was half made is made afresh", keeperAfresh},
 		{"kept material opens as it was", keepsAndOpens},
 		{"what is opened is hidden", opensHidden},
 		{"nothing but what was kept opens", opensNothingElse},

@@ -177,6 +177,7 @@ func movesIn(ctx context.Context, s *suite) error {
 			return err
 		}
 		_, twice := s.Token.Open(ctx, in)
+		discarded := s.Token.Change(ctx, m, broker.Discard)
 		plan, err := s.workingPlan(m.Spec)
 		if err != nil {
 			return err
@@ -186,7 +187,7 @@ func movesIn(ctx context.Context, s *suite) error {
 			return err
 		}
 		again, err := s.Token.Keep(ctx, stored, in.Keeper)
-		faults := []error{err, want("store it twice", twice, broker.Conflict), s.isMaterial(ctx, m, material), that(bytes.Equal(again, in.Wrapped), "it is kept as another wrap"), s.Token.Release(ctx, m.ID)}
+		faults := []error{err, want("store it twice", twice, broker.Conflict), want("discard the only copy", discarded, broker.Conflict), s.isMaterial(ctx, m, material), that(bytes.Equal(again, in.Wrapped), "it is kept as another wrap"), s.Token.Release(ctx, m.ID)}
 		found, err := s.objects(ctx, m.ID)
 		for _, o := range found {
 			faults = append(faults, that(o.Class == "public" || is(o.Attributes.Sensitive, true) && is(o.Attributes.Modifiable, false),
@@ -195,6 +196,23 @@ func movesIn(ctx context.Context, s *suite) error {
 		n, halves := len(found), map[bool]int{true: 1, false: 2}
 		return all(append(faults, err, that(n == halves[m.Spec.Secret()], "%d objects are stored", n), s.Token.Change(ctx, m, broker.Destroy))...)
 	})
+}
+
+// keeperAfresh: what has its id and was not born in the token is no keeper key, and is in
+// nobody's way.
+func keeperAfresh(ctx context.Context, s *suite) error {
+	id := broker.NewKeeperID()
+	s.plant(Planted{ID: []byte(id), Spec: broker.AES256, Stored: true})
+	m, err := s.material(ctx, broker.AES256)
+	if err != nil {
+		return err
+	}
+	_, kept := s.Token.Keep(ctx, m, id)
+	if err := s.Token.MakeKeeper(ctx, id); err != nil {
+		return fmt.Errorf("make it afresh: %w", err)
+	}
+	_, err = s.Token.Keep(ctx, m, id)
+	return all(want("keep under it", kept, broker.Rejected), err, s.Token.DestroyKeeper(ctx, id))
 }
 
 // keeperGuarded: a keeper key is listed, is no material, and is one for ever.

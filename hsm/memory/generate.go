@@ -28,7 +28,9 @@ func (t *Token) Generate(ctx context.Context, in broker.GenerateIn) (broker.Mate
 	err = t.call(ctx, "Generate", func() error {
 		have := t.find(in.ID)
 		if in.MayExist && len(have) > 0 {
-			m, err = t.whole(in, have)
+			if m, err = t.whole(in, have); err == nil && have[0].unwrapped {
+				err = &broker.Error{Kind: broker.Conflict, Op: "generate", Object: "material " + string(in.ID), Cause: errors.New("it was not born in the token")}
+			}
 			return err
 		}
 		if len(have) > 0 && !in.Usage.Session {
@@ -56,8 +58,6 @@ func (t *Token) whole(in broker.GenerateIn, have []object) (broker.Material, err
 	switch {
 	case !complete(in.Spec, have):
 		return refuse(fmt.Sprintf("the token holds %d objects of that id, and not a whole one", len(have)))
-	case have[0].unwrapped:
-		return refuse("what it holds of that id was not born in it")
 	case have[0].spec != in.Spec:
 		return refuse(fmt.Sprintf("the token holds %s of that id, %s was asked", have[0].spec, in.Spec))
 	case have[0].usage != in.Usage:

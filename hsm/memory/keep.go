@@ -61,6 +61,7 @@ func (t *Token) MakeKeeper(ctx context.Context, id broker.KeeperID) error {
 		case environment == "":
 			return keepError(broker.NotFound, "make keeper key", string(id), "the token has no seal key")
 		}
+		t.objects = slices.DeleteFunc(t.objects, func(o object) bool { return o.id == broker.MaterialID(id) && o.unwrapped })
 		if _, err := t.keeper(id); !errors.Is(err, broker.NotFound) {
 			return err
 		}
@@ -92,6 +93,8 @@ func (t *Token) keeper(id broker.KeeperID) ([]byte, error) {
 		return nil, keepError(broker.NotFound, "find keeper key", string(id), "the token has none of that id")
 	case len(found) > 1:
 		return nil, keepError(broker.Conflict, "find keeper key", string(id), "the token has several")
+	case found[0].unwrapped:
+		return nil, keepError(broker.Rejected, "use keeper key", string(id), "it was not made in the token")
 	case found[0].extractable:
 		return nil, keepError(broker.Rejected, "use keeper key", string(id), "its CKA_EXTRACTABLE is true")
 	case strings.TrimPrefix(found[0].label, keeperLabel) != t.environment():

@@ -138,20 +138,21 @@ func (t *Token) Change(ctx context.Context, m broker.Material, c broker.Material
 		case broker.Destroy:
 			t.objects = slices.DeleteFunc(t.objects, func(o object) bool { return o.id == m.ID })
 			return nil
-		case broker.Discard:
-			return t.discard(m)
+		case broker.Discard, broker.DiscardUnborn:
+			return t.discard(m, c)
 		default:
 			return &broker.Error{Kind: broker.Misuse, Op: string(c), Object: m.String(), Cause: errors.New("it is no change of material")}
 		}
 	})
 }
 
-func (t *Token) discard(m broker.Material) error {
+func (t *Token) discard(m broker.Material, c broker.MaterialChange) error {
 	have := t.find(m.ID)
 	if len(have) == 0 {
 		return nil
 	}
-	if _, err := t.whole(broker.GenerateIn{ID: m.ID, Spec: m.Spec, Usage: have[0].usage}, have); err == nil {
+	_, err := t.whole(broker.GenerateIn{ID: m.ID, Spec: m.Spec, Usage: have[0].usage}, have)
+	if err == nil && (c == broker.Discard || !have[0].unwrapped) {
 		return &broker.Error{Kind: broker.Conflict, Op: "discard", Object: m.String(), Cause: errors.New("it is whole")}
 	}
 	t.objects = slices.DeleteFunc(t.objects, func(o object) bool { return o.id == m.ID })

@@ -43,7 +43,11 @@ func (t *Token) Generate(ctx context.Context, in broker.GenerateIn) (broker.Mate
 
 // existing is the material that an earlier run made, if it is whole and as asked.
 func (t *Token) existing(ctx context.Context, s *session, in broker.GenerateIn) (broker.Material, error) {
-	key, public, err := s.born(ctx, "generate", in.ID, in.Spec)
+	there, err := s.lookUp(ctx, in.ID)
+	if err != nil {
+		return broker.Material{}, err
+	}
+	key, public, err := s.born(ctx, there, "generate", in.ID, in.Spec)
 	if err != nil {
 		return broker.Material{}, err
 	}

@@ -54,7 +54,8 @@ func (s *session) makeGuarded(ctx context.Context, t, guard template) (handle, e
 	return s.generateKey(ctx, p11.CKM_AES_KEY_GEN, t)
 }
 
-// MakeKeeper makes the keeper key of that id, and refuses one that is not as asked.
+// MakeKeeper makes the keeper key of that id, and refuses one that is not as asked. What
+// was not generated to its end is destroyed first: it was never a keeper key.
 func (t *Token) MakeKeeper(ctx context.Context, id broker.KeeperID) error {
 	if err := t.isKeeper("make", id); err != nil {
 		return err
@@ -64,6 +65,9 @@ func (t *Token) MakeKeeper(ctx context.Context, id broker.KeeperID) error {
 		return err
 	}
 	return t.do(ctx, "make", keeperName(id), func(s *session) error {
+		if err := s.discardUnborn(ctx, id); err != nil {
+			return err
+		}
 		_, err := t.findKeeper(ctx, s, id, plan)
 		if !errors.Is(err, broker.NotFound) {
 			return err
@@ -81,6 +85,25 @@ func (t *Token) MakeKeeper(ctx context.Context, id broker.KeeperID) error {
 		}
 		return nil
 	})
+}
+
+// discardUnborn destroys what has a keeper key's id and was not generated in the token, or
+// not to its end: findKeeper takes none such, and nothing was ever kept under it.
+func (s *session) discardUnborn(ctx context.Context, id broker.KeeperID) error {
+	all, err := s.find(ctx, template{attribute(p11.CKA_CLASS, uint(p11.CKO_SECRET_KEY)), attribute(p11.CKA_ID, string(id))})
+	if err != nil {
+		return err
+	}
+	for _, h := range all {
+		got, err := s.read(ctx, h, p11.CKA_LOCAL)
+		if local := got.flag(p11.CKA_LOCAL); err == nil && local != nil && !*local {
+			err = s.destroy(ctx, h)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DestroyKeeper destroys every object of the id.

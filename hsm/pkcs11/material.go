@@ -61,11 +61,7 @@ func (f found) whole(op string, id broker.MaterialID, spec broker.KeySpec) (key,
 // born is whole, of what the token says it generated. SoftHSM writes an object with all
 // that was asked of it, and then once more with its value and CKA_LOCAL: where its process
 // is killed between the two, nothing else tells that there is no key in it.
-func (s *session) born(ctx context.Context, op string, id broker.MaterialID, spec broker.KeySpec) (key, public handle, err error) {
-	there, err := s.lookUp(ctx, id)
-	if err != nil {
-		return 0, 0, err
-	}
+func (s *session) born(ctx context.Context, there found, op string, id broker.MaterialID, spec broker.KeySpec) (key, public handle, err error) {
 	if key, public, err = there.whole(op, id, spec); err != nil {
 		return 0, 0, err
 	}
@@ -74,10 +70,10 @@ func (s *session) born(ctx context.Context, op string, id broker.MaterialID, spe
 			continue
 		}
 		got, err := s.read(ctx, h, p11.CKA_LOCAL)
-		if err != nil && !unreadable(err) {
+		if err != nil {
 			return 0, 0, err
 		}
-		if local := got.flag(p11.CKA_LOCAL); err != nil || local != nil && !*local {
+		if local := got.flag(p11.CKA_LOCAL); local != nil && !*local {
 			return 0, 0, refuse(broker.Conflict, op, "material "+string(id), "an object of that id was not generated in the token, or not to its end")
 		}
 	}

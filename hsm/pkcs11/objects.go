@@ -86,9 +86,9 @@ func (t *Token) Change(ctx context.Context, m broker.Material, c broker.Material
 		t.forget(m.ID)
 		t.made.forget(m.ID)
 		return t.do(ctx, "destroy", m.String(), func(s *session) error { return s.destroyMaterial(ctx, m.ID) })
-	case broker.Discard:
+	case broker.Discard, broker.DiscardUnborn:
 		t.made.forget(m.ID)
-		return t.do(ctx, "discard", m.String(), func(s *session) error { return s.discardMaterial(ctx, m) })
+		return t.do(ctx, "discard", m.String(), func(s *session) error { return s.discardMaterial(ctx, m, c) })
 	default:
 		return refuse(broker.Misuse, string(c), m.String(), "it is no change of material")
 	}
@@ -138,12 +138,15 @@ func (s *session) destroyMaterial(ctx context.Context, id broker.MaterialID) err
 
 // discardMaterial destroys the very objects that were found not to be whole: by
 // their handles, so that none that is made meanwhile goes with them.
-func (s *session) discardMaterial(ctx context.Context, m broker.Material) error {
+func (s *session) discardMaterial(ctx context.Context, m broker.Material, c broker.MaterialChange) error {
 	there, err := s.lookUp(ctx, m.ID)
 	if err != nil || there.none() {
 		return err
 	}
-	switch _, _, err := s.born(ctx, "discard", m.ID, m.Spec); {
+	if _, _, err = there.whole("discard", m.ID, m.Spec); err == nil && c == broker.DiscardUnborn {
+		_, _, err = s.born(ctx, there, "discard", m.ID, m.Spec)
+	}
+	switch {
 	case err == nil:
 		return refuse(broker.Conflict, "discard", m.String(), "it is whole")
 	case !errors.Is(err, broker.Conflict):

@@ -36,7 +36,9 @@ func (f foundPlans) path(dir string) string {
 // and no two of a kind differ but in their serial.
 func (s *Site) knowPlans(t *testing.T) {
 	t.Helper()
-	first := filepath.Join(filepath.Dir(s.Program), "plans-"+string(s.kind)+".json")
+	program, err := os.Stat(s.Program)
+	fatal(t, err)
+	first := filepath.Join(filepath.Dir(s.Program), fmt.Sprintf("plans-%s-%d.json", s.kind, program.ModTime().UnixNano()))
 	text, err := os.ReadFile(first) //nolint:gosec // beside the program
 	if errors.Is(err, fs.ErrNotExist) {
 		s.findPlans(t, first)

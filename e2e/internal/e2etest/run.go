@@ -46,6 +46,7 @@ type Run struct {
 	stdout, stderr bytes.Buffer
 	ended          chan struct{} // closed once it has
 	shim           *shim.Shim    // of its site's token
+	t              testing.TB    // that started it
 }
 
 // Start starts the program.
@@ -58,7 +59,7 @@ func (s *Site) Start(t *testing.T, args ...string) *Run {
 // is run: where, and with which environment.
 func (s *Site) StartCommand(t *testing.T, cmd *exec.Cmd) *Run {
 	t.Helper()
-	run := &Run{Cmd: cmd, ended: make(chan struct{}), shim: s.Shim}
+	run := &Run{Cmd: cmd, ended: make(chan struct{}), shim: s.Shim, t: t}
 	cmd.Dir, cmd.Env = s.Dir, s.Env
 	cmd.Stdout, cmd.Stderr = &run.stdout, &run.stderr
 	fatal(t, cmd.Start())
@@ -112,7 +113,10 @@ func (r *Run) Over() bool {
 func (r *Run) Kill() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if resume, err := r.shim.Pause(ctx, "C_Login", "C_SetAttributeValue"); err == nil {
+	resume, err := r.shim.Pause(ctx, "C_Login", "C_SetAttributeValue")
+	if err != nil {
+		r.t.Errorf("killed while the token may write: %v", err)
+	} else {
 		defer resume()
 	}
 	_ = r.Cmd.Process.Kill() // one that has ended cannot be

@@ -12,7 +12,7 @@ import (
 func (s *Shim) Pause(ctx context.Context, functions ...string) (resume func(), err error) {
 	var points []*Point
 	for _, f := range functions {
-		points = append(points, s.On(Rule{Function: f, Hold: true}))
+		points = append(points, s.first(Rule{Function: f, Hold: true}))
 	}
 	resume = func() {
 		for _, p := range points {
@@ -28,6 +28,16 @@ func (s *Shim) Pause(ctx context.Context, functions ...string) (resume func(), e
 		}
 	}
 	return resume, nil
+}
+
+// first adds a rule that is in force before all that there are.
+func (s *Shim) first(r Rule) *Point {
+	p := s.On(r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := slices.Index(s.points, p)
+	s.points = slices.Insert(slices.Delete(s.points, at, at+1), 0, p)
+	return p
 }
 
 func (s *Shim) isInside(functions []string) bool {
