@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,12 +52,9 @@ func TestTheTokenIsToldOnlyWhatIsOnTheDisk(t *testing.T) {
 	s, r := &softly{Store: w.store, synced: map[int64]bool{}}, &recalling{Token: w.token}
 	o := w.options()
 	o.Store, o.Token.Token = s, r
-	var mu sync.Mutex
+	var asked atomic.Int64
 	o.Now = func() time.Time { // so late each time that the token is told whenever it can be
-		mu.Lock()
-		defer mu.Unlock()
-		w.now = w.now.Add(2 * time.Second)
-		return w.now
+		return w.now.Add(time.Duration(asked.Add(1)) * 2 * time.Second)
 	}
 	b, err := broker.New(o)
 	must(t, err)
