@@ -95,8 +95,8 @@ func (s *session) discardUnborn(ctx context.Context, id broker.KeeperID) error {
 		return err
 	}
 	for _, h := range all {
-		got, err := s.read(ctx, h, p11.CKA_LOCAL)
-		if local := got.flag(p11.CKA_LOCAL); err == nil && local != nil && !*local {
+		unborn, err := s.unborn(ctx, h)
+		if unborn {
 			err = s.destroy(ctx, h)
 		}
 		if err != nil {

@@ -58,9 +58,19 @@ func (f found) whole(op string, id broker.MaterialID, spec broker.KeySpec) (key,
 	}
 }
 
-// born is whole, of what the token says it generated. SoftHSM writes an object with all
-// that was asked of it, and then once more with its value and CKA_LOCAL: where its process
-// is killed between the two, nothing else tells that there is no key in it.
+// unborn: the token says that it did not generate the object, or not to its end. SoftHSM
+// writes one with all that was asked of it, and then once more with its value and CKA_LOCAL:
+// where its process is killed between the two, nothing else tells that there is no key in it.
+func (s *session) unborn(ctx context.Context, h handle) (bool, error) {
+	got, err := s.read(ctx, h, p11.CKA_LOCAL)
+	if err != nil {
+		return false, err
+	}
+	local := got.flag(p11.CKA_LOCAL)
+	return local != nil && !*local, nil
+}
+
+// born is whole, of what the token generated to its end.
 func (s *session) born(ctx context.Context, there found, op string, id broker.MaterialID, spec broker.KeySpec) (key, public handle, err error) {
 	if key, public, err = there.whole(op, id, spec); err != nil {
 		return 0, 0, err
@@ -69,11 +79,11 @@ func (s *session) born(ctx context.Context, there found, op string, id broker.Ma
 		if h == 0 {
 			continue
 		}
-		got, err := s.read(ctx, h, p11.CKA_LOCAL)
+		unborn, err := s.unborn(ctx, h)
 		if err != nil {
 			return 0, 0, err
 		}
-		if local := got.flag(p11.CKA_LOCAL); local != nil && !*local {
+		if unborn {
 			return 0, 0, refuse(broker.Conflict, op, "material "+string(id), "an object of that id was not generated in the token, or not to its end")
 		}
 	}
