@@ -2,6 +2,7 @@ package pkcs11
 
 import (
 	"context"
+	"errors"
 
 	"github.com/keyferry/keyferry/broker"
 	p11 "github.com/miekg/pkcs11"
@@ -37,30 +38,43 @@ func (t *Token) Anchor(ctx context.Context, name string) ([][]byte, error) {
 	return records, err
 }
 
-// SetAnchor replaces the record. Where a token does not let an object be changed there is
-// a moment with both, and never one with none; two writers at once, or one that is killed,
-// leave both until the next. All that was there before goes: it is searched for each time.
+// anchorTries is how often a record is written at most.
+const anchorTries = 3
+
+// SetAnchor replaces the record. Where a token does not change the object, for whatever
+// reason, there is a moment with both, and never one with none; two writers at once, or one
+// that is killed, leave both until the next. All that was there before goes: it is searched
+// for each time.
+//
+// What fails is tried again with a new search: SoftHSM answers CKR_FUNCTION_FAILED,
+// CKR_GENERAL_ERROR and others for an object that another writes or destroys in the same
+// moment.
 func (t *Token) SetAnchor(ctx context.Context, name string, record []byte) error {
-	return t.do(ctx, "keep anchor", name, func(s *session) error {
-		old, err := s.find(ctx, anchorTemplate(name))
-		if err != nil {
+	for try := 1; ; try++ {
+		err := t.do(ctx, "keep anchor", name, func(s *session) error { return s.setAnchor(ctx, name, record) })
+		if _, ofCall := errors.AsType[*callError](err); !ofCall || errors.Is(err, broker.Unsupported) || try == anchorTries {
 			return err
 		}
-		value := attribute(p11.CKA_VALUE, record)
-		if len(old) == 1 {
-			if err := s.set(ctx, old[0], template{value}); !is(err, p11.CKR_ATTRIBUTE_READ_ONLY, p11.CKR_ACTION_PROHIBITED) {
-				return err
-			}
-		}
-		_, err = s.create(ctx, append(anchorTemplate(name), value, attribute(p11.CKA_MODIFIABLE, true)))
-		if is(err, p11.CKR_ATTRIBUTE_VALUE_INVALID, p11.CKR_ATTRIBUTE_TYPE_INVALID, p11.CKR_TEMPLATE_INCONSISTENT) {
-			return refuse(broker.Unsupported, "keep anchor", name, "the token has no data objects: %w", err)
-		}
-		if err != nil {
-			return err
-		}
-		return s.discard(ctx, old...)
-	})
+	}
+}
+
+func (s *session) setAnchor(ctx context.Context, name string, record []byte) error {
+	old, err := s.find(ctx, anchorTemplate(name))
+	if err != nil {
+		return err
+	}
+	value := attribute(p11.CKA_VALUE, record)
+	if len(old) == 1 && s.set(ctx, old[0], template{value}) == nil {
+		return nil
+	}
+	_, err = s.create(ctx, append(anchorTemplate(name), value, attribute(p11.CKA_MODIFIABLE, true)))
+	if len(old) == 0 && is(err, p11.CKR_ATTRIBUTE_VALUE_INVALID, p11.CKR_ATTRIBUTE_TYPE_INVALID, p11.CKR_TEMPLATE_INCONSISTENT) {
+		return refuse(broker.Unsupported, "keep anchor", name, "the token has no data objects: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	return s.discard(ctx, old...)
 }
 
 func anchorTemplate(name string) template {

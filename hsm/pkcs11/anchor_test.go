@@ -5,8 +5,11 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/keyferry/keyferry/broker"
 	"github.com/keyferry/keyferry/hsm/pkcs11"
 	"github.com/keyferry/keyferry/hsm/softtoken"
+	"github.com/keyferry/keyferry/hsm/softtoken/shim"
+	p11 "github.com/miekg/pkcs11"
 )
 
 // What one of two writes is what the other reads, though the object is another one each
@@ -60,4 +63,47 @@ func TestTwoThatKeepOneAnchorAtOnce(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whatever call fails once, done or not, because another writes in the same moment: the
+// record is kept, and it is the only one.
+func TestAnchorIsWrittenAgain(t *testing.T) {
+	for function, code := range map[string]uint{
+		"C_FindObjectsInit": p11.CKR_GENERAL_ERROR, "C_SetAttributeValue": p11.CKR_OBJECT_HANDLE_INVALID,
+		"C_CreateObject": p11.CKR_TEMPLATE_INCONSISTENT, "C_DestroyObject": p11.CKR_FUNCTION_FAILED,
+	} {
+		for when, done := range map[shim.When]string{shim.Before: "not done", shim.After: "done"} {
+			t.Run(function+" "+done, func(t *testing.T) {
+				b := behind(t, softtoken.SoftHSM, shim.Condition{})
+				must(t, b.token.SetAnchor(t.Context(), "head", []byte("old")))
+				failed := b.shim.On(shim.Rule{Function: function, When: when, Nth: 1, Result: code})
+				if function != "C_SetAttributeValue" { // a token that lets none be changed
+					b.shim.On(shim.Rule{Function: "C_SetAttributeValue", Result: p11.CKR_ATTRIBUTE_READ_ONLY})
+				}
+				must(t, b.token.SetAnchor(t.Context(), "head", []byte("new")))
+				got, err := b.token.Anchor(t.Context(), "head")
+				if err != nil || len(got) != 1 || string(got[0]) != "new" || failed.Hits() != 1 {
+					t.Errorf("%q, %v; %d failed", got, err, failed.Hits())
+				}
+			})
+		}
+	}
+}
+
+// A token on which it fails for good is asked three times, and one that has no data
+// objects once.
+func TestAnchorThatCannotBeKept(t *testing.T) {
+	for code, want := range map[uint]struct {
+		kind  broker.Kind
+		tries int
+	}{p11.CKR_FUNCTION_FAILED: {broker.Unclear, 3}, p11.CKR_TEMPLATE_INCONSISTENT: {broker.Unsupported, 1}} {
+		t.Run(fmt.Sprintf("%#x", code), func(t *testing.T) {
+			b := behind(t, softtoken.SoftHSM, shim.Condition{})
+			failed := b.shim.On(shim.Rule{Function: "C_CreateObject", Result: code})
+			expect(t, b.token.SetAnchor(t.Context(), "head", []byte("new")), want.kind, "C_CreateObject")
+			if failed.Hits() != want.tries {
+				t.Errorf("asked %d times, want %d", failed.Hits(), want.tries)
+			}
+		})
+	}
 }
