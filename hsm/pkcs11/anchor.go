@@ -11,48 +11,59 @@ import (
 // anchorApplication marks the broker's data objects.
 const anchorApplication = "keyferry"
 
+// anchorTries is how often a record is read or written at most, each time with a new
+// search: SoftHSM finds none, or answers CKR_FUNCTION_FAILED, CKR_GENERAL_ERROR and others,
+// where another writes or destroys it in the same moment.
+const anchorTries = 3
+
 // Anchor reads what SetAnchor kept: data objects of the broker's own, and the one place
 // where a CKA_VALUE is read.
-func (t *Token) Anchor(ctx context.Context, name string) ([][]byte, error) {
-	var records [][]byte
-	err := t.do(ctx, "read anchor", name, func(s *session) error {
-		all, err := s.find(ctx, anchorTemplate(name))
-		if err != nil {
-			return err
-		}
-		if len(all) == 0 {
-			return refuse(broker.NotFound, "read anchor", name, "the token keeps none")
-		}
-		for _, h := range all {
-			got, err := s.read(ctx, h, p11.CKA_VALUE)
-			if gone(err) {
-				continue // replaced meanwhile: what replaced it was found, or is newer than this look
-			}
-			if err != nil {
-				return err
-			}
-			records = append(records, got[p11.CKA_VALUE])
-		}
-		return nil
+func (t *Token) Anchor(ctx context.Context, name string) (records [][]byte, err error) {
+	err = t.tryAnchor(ctx, "read anchor", name, func(s *session) (err error) {
+		records, err = s.anchors(ctx, name)
+		return err
 	})
 	return records, err
 }
 
-// anchorTries is how often a record is written at most.
-const anchorTries = 3
+func (s *session) anchors(ctx context.Context, name string) ([][]byte, error) {
+	all, err := s.find(ctx, anchorTemplate(name))
+	if err != nil {
+		return nil, err
+	}
+	var records [][]byte
+	for _, h := range all {
+		got, err := s.read(ctx, h, p11.CKA_VALUE)
+		if gone(err) {
+			continue // replaced meanwhile: what replaced it was found, or the next look finds it
+		}
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, got[p11.CKA_VALUE])
+	}
+	if len(records) == 0 {
+		return nil, refuse(broker.NotFound, "read anchor", name, "the token keeps none")
+	}
+	return records, nil
+}
 
 // SetAnchor replaces the record. Where a token does not change the object, for whatever
 // reason, there is a moment with both, and never one with none; two writers at once, or one
 // that is killed, leave both until the next. All that was there before goes: it is searched
 // for each time.
-//
-// What fails is tried again with a new search: SoftHSM answers CKR_FUNCTION_FAILED,
-// CKR_GENERAL_ERROR and others for an object that another writes or destroys in the same
-// moment.
 func (t *Token) SetAnchor(ctx context.Context, name string, record []byte) error {
+	return t.tryAnchor(ctx, "keep anchor", name, func(s *session) error { return s.setAnchor(ctx, name, record) })
+}
+
+// tryAnchor does it again where there was none, and where a call failed that says nothing
+// of what the token can.
+func (t *Token) tryAnchor(ctx context.Context, op, name string, f func(*session) error) error {
 	for try := 1; ; try++ {
-		err := t.do(ctx, "keep anchor", name, func(s *session) error { return s.setAnchor(ctx, name, record) })
-		if _, ofCall := errors.AsType[*callError](err); !ofCall || errors.Is(err, broker.Unsupported) || try == anchorTries {
+		err := t.do(ctx, op, name, f)
+		_, ofCall := errors.AsType[*callError](err)
+		again := ofCall && !errors.Is(err, broker.Unsupported) || errors.Is(err, broker.NotFound)
+		if !again || try == anchorTries {
 			return err
 		}
 	}

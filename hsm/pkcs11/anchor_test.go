@@ -90,6 +90,22 @@ func TestAnchorIsWrittenAgain(t *testing.T) {
 	}
 }
 
+// Reading too: what was not to be read, or not to be found, a moment ago is looked for
+// again.
+func TestAnchorIsReadAgain(t *testing.T) {
+	for function, code := range map[string]uint{"C_FindObjectsInit": p11.CKR_GENERAL_ERROR, "C_GetAttributeValue": p11.CKR_OBJECT_HANDLE_INVALID, "C_FindObjects": p11.CKR_FUNCTION_FAILED} {
+		t.Run(function, func(t *testing.T) {
+			b := behind(t, softtoken.SoftHSM, shim.Condition{})
+			must(t, b.token.SetAnchor(t.Context(), "head", []byte("kept")))
+			failed := b.shim.On(shim.Rule{Function: function, Nth: 1, Result: code})
+			got, err := b.token.Anchor(t.Context(), "head")
+			if err != nil || len(got) != 1 || string(got[0]) != "kept" || failed.Hits() != 1 {
+				t.Errorf("%q, %v; %d failed", got, err, failed.Hits())
+			}
+		})
+	}
+}
+
 // A token on which it fails for good is asked three times, and one that has no data
 // objects once.
 func TestAnchorThatCannotBeKept(t *testing.T) {
