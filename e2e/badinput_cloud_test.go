@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"net"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,7 +79,7 @@ func (s *site) otherTargets(t *testing.T) []bad {
 			says: []string{"certificate", "nothing was sent; check the endpoint, and the CA that the target's config names"},
 		},
 		{
-			name: "an endpoint where nobody is", spoil: edit("endpoint: "+s.AWS.TLSURL(), "endpoint: "+nowhere(t)), args: arguments("target", "enrol", "aws"), code: 1,
+			name: "an endpoint where nobody is", spoil: edit("endpoint: "+s.AWS.TLSURL(), "endpoint: http://127.0.0.1:1"), args: arguments("target", "enrol", "aws"), code: 1,
 			says:  []string{"identify at target aws", "connection refused", "nothing was sent; check the target's endpoint and the network"},
 			never: []string{"StatusCode: 0", "exceeded maximum"},
 		},
@@ -97,7 +96,7 @@ func TestEndpointOfTheEnvironment(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, softtoken.SoftHSM)
 	var came atomic.Int32
-	trap := listen(t)
+	trap := listen(t, "127.0.0.1:0")
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -139,20 +138,12 @@ func clock(ahead time.Duration) func(*testing.T, *site) {
 	}
 }
 
-func listen(t *testing.T) net.Listener {
+func listen(t *testing.T, addr string) net.Listener {
 	t.Helper()
 	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	l, err := lc.Listen(t.Context(), "tcp", addr)
 	fatal(t, err)
 	return l
-}
-
-// nowhere is a URL at which nothing listens.
-func nowhere(t *testing.T) string {
-	t.Helper()
-	l := listen(t)
-	fatal(t, l.Close())
-	return "http://" + l.Addr().String()
 }
 
 // otherCA is the certificate of a CA that did not sign the emulator's.
@@ -180,13 +171,7 @@ func TestUnreachableEndpoint(t *testing.T) {
 		never: []string{"StatusCode: 0", "exceeded maximum"},
 		heal: func(t *testing.T, _ *site) {
 			t.Helper()
-			var lc net.ListenConfig
-			back, err := lc.Listen(t.Context(), "tcp", l.Listener.Addr().String())
-			fatal(t, err)
-			l.Server = httptest.NewUnstartedServer(l.Config.Handler)
-			fatal(t, l.Listener.Close())
-			l.Listener = back
-			l.Start()
+			l.starts(t, l.Listener.Addr().String(), l.Config.Handler)
 		},
 	}})
 }

@@ -38,7 +38,7 @@ func newLiar(t *testing.T, upstream string) *liar {
 	to, err := url.Parse(upstream)
 	fatal(t, err)
 	l := &liar{}
-	l.Server = httptest.NewServer(&httputil.ReverseProxy{
+	l.starts(t, address(t), &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host }, // which was signed
 		ModifyResponse: func(r *http.Response) error {
 			if r.Request.Header.Get("X-Amz-Target") != "TrentService.GetParametersForImport" || r.StatusCode != http.StatusOK {
@@ -49,6 +49,15 @@ func newLiar(t *testing.T, upstream string) *liar {
 	})
 	t.Cleanup(func() { l.Close() }) // the one that is there then
 	return l
+}
+
+// starts listens at an address, where it may have listened before.
+func (l *liar) starts(t *testing.T, addr string, h http.Handler) {
+	t.Helper()
+	l.Server = httptest.NewUnstartedServer(h)
+	fatal(t, l.Listener.Close())
+	l.Listener = listen(t, addr)
+	l.Start()
 }
 
 func (l *liar) change(r *http.Response) error {

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,13 +52,10 @@ func TestAzureGoesAway(t *testing.T) {
 func mortalAzure(t *testing.T) (c *clouds, back func(*testing.T)) {
 	t.Helper()
 	c = bareClouds(t, softtoken.SoftHSM)
-	config, was := azureemu.Config{}, c.Azure
+	config, was := azureemu.Config{Addr: address(t), EntraAddr: address(t)}, c.Azure
 	starts := func(t *testing.T) { t.Helper(); c.StartAzure(t, config) }
 	starts(t)
 	identity := c.movesTo(t, was)
-	entra, err := url.Parse(c.Azure.AuthorityURL())
-	fatal(t, err)
-	config.Addr, config.EntraAddr = c.Azure.Addr(), "127.0.0.1:"+entra.Port()
 	config.Principals = []azureemu.Principal{{ClientID: identity.ClientID, ObjectID: identity.ObjectID, Certificate: string(identity.CertificatePEM)}}
 	c.Enrol(t, "vault", "pool")
 	return c, starts

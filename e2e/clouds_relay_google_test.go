@@ -21,7 +21,7 @@ type relay struct {
 // relays puts one in the target's config and enrols that.
 func (c *clouds) relays(t *testing.T) *relay {
 	t.Helper()
-	r := &relay{addr: "127.0.0.1:0", to: c.GCP.Addr()}
+	r := &relay{addr: address(t), to: c.GCP.Addr()}
 	r.opens(t)
 	t.Cleanup(func() { r.closes(t); r.running.Wait() })
 	setsAtGoogle("endpoint", "https://"+r.addr)(t, c)
@@ -36,7 +36,7 @@ func (r *relay) opens(t *testing.T) {
 	fatal(t, err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.listener, r.addr = listener, listener.Addr().String()
+	r.listener = listener
 	r.running.Go(func() {
 		for {
 			from, err := listener.Accept()

@@ -1,12 +1,14 @@
 package e2e_test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/keyferry/keyferry/e2e/internal/e2etest"
 	"github.com/keyferry/keyferry/hsm/softtoken"
+	"github.com/keyferry/keyferry/localstack/emu"
 	"github.com/keyferry/keyferry/localstack/faults"
 )
 
@@ -126,4 +128,12 @@ func (s *site) settle(t *testing.T, d string) {
 	if out := s.Run(t, "target", "enrol", "aws", "--reason", "settle "+d); out.Code != 0 {
 		t.Fatal(out)
 	}
+}
+
+// address is one of loopback for a listener that goes away and comes back to it.
+func address(t *testing.T) string {
+	t.Helper()
+	port, err := emu.FreePort(t.Context())
+	fatal(t, err)
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }

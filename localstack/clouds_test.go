@@ -3,6 +3,7 @@ package localstack_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/keyferry/keyferry/localstack"
 	"github.com/keyferry/keyferry/localstack/awsemu"
 	"github.com/keyferry/keyferry/localstack/azureemu"
+	"github.com/keyferry/keyferry/localstack/emu"
 	"github.com/keyferry/keyferry/localstack/faults"
 	"github.com/keyferry/keyferry/localstack/gcpemu"
 )
@@ -91,13 +93,12 @@ func TestCloudsWithALocalStackThatIsNamed(t *testing.T) {
 
 func TestCloudsLeaveNothingWhenOneFails(t *testing.T) {
 	t.Parallel()
-	gone := healthy(t, "")
-	gone.Close()
-	free := healthy(t, "")
-	addr := free.Listener.Addr().String()
-	free.Close()
+	port, err := emu.FreePort(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	config := localstack.Config{
-		AWS: awsemu.Config{Now: time.Now, Addr: addr}, Google: &gcpemu.Config{}, Azure: &azureemu.Config{}, LocalStack: &localstack.Options{Endpoint: gone.URL},
+		AWS: awsemu.Config{Now: time.Now, Addr: fmt.Sprintf("127.0.0.1:%d", port)}, Google: &gcpemu.Config{}, Azure: &azureemu.Config{}, LocalStack: &localstack.Options{Endpoint: "http://127.0.0.1:1"},
 	}
 	for range 2 { // the second would find its port taken
 		if _, err := localstack.Start(t.Context(), config); !errors.Is(err, localstack.ErrNotReady) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 )
@@ -16,11 +15,16 @@ type health struct {
 	Version  string            `json:"version"`
 }
 
-// ask returns the version of the LocalStack at endpoint, or an error if it is not
-// one that answers for KMS.
-func ask(ctx context.Context, endpoint string) (version string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+// askFor is ask, for that long.
+func askFor(ctx context.Context, long time.Duration, endpoint string) (version string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, long)
 	defer cancel()
+	return ask(ctx, endpoint)
+}
+
+// ask returns the version of the LocalStack at endpoint, or an error if it is not
+// one that answers for KMS. It waits until ctx ends.
+func ask(ctx context.Context, endpoint string) (version string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/_localstack/health", nil) //nolint:gosec // a person names the endpoint
 	if err != nil {
 		return "", err
@@ -43,15 +47,4 @@ func ask(ctx context.Context, endpoint string) (version string, err error) {
 	default:
 		return "", fmt.Errorf("its KMS is %s", h.Services["kms"])
 	}
-}
-
-// freePort is one that nobody listened at a moment ago.
-func freePort(ctx context.Context) (int, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
 }

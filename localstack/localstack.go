@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/keyferry/keyferry/localstack/emu"
 )
 
 // EndpointVariable is the environment variable that names a LocalStack that runs
@@ -32,7 +34,7 @@ var (
 type Options struct {
 	Endpoint string        // of one that runs; "" is what LOCALSTACK_ENDPOINT names
 	Cache    string        // where install.sh installs; "" is .cache of the clone around the working directory
-	Ready    time.Duration // how long it may take to answer; 0 is a minute
+	Ready    time.Duration // how long it may take to answer; 0 is five minutes
 }
 
 // LocalStack is one that answers.
@@ -50,12 +52,14 @@ type LocalStack struct {
 // pinned image is there, from the virtual environment of install.sh where not. A
 // new one runs until Stop, or until ctx ends. Errors: [ErrMissing], [ErrNotReady].
 func StartAWS(ctx context.Context, o Options) (*LocalStack, error) {
-	ready, cancel := context.WithTimeout(ctx, cmp.Or(o.Ready, time.Minute))
+	ready, cancel := context.WithTimeout(ctx, cmp.Or(o.Ready, 5*time.Minute))
 	defer cancel()
 	if named := cmp.Or(o.Endpoint, os.Getenv(EndpointVariable)); named != "" {
 		return running(ready, named)
 	}
-	if found, err := running(ready, usual); err == nil {
+	soon, cancel := context.WithTimeout(ready, 5*time.Second)
+	defer cancel()
+	if found, err := running(soon, usual); err == nil {
 		return found, nil
 	}
 	cache, err := cacheDir(o.Cache)
@@ -77,9 +81,9 @@ func running(ctx context.Context, endpoint string) (*LocalStack, error) {
 // start starts a new one, which ends with ctx, and waits until ready ends for it
 // to answer.
 func start(ctx, ready context.Context, cache string) (*LocalStack, error) {
-	port, err := freePort(ready)
+	port, err := emu.FreePort(ready)
 	if err != nil {
-		return nil, fmt.Errorf("find a free port: %w", err)
+		return nil, fmt.Errorf("start LocalStack: %w", err)
 	}
 	l, err := choose(ready, cache, port)
 	if err != nil {
