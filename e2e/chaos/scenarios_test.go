@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,9 +20,9 @@ func scenarios() []scenario {
 		{name: "answers lost", breaks: everywhere(faults.Rule{Kind: faults.Drop, When: faults.After}, 1, 3, 4, 8)},
 		{name: "answers cut off", breaks: everywhere(faults.Rule{Kind: faults.Truncate}, 2, 5)},
 		{name: "connections dropped", breaks: anyCall(faults.Rule{Kind: faults.Drop}, 11)},
-		{name: "commits below settle", options: options{settle: "3s"}, breaks: everywhere(faults.Rule{Kind: faults.Late, After: 1.5}, 2, 5)},
+		{name: "commits below settle", options: options{settle: "6s"}, breaks: everywhere(faults.Rule{Kind: faults.Late, After: 1.5}, 2, 5)},
 		{name: "commits above settle", late: true, breaks: everywhere(faults.Rule{Kind: faults.Late, After: anHour, Clock: faults.Emulator}, 2, 5)},
-		{name: "killed, commits below settle", options: options{settle: "4s"}, brings: killedLate(faults.Rule{After: 1})},
+		{name: "killed, commits below settle", options: options{settle: "8s"}, brings: killedLate(faults.Rule{After: 1})},
 		{name: "killed, commits above settle", late: true, brings: killedLate(faults.Rule{After: anHour, Clock: faults.Emulator}), breaks: letGo},
 		{name: "throttle storms", breaks: storms},
 		{name: "token removed and returned", breaks: removals},
@@ -132,8 +133,9 @@ func expires(t *testing.T, w *world) (heal func()) {
 	t.Helper()
 	waits := []func(){}
 	for at, action := range map[string]string{"aws": "ImportKeyMaterial", "gcp": "ImportCryptoKeyVersion"} {
+		var clock sync.Mutex // one at a time has it
 		for _, nth := range []int{1, 6} {
-			waits = append(waits, w.expire(t, at, faults.Rule{Kind: faults.Hold, Nth: nth, Match: faults.Match{Action: action}}))
+			waits = append(waits, w.expire(t, &clock, at, faults.Rule{Kind: faults.Hold, Nth: nth, Match: faults.Match{Action: action}}))
 		}
 	}
 	return func() {
@@ -143,7 +145,7 @@ func expires(t *testing.T, w *world) (heal func()) {
 	}
 }
 
-func (w *world) expire(t *testing.T, at string, rule faults.Rule) (wait func()) {
+func (w *world) expire(t *testing.T, clock *sync.Mutex, at string, rule faults.Rule) (wait func()) {
 	t.Helper()
 	admin, done := w.Cloud(at), make(chan struct{})
 	id, err := admin.Add(t.Context(), rule)
@@ -152,6 +154,8 @@ func (w *world) expire(t *testing.T, at string, rule faults.Rule) (wait func()) 
 		defer close(done)
 		held, err := e2etest.Called(e2etest.Soon(t), admin, faults.CallQuery{Fault: id, State: faults.Held})
 		check(t, err)
+		clock.Lock()
+		defer clock.Unlock()
 		w.clock(t, at, 5*24*time.Hour)
 		check(t, admin.Release(t.Context(), id))
 		over, err := e2etest.Called(e2etest.Soon(t), admin, faults.CallQuery{Fault: id, State: faults.Answered, Since: held.N - 1})
