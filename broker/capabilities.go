@@ -2,7 +2,6 @@ package broker
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -121,8 +120,7 @@ func (r NameRule) Allows(name string) bool { return r.shapes(name) && !r.reserve
 
 // shapes reports whether a name is made of what names there are made of.
 func (r NameRule) shapes(name string) bool {
-	ok, err := regexp.MatchString(`^(?:`+r.Pattern+`)$`, name)
-	return err == nil && ok && len(name) <= r.Max
+	return len(name) <= r.Max && wholly(r.Pattern, name)
 }
 
 // reserves reports whether a name is kept for something else.

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -49,18 +48,13 @@ func (r TagRule) Refuses(tags map[string]string) string {
 		switch {
 		case own >= 0:
 			return fmt.Sprintf("the name %.80q begins with %s, which is reserved", name, r.Reserved[own])
-		case !matches(r.Name, name):
+		case r.Name != "" && !wholly(r.Name, name):
 			return fmt.Sprintf("the name %.80q", name)
-		case !matches(r.Value, tags[name]):
+		case r.Value != "" && !wholly(r.Value, tags[name]):
 			return fmt.Sprintf("the value %.80q of %.80q", tags[name], name)
 		}
 	}
 	return ""
-}
-
-func matches(pattern, text string) bool {
-	ok, err := regexp.MatchString(`^(?:`+pattern+`)$`, text)
-	return pattern == "" || err == nil && ok
 }
 
 func sortedKeys(m map[string]string) []string {
