@@ -15,16 +15,11 @@ type health struct {
 	Version  string            `json:"version"`
 }
 
-// askFor is ask, for that long.
-func askFor(ctx context.Context, long time.Duration, endpoint string) (version string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, long)
-	defer cancel()
-	return ask(ctx, endpoint)
-}
-
 // ask returns the version of the LocalStack at endpoint, or an error if it is not
-// one that answers for KMS. It waits until ctx ends.
-func ask(ctx context.Context, endpoint string) (version string, err error) {
+// one that answers for KMS within that time.
+func ask(ctx context.Context, within time.Duration, endpoint string) (version string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/_localstack/health", nil) //nolint:gosec // a person names the endpoint
 	if err != nil {
 		return "", err

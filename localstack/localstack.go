@@ -55,11 +55,9 @@ func StartAWS(ctx context.Context, o Options) (*LocalStack, error) {
 	ready, cancel := context.WithTimeout(ctx, cmp.Or(o.Ready, 5*time.Minute))
 	defer cancel()
 	if named := cmp.Or(o.Endpoint, os.Getenv(EndpointVariable)); named != "" {
-		return running(ready, named)
+		return running(ready, time.Minute, named) // it may be busy with others' tests
 	}
-	soon, cancel := context.WithTimeout(ready, 5*time.Second)
-	defer cancel()
-	if found, err := running(soon, usual); err == nil {
+	if found, err := running(ready, 5*time.Second, usual); err == nil {
 		return found, nil
 	}
 	cache, err := cacheDir(o.Cache)
@@ -69,9 +67,9 @@ func StartAWS(ctx context.Context, o Options) (*LocalStack, error) {
 	return start(ctx, ready, cache)
 }
 
-// running is the LocalStack at an endpoint, if it answers now.
-func running(ctx context.Context, endpoint string) (*LocalStack, error) {
-	version, err := ask(ctx, endpoint)
+// running is the LocalStack at an endpoint, if it answers within that time.
+func running(ctx context.Context, within time.Duration, endpoint string) (*LocalStack, error) {
+	version, err := ask(ctx, within, endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("ask LocalStack at %s: %w: %w", endpoint, ErrNotReady, err)
 	}

@@ -75,7 +75,7 @@ func (p *process) answer(ctx context.Context, endpoint string) (version string, 
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for {
-		if version, err = askFor(ctx, 5*time.Second, endpoint); err == nil {
+		if version, err = ask(ctx, 5*time.Second, endpoint); err == nil {
 			return version, nil
 		}
 		select {
